@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// streams are the program's standard streams: results go to out, talk to err.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// Exit statuses of every verb.
+const (
+	exitHeld      = 0 // everything asked for was run and held
+	exitFellShort = 1 // it was run, and something fell short
+	exitCouldNot  = 2 // it could not be run: bad input, or a fault of the machine
+)
+
+// exitError is an error that decides the exit status. Any other error is exitCouldNot.
+type exitError struct {
+	status int
+	err    error // nil where everything there is to say has been printed
+}
+
+func (e exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e exitError) Unwrap() error { return e.err }
+
+// fellShort says that what was asked for was run, printed, and did not hold.
+func fellShort() error { return exitError{status: exitFellShort} }
+
+// run is the whole program: it runs the command line and returns the exit status.
+func run(ctx context.Context, args []string, s streams) int {
+	root := newRootCommand(s)
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitHeld
+	}
+	var exit exitError
+	if !errors.As(err, &exit) {
+		exit = exitError{status: exitCouldNot, err: err}
+	}
+	if exit.err != nil {
+		fmt.Fprintln(s.err, "basico:", exit.err)
+	}
+	return exit.status
+}
+
+func newRootCommand(s streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "basico",
+		Short: "Prove what the mesh will do with your releases, by running them",
+		Long: `basico renders and checks the releases of an environment, runs them on a cluster
+with real Istio, and measures where requests go.
+
+Exit status: 0 everything held, 1 something fell short, 2 it could not be run.`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	return root
+}
