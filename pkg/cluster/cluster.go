@@ -1,0 +1,62 @@
+// Package cluster says what every kind of cluster offers to those who measure on it. It knows nothing of charts.
+package cluster
+
+import (
+	"context"
+
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+
+	"chartbasico/pkg/traffic"
+)
+
+// Place is where traffic is sent from. With neither App nor Pod it is a client outside of the mesh, in front of the
+// ingress gateway.
+type Place struct {
+	Namespace string `json:"namespace,omitempty"`
+	App       string `json:"app,omitempty"`     // a pod of a workload, by its labels app and version
+	Version   string `json:"version,omitempty"` // any version if empty
+	Pod       string `json:"pod,omitempty"`     // one pod by name, instead of App and Version
+}
+
+// String returns the place as people name it.
+func (p Place) String() string {
+	switch {
+	case p.Pod != "":
+		return "Pod/" + p.Namespace + "/" + p.Pod
+	case p.App != "" && p.Version != "":
+		return p.App + "/" + p.Version + " in " + p.Namespace
+	case p.App != "":
+		return p.App + " in " + p.Namespace
+	default:
+		return "gateway"
+	}
+}
+
+// Cluster is a running cluster with Istio.
+type Cluster interface {
+	// Kind returns what kind of cluster it is: "local" or "kind".
+	Kind() string
+	// Name returns the cluster's name.
+	Name() string
+	// Kubeconfig returns the path of a kubeconfig file whose current context is this cluster.
+	Kubeconfig() string
+	// Send sends the load as a program in a pod of that place would, through the pod's sidecar if it has one. The
+	// error is for what could not be run; failed requests are in the tally.
+	Send(ctx context.Context, from Place, load traffic.Load) (traffic.Tally, error)
+	// Proxies returns every proxy that should be connected to istiod, with its state.
+	Proxies(ctx context.Context) ([]Proxy, error)
+	// ProxyConfig returns the proxy's own account of its configuration (Envoy's config_dump).
+	ProxyConfig(ctx context.Context, p Proxy) (*adminv3.ConfigDump, error)
+	// Failed yields the error of a process that the cluster needs and that died, with its last words. It is closed
+	// when the cluster is stopped.
+	Failed() <-chan error
+}
+
+// Proxy is a sidecar or a gateway.
+type Proxy struct {
+	Namespace string   `json:"namespace"`
+	Pod       string   `json:"pod"`
+	Gateway   bool     `json:"gateway,omitempty"`
+	Synced    bool     `json:"synced"`             // it accepted all that istiod has to send
+	Rejected  []string `json:"rejected,omitempty"` // Envoy's messages on configuration it refused
+}
