@@ -1,0 +1,23 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint race build clean
+
+help: ## show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## run bookinfo on a local cluster and measure every stage of its routing
+	@scripts/demo.sh
+
+test: ## run every test
+	@scripts/test.sh
+
+lint: ## check formatting, vet, staticcheck and import rules
+	@scripts/lint.sh
+
+race: ## run our packages' tests under the race detector
+	@scripts/race.sh
+
+build: ## build bin/basico and bin/controlplane
+	@scripts/build.sh
+
+clean: ## remove what was built here; what is cached outside the repository stays
+	rm -rf bin report.html

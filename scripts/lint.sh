@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# gofmt, vet, staticcheck and the import rules, by golangci-lint; go.mod is tidy.
+source "$(dirname "$0")/lib.sh"
+source scripts/tools.sh
+linter=$(tool golangci-lint)
+slow "go.mod is tidy" go mod tidy -diff
+say "golangci-lint"
+"$linter" run ./...

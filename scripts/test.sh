@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Every test there is. Fails when a test failed, and when one was skipped: nothing here is optional.
+source "$(dirname "$0")/lib.sh"
+source scripts/tools.sh
+say "test: the tools that the suites compare with, then every package"
+scripts/build.sh
+HELM=$(tool helm) HELM4=$(tool helm4) KUBECTL=$(tool kubectl) ISTIOCTL=$(tool istioctl) HELMFILE=$(tool helmfile)
+export HELM HELM4 KUBECTL ISTIOCTL HELMFILE
+gotestsum=$(tool gotestsum)
+events=$(mktemp)
+trap 'rm -f "$events"' EXIT
+
+slow "generated files are what their sources say" scripts/verify-generated.sh
+# One package at a time: the suites measure, and would measure each other.
+slow "compiling the tests" go test -run '^$' ./...
+"$gotestsum" --format pkgname --jsonfile "$events" ${JUNIT:+--junitfile "$JUNIT"} -- -count=1 -p 1 -timeout 30m ./...
+
+skipped=$(grep '"Action":"skip"' "$events" | grep '"Test":' || true)
+if [ -n "$skipped" ]; then
+  say "these tests were skipped, and none may be:"
+  say "$skipped"
+  exit 1
+fi

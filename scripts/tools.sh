@@ -1,0 +1,28 @@
+# Sourced after lib.sh. tool NAME: builds a command line tool from its Go module, once for each
+# version, and prints its path.
+
+# tool NAME PACKAGE MODULE_DIR
+build_tool() {
+  local name=$1 package=$2 dir=$3 bin
+  bin=$cache/tools/$name-$(hash "$dir/go.mod" "$dir/go.sum")/$name
+  if [ ! -x "$bin" ]; then
+    mkdir -p "$(dirname "$bin")"
+    slow "building $name from its Go module (once for this version)" \
+      env -C "$dir" go build -trimpath -o "$bin.$$" "$package"
+    mv "$bin.$$" "$bin"
+  fi
+  printf '%s\n' "$bin"
+}
+
+tool() {
+  case $1 in
+    helm)          build_tool helm helm.sh/helm/v3/cmd/helm . ;;
+    helm4)         build_tool helm4 helm.sh/helm/v4/cmd/helm . ;;
+    kubectl)       build_tool kubectl k8s.io/kubernetes/cmd/kubectl . ;;
+    istioctl)      build_tool istioctl istio.io/istio/istioctl/cmd/istioctl . ;;
+    helmfile)      build_tool helmfile github.com/helmfile/helmfile scripts/tools/helmfile ;;
+    golangci-lint) build_tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint scripts/tools/ci ;;
+    gotestsum)     build_tool gotestsum gotest.tools/gotestsum scripts/tools/ci ;;
+    *) say "no such tool: $1"; return 1 ;;
+  esac
+}
