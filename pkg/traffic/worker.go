@@ -1,0 +1,251 @@
+package traffic
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// worker sends one request at a time over one connection, which it keeps, and counts in its own struct, so that
+// workers share nothing but the ticket counter. A proxy that balances per connection or per thread sees as many
+// clients as there are workers.
+type worker struct {
+	*run
+	tally        Tally
+	good, failed histogram
+
+	conn   net.Conn
+	reader *bufio.Reader
+	unhook func() bool // forgets to close conn when the context ends
+}
+
+func newWorker(r *run) *worker {
+	return &worker{run: r, tally: newTally(), reader: bufio.NewReaderSize(nil, 4096)}
+}
+
+func (w *worker) loop(ctx context.Context) {
+	defer w.hangUp()
+	for {
+		n, ok := w.ticket(ctx)
+		if !ok {
+			return
+		}
+		start := time.Now()
+		a, err := w.send(ctx, start.Add(w.load.Timeout))
+		took := time.Since(start)
+		if err != nil && ctx.Err() != nil {
+			w.tally.Cut++
+			return
+		}
+		w.count(n, a, err, took)
+	}
+}
+
+// answer is what one response says.
+type answer struct {
+	status       int
+	version, pod string // of Load.App; "" if it is not named
+	reason       string // why it counts as an error; "" if it does not
+}
+
+func (w *worker) count(n int64, a answer, err error, took time.Duration) {
+	w.tally.Requests++
+	if err != nil {
+		a.reason = cause(err)
+	}
+	if a.status != 0 {
+		w.tally.Statuses[a.status]++
+	}
+	if a.reason != "" {
+		w.tally.Errors++
+		w.tally.fail(a.reason, 1)
+		if a.version != "" {
+			w.tally.VersionErrors[a.version]++
+		}
+		w.failed.record(took)
+		return
+	}
+	w.good.record(took)
+	if a.version != "" {
+		w.tally.Versions[a.version]++
+		w.tally.Pods[a.pod]++
+	}
+	if w.sequence != nil {
+		w.sequence[n] = a.pod
+	}
+}
+
+// send does one request. It never tries twice: a request that broke off is a lost one.
+func (w *worker) send(ctx context.Context, deadline time.Time) (a answer, err error) {
+	// A connection that the other side closed while it was idle has lost nothing yet.
+	if w.conn != nil && (w.conn.SetDeadline(deadline) != nil || closed(w.conn)) {
+		w.hangUp()
+	}
+	if w.conn == nil {
+		if err := w.connect(ctx, deadline); err != nil {
+			return a, err
+		}
+	}
+	keep := false
+	defer func() {
+		if !keep {
+			w.hangUp()
+		}
+	}()
+	if _, err := w.conn.Write(w.request); err != nil {
+		return a, err
+	}
+	resp, err := w.read()
+	if err != nil {
+		return a, err
+	}
+	body, err := drain(resp)
+	if err != nil {
+		return a, err
+	}
+	keep = !resp.Close && w.reader.Buffered() == 0
+	return w.judge(resp, body), nil
+}
+
+func (w *worker) connect(ctx context.Context, deadline time.Time) error {
+	dialCtx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	conn, err := w.dial(dialCtx, "tcp", w.addr)
+	if err != nil {
+		return err
+	}
+	if err := conn.SetDeadline(deadline); err != nil {
+		return errors.Join(err, conn.Close())
+	}
+	w.conn = conn
+	w.reader.Reset(conn)
+	w.unhook = context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends whatever send waits for
+	return nil
+}
+
+func (w *worker) hangUp() {
+	if w.conn == nil {
+		return
+	}
+	w.unhook()
+	_ = w.conn.Close() // nothing of interest is left in it
+	w.conn = nil
+}
+
+// getRequest tells http.ReadResponse which responses have a body.
+var getRequest = &http.Request{Method: http.MethodGet}
+
+// read returns the final response, after any interim ones.
+func (w *worker) read() (*http.Response, error) {
+	for {
+		resp, err := http.ReadResponse(w.reader, getRequest)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, nil
+		}
+	}
+}
+
+// drain reads the whole body and returns the beginning of an error's.
+func drain(resp *http.Response) (string, error) {
+	defer resp.Body.Close()
+	var head []byte
+	if resp.StatusCode >= 400 {
+		var err error
+		if head, err = io.ReadAll(io.LimitReader(resp.Body, 512)); err != nil {
+			return "", err
+		}
+	}
+	_, err := io.Copy(io.Discard, resp.Body)
+	return string(head), err
+}
+
+func (w *worker) judge(resp *http.Response, body string) answer {
+	a := answer{status: resp.StatusCode}
+	if w.load.App != "" {
+		a.version, a.pod = served(resp.Header.Values(ServedBy), w.load.App)
+	}
+	switch {
+	case a.status >= 400:
+		a.reason = strings.TrimSpace(strconv.Itoa(a.status) + " " + explain(resp.Header, body))
+	case w.load.App != "" && a.version == "":
+		a.reason = fmt.Sprintf("%d names no version of %s", a.status, w.load.App)
+	}
+	return a
+}
+
+// served finds the first hop of app.
+func served(values []string, app string) (version, pod string) {
+	for _, v := range values {
+		for hop := range strings.SplitSeq(v, ",") {
+			name, rest, ok := strings.Cut(strings.TrimSpace(hop), "/")
+			if ok && name == app {
+				version, pod, _ = strings.Cut(rest, "/")
+				return version, pod
+			}
+		}
+	}
+	return "", ""
+}
+
+// explain gives the reason of an error status in a few words: those of a stand-in or of Envoy if there are any.
+func explain(h http.Header, body string) string {
+	if e := h.Get(ErrorHeader); e != "" {
+		return short(e)
+	}
+	// Envoy: "upstream connect error or disconnect/reset before headers. reset reason: overflow"
+	if _, reason, ok := strings.Cut(body, "reset reason: "); ok {
+		return short(reason)
+	}
+	if h.Get("X-Envoy-Overloaded") == "true" {
+		return "overflow"
+	}
+	if h.Get("X-Envoy-Ratelimited") == "true" {
+		return "rate limited"
+	}
+	// Envoy's other local replies are one plain line: "no healthy upstream", "upstream request timeout".
+	if strings.HasPrefix(h.Get("Content-Type"), "text/plain") {
+		return short(body)
+	}
+	return ""
+}
+
+// short is the first line, cut to what fits in a table.
+func short(s string) string {
+	const most = 60
+	s, _, _ = strings.Cut(strings.TrimSpace(s), "\n")
+	if r := []rune(s); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return s
+}
+
+// cause gives the reason of a request without an answer in a few words.
+func cause(err error) string {
+	var dns *net.DNSError
+	var timeout net.Error
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "connection reset"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		return "connection closed"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "no such host"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	}
+	return short(err.Error())
+}
