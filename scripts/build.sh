@@ -6,5 +6,5 @@ source "$(dirname "$0")/lib.sh"
 mark=$cache/compiled-$(hash go.mod go.sum)
 note=""
 [ -e "$mark" ] || note=" with Kubernetes, Istio, etcd and Helm from their Go modules: once, some minutes"
-slow "building basico$note" go build -trimpath -o bin/ ./cmd/basico ./cmd/controlplane
+slow "building basico$note" go build -o bin/ ./cmd/basico ./cmd/controlplane
 mkdir -p "$cache" && touch "$mark"

@@ -8,7 +8,7 @@ build_tool() {
   if [ ! -x "$bin" ]; then
     mkdir -p "$(dirname "$bin")"
     slow "building $name from its Go module (once for this version)" \
-      env -C "$dir" go build -trimpath -o "$bin.$$" "$package"
+      env -C "$dir" go build -o "$bin.$$" "$package"
     mv "$bin.$$" "$bin"
   fi
   printf '%s\n' "$bin"
