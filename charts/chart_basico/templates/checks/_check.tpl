@@ -1,0 +1,2 @@
+{{- define "chart_basico.check" -}}
+{{- end -}}

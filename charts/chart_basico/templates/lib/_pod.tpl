@@ -1,0 +1,143 @@
+{{- /*
+chart_basico.podTemplate: the pod template that all kinds of workload share.
+In: root, restartPolicy (optional). Out: JSON map.
+*/ -}}
+{{- define "chart_basico.podTemplate" -}}
+{{- $v := .root.Values -}}
+{{- $w := $v.workload -}}
+{{- $meta := include "chart_basico.metadata" (dict "root" .root "name" "" "versioned" true "from" (dict
+      "labels" $w.podLabels
+      "annotations" (include "chart_basico.pod.annotations" .root | fromJson))) | fromJson -}}
+{{- /* A pod is named by its owner, and managed by it rather than by Helm. */ -}}
+{{- $_ := unset $meta "name" -}}
+{{- $_ := unset $meta.labels "app.kubernetes.io/managed-by" -}}
+{{- $spec := include "chart_basico.pick" (dict "from" $w "keys" (include "chart_basico.pod.fields" . | fromYamlArray)) | fromJson -}}
+{{- $secure := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- $_ := set $spec "securityContext" (mergeOverwrite $secure (deepCopy ($w.securityContext | default dict))) -}}
+{{- $_ := set $spec "automountServiceAccountToken" ($w.automountServiceAccountToken | default false) -}}
+{{- if not (hasKey $spec "enableServiceLinks") -}}{{- $_ := set $spec "enableServiceLinks" false -}}{{- end -}}
+{{- with include "chart_basico.serviceAccountName" .root -}}{{- $_ := set $spec "serviceAccountName" . -}}{{- end -}}
+{{- with .restartPolicy -}}{{- $_ := set $spec "restartPolicy" . -}}{{- end -}}
+{{- $sidecars := include "chart_basico.containers" (dict "root" .root "containers" $w.sidecars "fixed" (dict "restartPolicy" "Always")) | fromJsonArray -}}
+{{- $inits := include "chart_basico.containers" (dict "root" .root "containers" $w.initContainers) | fromJsonArray -}}
+{{- with concat $sidecars $inits -}}{{- $_ := set $spec "initContainers" . -}}{{- end -}}
+{{- $_ := set $spec "containers" (include "chart_basico.containers" (dict "root" .root "containers" $w.containers) | fromJsonArray) -}}
+{{- with include "chart_basico.volumes" .root | fromJsonArray -}}{{- $_ := set $spec "volumes" . -}}{{- end -}}
+{{- toJson (dict "metadata" $meta "spec" $spec) -}}
+{{- end -}}
+
+{{- /* chart_basico.pod.fields: what is Kubernetes' own and passed through as it is. Out: YAML list. */ -}}
+{{- define "chart_basico.pod.fields" -}}
+- affinity
+- dnsConfig
+- dnsPolicy
+- enableServiceLinks
+- hostAliases
+- hostIPC
+- hostNetwork
+- hostPID
+- hostUsers
+- hostname
+- imagePullSecrets
+- nodeName
+- nodeSelector
+- os
+- overhead
+- preemptionPolicy
+- priorityClassName
+- readinessGates
+- resourceClaims
+- runtimeClassName
+- schedulerName
+- schedulingGates
+- setHostnameAsFQDN
+- shareProcessNamespace
+- subdomain
+- terminationGracePeriodSeconds
+- tolerations
+- topologySpreadConstraints
+{{- end -}}
+
+{{- /*
+chart_basico.pod.annotations: the user's, what the workload calls, and a checksum for each
+config and secret it uses, so that a change restarts its users and nobody else.
+In: root. Out: JSON map.
+*/ -}}
+{{- define "chart_basico.pod.annotations" -}}
+{{- $v := .Values -}}
+{{- $out := dict -}}
+{{- with $v.calls -}}
+{{- $calls := list -}}
+{{- range $host := include "chart_basico.names" . | fromJsonArray -}}
+{{- $calls = append $calls (printf "%s:%d" $host (int (get $v.calls $host).port)) -}}
+{{- end -}}
+{{- with $calls -}}{{- $_ := set $out "chart-basico/calls" (toJson .) -}}{{- end -}}
+{{- end -}}
+{{- $used := include "chart_basico.references" . | fromJson -}}
+{{- range $used.config -}}
+{{- $_ := set $out (printf "checksum/config-%s" .name) (get ($v.config | default dict) .name | toJson | sha256sum) -}}
+{{- end -}}
+{{- range $used.secrets -}}
+{{- $_ := set $out (printf "checksum/secret-%s" .name) (get ($v.secrets | default dict) .name | toJson | sha256sum) -}}
+{{- end -}}
+{{- toJson (merge $out (deepCopy ($v.workload.podAnnotations | default dict))) -}}
+{{- end -}}
+
+{{- /*
+chart_basico.references: every use of this file's own config and secrets by the workload, with
+the path in the values where it stands.
+In: root. Out: JSON map: config and secrets, lists of {name, path, key}.
+*/ -}}
+{{- define "chart_basico.references" -}}
+{{- $w := .Values.workload -}}
+{{- $config := list -}}
+{{- $secrets := list -}}
+{{- range $name, $volume := $w.volumes | default dict -}}
+{{- if kindIs "map" $volume -}}
+{{- with $volume.fromConfig -}}{{- $config = append $config (dict "name" . "path" (printf "workload.volumes.%s.fromConfig" $name)) -}}{{- end -}}
+{{- with $volume.fromSecret -}}{{- $secrets = append $secrets (dict "name" . "path" (printf "workload.volumes.%s.fromSecret" $name)) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $group := list "containers" "initContainers" "sidecars" -}}
+{{- range $name, $container := get $w $group | default dict -}}
+{{- if kindIs "map" $container -}}
+{{- range $field := list "env" "envFrom" -}}
+{{- range $key, $entry := get $container $field | default dict -}}
+{{- if kindIs "map" $entry -}}
+{{- $path := printf "workload.%s.%s.%s.%s" $group $name $field $key -}}
+{{- with $entry.fromConfig -}}{{- $config = append $config (dict "name" . "path" (printf "%s.fromConfig" $path) "key" ($entry.key | default "")) -}}{{- end -}}
+{{- with $entry.fromSecret -}}{{- $secrets = append $secrets (dict "name" . "path" (printf "%s.fromSecret" $path) "key" ($entry.key | default "")) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (dict "config" $config "secrets" $secrets) -}}
+{{- end -}}
+
+{{- /*
+chart_basico.volumes: Kubernetes' own sources as they are; fromConfig and fromSecret name a block
+of this file.
+In: root. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.volumes" -}}
+{{- $out := list -}}
+{{- $volumes := .Values.workload.volumes | default dict -}}
+{{- range $name := include "chart_basico.names" $volumes | fromJsonArray -}}
+{{- $source := get $volumes $name -}}
+{{- $volume := dict "name" $name -}}
+{{- $how := include "chart_basico.pick" (dict "from" $source "keys" (list "defaultMode" "items")) | fromJson -}}
+{{- if $source.fromConfig -}}
+{{- $_ := set $volume "configMap" (merge (dict "name" (include "chart_basico.partName" (dict "root" $ "name" $source.fromConfig))) $how) -}}
+{{- else if $source.fromSecret -}}
+{{- $_ := set $volume "secret" (merge (dict "secretName" (include "chart_basico.partName" (dict "root" $ "name" $source.fromSecret))) $how) -}}
+{{- else -}}
+{{- range $key, $value := $source -}}
+{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $volume $key $value -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $out = append $out $volume -}}
+{{- end -}}
+{{- toJson $out -}}
+{{- end -}}

@@ -1,0 +1,74 @@
+{{- /*
+chart_basico.routing.versions: the versions that get a weight at any stage, sorted: all of them
+are named at every stage, so stages differ in weights and in nothing else.
+In: root. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.routing.versions" -}}
+{{- $versions := dict -}}
+{{- range .Values.routing.stages -}}
+{{- range $version := include "chart_basico.names" .weights | fromJsonArray -}}{{- $_ := set $versions $version true -}}{{- end -}}
+{{- end -}}
+{{- toJson (keys $versions | sortAlpha) -}}
+{{- end -}}
+
+{{- /*
+chart_basico.routing.subsets: those, and the versions that only `routing.versions` names: a subset
+may go only after no route names it, so it is dropped from the stages first and from there later.
+In: root. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.routing.subsets" -}}
+{{- $all := concat
+      (include "chart_basico.routing.versions" . | fromJsonArray)
+      (include "chart_basico.names" .Values.routing.versions | fromJsonArray) -}}
+{{- toJson (uniq $all | sortAlpha) -}}
+{{- end -}}
+
+{{- /* chart_basico.routing.stage: the current stage. In: root. Out: JSON map. */ -}}
+{{- define "chart_basico.routing.stage" -}}
+{{- $stage := dict -}}
+{{- range .Values.routing.stages -}}
+{{- if eq .name $.Values.routing.stage -}}{{- $stage = . -}}{{- end -}}
+{{- end -}}
+{{- toJson $stage -}}
+{{- end -}}
+
+{{- /*
+chart_basico.routing.http: the routes of the app in order: the operator's own, then the weighted one.
+In: root. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.routing.http" -}}
+{{- $r := .Values.routing -}}
+{{- $weights := (include "chart_basico.routing.stage" . | fromJson).weights | default dict -}}
+{{- $route := list -}}
+{{- range $version := include "chart_basico.routing.versions" . | fromJsonArray -}}
+{{- $destination := dict "host" $.Values.app "subset" (include "chart_basico.legal" $version) -}}
+{{- with $r.port -}}{{- $_ := set $destination "port" (dict "number" .) -}}{{- end -}}
+{{- $route = append $route (dict "destination" $destination "weight" (int (get $weights $version | default 0))) -}}
+{{- end -}}
+{{- $http := include "chart_basico.pick" (dict "from" $r "keys" (include "chart_basico.routing.fields" . | fromYamlArray)) | fromJson -}}
+{{- $_ := set $http "route" $route -}}
+{{- $_ := set $http "timeout" ($r.timeout | default "10s") -}}
+{{- toJson (append ($r.http | default list) $http) -}}
+{{- end -}}
+
+{{- /* chart_basico.routing.fields: what is Istio's own and passed through as it is. Out: YAML list. */ -}}
+{{- define "chart_basico.routing.fields" -}}
+- corsPolicy
+- fault
+- headers
+- match
+- mirror
+- mirrorPercentage
+- mirrors
+- retries
+- rewrite
+{{- end -}}
+
+{{- /*
+chart_basico.routing.queue: the connection pool: a queue of 1000 waiting requests, unless the
+values say otherwise.
+In: the user's pool. Out: JSON map.
+*/ -}}
+{{- define "chart_basico.routing.queue" -}}
+{{- mergeOverwrite (dict "http" (dict "http1MaxPendingRequests" 1000)) (deepCopy (. | default dict)) | toJson -}}
+{{- end -}}
