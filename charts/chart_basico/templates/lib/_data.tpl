@@ -50,10 +50,37 @@ In: map. Out: JSON list.
 {{- end -}}
 
 {{- /*
-chart_basico.document: one object as a YAML document.
+chart_basico.document: one object as a YAML document, without the nulls by which a layer removed
+something. No newline may follow it: Helm 4 would keep it as a blank line.
 In: map.
 */ -}}
-{{- define "chart_basico.document" }}
----
-{{ toYaml . }}
-{{ end -}}
+{{- define "chart_basico.document" -}}
+{{- $object := . -}}
+{{- if contains ":null" (toJson .) -}}
+{{- $object = include "chart_basico.compact" . | fromJson -}}
+{{- end -}}
+{{- printf "\n---\n%s" (toYaml $object) -}}
+{{- end -}}
+
+{{- /* chart_basico.compact: a map without its null entries, at any depth. In: map. Out: JSON map. */ -}}
+{{- define "chart_basico.compact" -}}
+{{- $out := dict -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "map" $value -}}
+{{- $_ := set $out $key (include "chart_basico.compact" $value | fromJson) -}}
+{{- else if kindIs "slice" $value -}}
+{{- $items := list -}}
+{{- range $value -}}
+{{- if kindIs "map" . -}}
+{{- $items = append $items (include "chart_basico.compact" . | fromJson) -}}
+{{- else -}}
+{{- $items = append $items . -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $out $key $items -}}
+{{- else if not (kindIs "invalid" $value) -}}
+{{- $_ := set $out $key $value -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $out -}}
+{{- end -}}

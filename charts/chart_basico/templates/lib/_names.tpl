@@ -13,7 +13,7 @@ chart_basico.workloadName: <app>-<version>.
 In: root. Out: text.
 */ -}}
 {{- define "chart_basico.workloadName" -}}
-{{- printf "%s-%s" .Values.app (include "chart_basico.legal" .Values.version) -}}
+{{- printf "%s-%s" .Values.app (include "chart_basico.legal" (.Values.version | default "")) -}}
 {{- end -}}
 
 {{- /*
@@ -38,7 +38,7 @@ In: root. Out: text.
 {{- if and $v.workload $v.workload.serviceAccountName -}}
 {{- $v.workload.serviceAccountName -}}
 {{- else if not (kindIs "invalid" $v.identity) -}}
-{{- $v.identity.name | default $v.app -}}
+{{- include "chart_basico.identity.name" . -}}
 {{- end -}}
 {{- end -}}
 
@@ -73,4 +73,9 @@ In: root. Out: JSON map.
 */ -}}
 {{- define "chart_basico.selector" -}}
 {{- toJson (dict "app" .Values.app "version" .Values.version) -}}
+{{- end -}}
+
+{{- /* chart_basico.identity.name: of the ServiceAccount this file makes. In: root. Out: text. */ -}}
+{{- define "chart_basico.identity.name" -}}
+{{- .Values.identity.name | default .Values.app -}}
 {{- end -}}

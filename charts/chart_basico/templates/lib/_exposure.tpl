@@ -1,22 +1,26 @@
-{{- /* A Gateway on the ingress gateway's proxies, unless one is shared, and the route from it to the Service. */ -}}
-{{- define "chart_basico.exposure.istio" -}}
-{{- $e := .Values.exposure -}}
-{{- $gateway := $e.gateway | default dict -}}
-{{- if not $gateway.existing -}}
-{{- include "chart_basico.document" (dict
-      "apiVersion" "networking.istio.io/v1" "kind" "Gateway"
-      "metadata" (include "chart_basico.metadata" (dict "root" . "name" .Values.app "from" $e) | fromJson)
-      "spec" (dict
-        "selector" ($gateway.selector | default (dict "istio" "ingressgateway"))
-        "servers" (include "chart_basico.exposure.istio.servers" . | fromJsonArray))) -}}
+{{- /* chart_basico.exposure.port: the number of the Service's port that is exposed. In: root. Out: text, empty if it cannot be known. */ -}}
+{{- define "chart_basico.exposure.port" -}}
+{{- $ports := ((.Values.service | default dict).ports) | default dict -}}
+{{- $port := .Values.exposure.port -}}
+{{- $names := include "chart_basico.names" $ports | fromJsonArray -}}
+{{- if kindIs "string" $port -}}
+{{- with get $ports $port -}}{{- int .port -}}{{- end -}}
+{{- else if $port -}}
+{{- int $port -}}
+{{- else if eq (len $names) 1 -}}
+{{- int (get $ports (first $names)).port -}}
 {{- end -}}
-{{- include "chart_basico.document" (dict
-      "apiVersion" "networking.istio.io/v1" "kind" "VirtualService"
-      "metadata" (include "chart_basico.metadata" (dict "root" . "name" (printf "%s-exposure" .Values.app) "from" $e) | fromJson)
-      "spec" (dict
-        "gateways" (list ($gateway.existing | default .Values.app))
-        "hosts" $e.hosts
-        "http" (include "chart_basico.exposure.istio.http" . | fromJsonArray))) -}}
+{{- end -}}
+
+{{- /* chart_basico.exposure.matches: the exposed paths as Istio's matches; none means every path. In: root. Out: JSON list. */ -}}
+{{- define "chart_basico.exposure.matches" -}}
+{{- $paths := .Values.exposure.paths | default dict -}}
+{{- $out := list -}}
+{{- range $name := include "chart_basico.names" $paths | fromJsonArray -}}
+{{- $entry := get $paths $name -}}
+{{- $out = append $out (dict "uri" (dict (ternary "exact" "prefix" (eq ($entry.pathType | default "Prefix") "Exact")) $entry.path)) -}}
+{{- end -}}
+{{- toJson $out -}}
 {{- end -}}
 
 {{- /* chart_basico.exposure.istio.servers. In: root. Out: JSON list. */ -}}
@@ -57,4 +61,9 @@ In: root. Out: JSON list.
 {{- $out = append $out $route -}}
 {{- end -}}
 {{- toJson $out -}}
+{{- end -}}
+
+{{- /* chart_basico.exposure.kind: how the app is exposed, empty where it is not. In: root. Out: text. */ -}}
+{{- define "chart_basico.exposure.kind" -}}
+{{- with .Values.exposure -}}{{- .kind -}}{{- end -}}
 {{- end -}}

@@ -1,0 +1,37 @@
+{{- /* chart_basico.workload.fields: the fields of the spec of each kind that the values carry under Kubernetes' names. Out: YAML map. */ -}}
+{{- define "chart_basico.workload.fields" -}}
+Deployment: [minReadySeconds, paused, progressDeadlineSeconds, replicas, revisionHistoryLimit, strategy]
+StatefulSet: [minReadySeconds, ordinals, persistentVolumeClaimRetentionPolicy, podManagementPolicy, replicas, revisionHistoryLimit, serviceName, updateStrategy, volumeClaimTemplates]
+DaemonSet: [minReadySeconds, revisionHistoryLimit, updateStrategy]
+Job: [activeDeadlineSeconds, backoffLimit, backoffLimitPerIndex, completionMode, completions, maxFailedIndexes, parallelism, podFailurePolicy, podReplacementPolicy, restartPolicy, successPolicy, suspend, ttlSecondsAfterFinished]
+CronJob: [concurrencyPolicy, failedJobsHistoryLimit, schedule, startingDeadlineSeconds, successfulJobsHistoryLimit, suspend, timeZone]
+{{- end -}}
+
+{{- /* chart_basico.workload.metadata. In: root, name. Out: JSON map. */ -}}
+{{- define "chart_basico.workload.metadata" -}}
+{{- include "chart_basico.metadata" (dict "root" .root "name" .name "versioned" true "from" .root.Values.workload) -}}
+{{- end -}}
+
+{{- /* chart_basico.workload.spec: the fields of one kind, with selector and pod template. In: root, kind. Out: JSON map. */ -}}
+{{- define "chart_basico.workload.spec" -}}
+{{- $keys := get (include "chart_basico.workload.fields" . | fromYaml) .kind -}}
+{{- $spec := include "chart_basico.pick" (dict "from" .root.Values.workload "keys" $keys) | fromJson -}}
+{{- $_ := set $spec "selector" (dict "matchLabels" (include "chart_basico.selector" .root | fromJson)) -}}
+{{- $_ := set $spec "template" (include "chart_basico.podTemplate" (dict "root" .root) | fromJson) -}}
+{{- toJson $spec -}}
+{{- end -}}
+
+{{- /* chart_basico.workload.jobSpec: of a Job, and of the Jobs of a CronJob. In: root. Out: JSON map. */ -}}
+{{- define "chart_basico.workload.jobSpec" -}}
+{{- $keys := without (get (include "chart_basico.workload.fields" . | fromYaml) "Job") "restartPolicy" -}}
+{{- if eq .Values.workload.kind "CronJob" -}}{{- $keys = without $keys "suspend" -}}{{- end -}}
+{{- $spec := include "chart_basico.pick" (dict "from" .Values.workload "keys" $keys) | fromJson -}}
+{{- $_ := set $spec "template" (include "chart_basico.podTemplate" (dict
+      "root" . "restartPolicy" (.Values.workload.restartPolicy | default "Never")) | fromJson) -}}
+{{- toJson $spec -}}
+{{- end -}}
+
+{{- /* chart_basico.workload.kind: of the workload, empty where there is none. In: root. Out: text. */ -}}
+{{- define "chart_basico.workload.kind" -}}
+{{- with .Values.workload -}}{{- .kind | default "Deployment" -}}{{- end -}}
+{{- end -}}
