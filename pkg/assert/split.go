@@ -16,7 +16,7 @@ import (
 //
 // It fails if there are errors, if a version of weight 0 (or one that want does not name) answered anything, or if the
 // exact multinomial test's p-value is rate or less: the probability, under want, of all outcomes that are at most as
-// likely as the one seen. With up to three live versions that is summed exactly. With k of more than three, the k
+// likely as the one seen; errors are not part of it. With up to three live versions that is summed exactly. With k of more than three, the k
 // versions are tested one by one by the exact two-sided binomial test, and k times the smallest p-value is taken
 // (union bound), which never fails a right mesh more often than rate but sees a small shift less often.
 func Split(want, got map[string]int, errors int, rate float64) Judgement {
@@ -39,15 +39,18 @@ func Split(want, got map[string]int, errors int, rate float64) Judgement {
 	if errors > 0 {
 		complaints = append(complaints, fmt.Sprintf("%s of %d requests", number(errors, "error"), answered+errors))
 	}
+	judged := answered > 0 && total(want) == 100 // else there is nothing to test, or nothing to test against
 	var weights, observed []int
 	for _, v := range versions(want, got) {
 		w, n := want[v], got[v]
 		switch {
 		case w < 0 || n < 0:
+			judged = false
 			complaints = append(complaints, fmt.Sprintf("%s: found weight %d and %s, expected 0 or more", v, w, number(n, "answer")))
 		case w > 0:
 			weights, observed = append(weights, w), append(observed, n)
 		case n > 0:
+			judged = false // impossible under want, so the p-value is 0
 			complaints = append(complaints, fmt.Sprintf("%s answered %s, expected none", v, number(n, "request")))
 		}
 		if answered > 0 && n >= 0 && n <= answered {
@@ -55,16 +58,13 @@ func Split(want, got map[string]int, errors int, rate float64) Judgement {
 			j.Interval[v] = [2]float64{100 * lo, 100 * hi}
 		}
 	}
-	if len(complaints) > 0 {
-		j.Why = strings.Join(complaints, "; ")
-		return j
+	if judged {
+		j.PValue = multinomialTest(weights, observed)
+		if j.PValue <= rate {
+			complaints = append(complaints, fmt.Sprintf("a mesh that divides as wanted is this far off with probability %.2g, less than %.2g", j.PValue, rate))
+		}
 	}
-	j.PValue = multinomialTest(weights, observed)
-	if j.PValue <= rate {
-		j.Why = fmt.Sprintf("a mesh that divides as wanted is this far off with probability %.2g, less than %.2g", j.PValue, rate)
-		return j
-	}
-	j.Pass = true
+	j.Pass, j.Why = len(complaints) == 0, strings.Join(complaints, "; ")
 	return j
 }
 
