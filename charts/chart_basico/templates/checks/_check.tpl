@@ -1,2 +1,24 @@
+{{- /*
+Rules across fields, which the schema cannot say. A validator is a define that prints one line for
+each mistake and nothing else; this one runs them all and fails once, with everything they found.
+*/ -}}
+
+{{- /* chart_basico.check: fails if any rule is broken. In: root. Out: nothing. */ -}}
 {{- define "chart_basico.check" -}}
+{{- $found := "" -}}
+{{- range $domain := list "app" "config" "workload" "containers" "volumes" "service" "exposure" "namespace" "routing" "egress" -}}
+{{- $found = print $found (include (printf "chart_basico.check.%s" $domain) $) -}}
+{{- end -}}
+{{- with trim $found -}}
+{{- $n := splitList "\n" . | len -}}
+{{- fail (printf "\n%d mistake%s in the values of release %s:\n%s" $n (ternary "" "s" (eq $n 1)) $.Release.Name .) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+chart_basico.mistake: one line about one mistake.
+In: path (in the values), found, allowed, fix. Out: text.
+*/ -}}
+{{- define "chart_basico.mistake" -}}
+{{- printf "- %s: found %s; allowed: %s; fix: %s\n" .path .found .allowed .fix -}}
 {{- end -}}

@@ -1,0 +1,74 @@
+{{- define "chart_basico.check.service" -}}
+{{- with .Values.service -}}
+{{- $s := . -}}
+{{- $kind := include "chart_basico.workload.kind" $ -}}
+{{- if has $kind (list "Job" "CronJob") -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service" "found" (printf "a Service in front of a %s" $kind) "allowed" "a Service in front of a workload that runs without end"
+      "fix" "remove service; a program that ends is an App of its own") -}}
+{{- end -}}
+{{- $names := include "chart_basico.names" $s.ports | fromJsonArray -}}
+{{- if not $names -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.ports" "found" "no port" "allowed" "one or more" "fix" "add a port by name") -}}
+{{- end -}}
+{{- if and (eq ($s.clusterIP | default "") "None") (has ($s.type | default "ClusterIP") (list "NodePort" "LoadBalancer")) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.clusterIP" "found" (printf "None with type %s" $s.type) "allowed" "None with type ClusterIP"
+      "fix" "remove one of the two") -}}
+{{- end -}}
+{{- $protocols := list "grpc" "grpc-web" "http" "http2" "https" "mongo" "mysql" "redis" "tcp" "tls" "udp" -}}
+{{- $declared := include "chart_basico.workload.ports" $ | fromJson -}}
+{{- $numbers := dict -}}
+{{- range $name := $names -}}
+{{- $port := get $s.ports $name -}}
+{{- $path := printf "service.ports.%s" $name -}}
+{{- if not (or $port.appProtocol (has (splitList "-" $name | first) $protocols)) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" $path "found" "a name that says no protocol" "allowed" (printf "%s, alone or before a dash" (join ", " $protocols))
+      "fix" (printf "rename it, for example http-%s, or set appProtocol" $name)) -}}
+{{- end -}}
+{{- $number := printf "%d/%s" (int $port.port) ($port.protocol | default "TCP") -}}
+{{- with get $numbers $number -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.port" $path) "found" (printf "%s, which service.ports.%s has too" $number .) "allowed" "a number for each port"
+      "fix" "change or remove one") -}}
+{{- end -}}
+{{- $_ := set $numbers $number $name -}}
+{{- if and $port.nodePort (eq ($s.type | default "ClusterIP") "ClusterIP") -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.nodePort" $path) "found" (printf "%d with type ClusterIP" (int $port.nodePort)) "allowed" "nodePort with type NodePort or LoadBalancer"
+      "fix" "remove it, or set service.type") -}}
+{{- end -}}
+{{- if $.Values.workload -}}
+{{- $target := $port.targetPort | default $port.port -}}
+{{- if not (has (include "chart_basico.text" $target) (concat (keys $declared) (values $declared))) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.%s" $path (ternary "targetPort" "port" (not (kindIs "invalid" ($port.targetPort | default nil))))) "found" (printf "%s, a port that no container has" (include "chart_basico.text" $target))
+      "allowed" (include "chart_basico.workload.portsText" $declared)
+      "fix" "set targetPort to one of them, or add the port to a container") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* chart_basico.workload.ports: the ports of containers and sidecars, number as text by name. In: root. Out: JSON map. */ -}}
+{{- define "chart_basico.workload.ports" -}}
+{{- $out := dict -}}
+{{- range $group := list "containers" "sidecars" -}}
+{{- range $name, $c := get ($.Values.workload | default dict) $group | default dict -}}
+{{- range $port, $p := ($c | default dict).ports -}}
+{{- if kindIs "map" $p -}}{{- $_ := set $out $port (include "chart_basico.text" $p.containerPort) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $out -}}
+{{- end -}}
+
+{{- /* chart_basico.workload.portsText. In: map of number by name. Out: text. */ -}}
+{{- define "chart_basico.workload.portsText" -}}
+{{- $out := list -}}
+{{- range $name, $number := . -}}{{- $out = append $out (printf "%s (%s)" $name $number) -}}{{- end -}}
+{{- join ", " $out | default "nothing, since the containers have no ports" -}}
+{{- end -}}

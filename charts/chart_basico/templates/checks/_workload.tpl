@@ -1,0 +1,70 @@
+{{- define "chart_basico.check.workload" -}}
+{{- with .Values.workload -}}
+{{- $w := . -}}
+{{- $kind := include "chart_basico.workload.kind" $ -}}
+{{- $fields := include "chart_basico.workload.fields" . | fromYaml -}}
+{{- /* A CronJob carries the fields of the Jobs it makes. */ -}}
+{{- $allowed := get $fields $kind -}}
+{{- if eq $kind "CronJob" -}}{{- $allowed = concat $allowed (get $fields "Job") -}}{{- end -}}
+{{- $elsewhere := dict -}}
+{{- range $other, $names := $fields -}}
+{{- range $names -}}
+{{- if not (has . $allowed) -}}{{- $_ := set $elsewhere . (append (get $elsewhere . | default list) $other) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $field := keys (include "chart_basico.pick" (dict "from" $w "keys" (keys $elsewhere)) | fromJson) | sortAlpha -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "workload.%s" $field) "found" (printf "a field of %s in a %s" (get $elsewhere $field | join ", ") $kind) "allowed" (printf "the fields of a %s" $kind)
+      "fix" (printf "remove it, or set workload.kind to %s" (get $elsewhere $field | sortAlpha | join " or "))) -}}
+{{- end -}}
+{{- if and (eq $kind "CronJob") (not $w.schedule) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.schedule" "found" "nothing" "allowed" "a time in cron's format, as a CronJob needs"
+      "fix" "add workload.schedule, such as \"0 3 * * *\"") -}}
+{{- end -}}
+{{- if not (include "chart_basico.names" $w.containers | fromJsonArray) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.containers" "found" "no container" "allowed" "one or more"
+      "fix" "add a container with its image") -}}
+{{- end -}}
+{{- range $field := list "labels" "podLabels" -}}
+{{- range $label := keys (get $w $field | default dict) | sortAlpha -}}
+{{- if has $label (list "app" "version" "app.kubernetes.io/name" "app.kubernetes.io/version" "app.kubernetes.io/instance" "app.kubernetes.io/managed-by") -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "workload.%s" $field) "found" (printf "the label %s" $label) "allowed" "labels that the chart does not set"
+      "fix" "remove it: it follows from app, version and the release") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with $w.autoscaling -}}
+{{- if not (has $kind (list "Deployment" "StatefulSet")) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.autoscaling" "found" (printf "autoscaling of a %s" $kind) "allowed" "Deployment, StatefulSet"
+      "fix" "remove it, or change workload.kind") -}}
+{{- end -}}
+{{- if not (kindIs "invalid" $w.replicas) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.replicas" "found" (printf "%d beside workload.autoscaling" (int $w.replicas)) "allowed" "one of the two"
+      "fix" "remove replicas, or set it to null in this layer") -}}
+{{- end -}}
+{{- if gt (int .minReplicas) (int .maxReplicas) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.autoscaling.minReplicas" "found" (printf "%d" (int .minReplicas)) "allowed" (printf "maxReplicas, which is %d, or less" (int .maxReplicas))
+      "fix" "lower it, or raise maxReplicas") -}}
+{{- end -}}
+{{- end -}}
+{{- with $w.disruptionBudget -}}
+{{- if not (has $kind (list "Deployment" "StatefulSet")) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.disruptionBudget" "found" (printf "a budget for a %s" $kind) "allowed" "Deployment, StatefulSet"
+      "fix" "remove it, or change workload.kind") -}}
+{{- end -}}
+{{- $given := include "chart_basico.pick" (dict "from" . "keys" (list "maxUnavailable" "minAvailable")) | fromJson -}}
+{{- if ne (len $given) 1 -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.disruptionBudget" "found" (keys $given | sortAlpha | join " and " | default "neither minAvailable nor maxUnavailable") "allowed" "one of minAvailable and maxUnavailable"
+      "fix" "keep one") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
