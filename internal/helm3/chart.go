@@ -1,0 +1,90 @@
+package helm3
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chart/loader"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/strvals"
+)
+
+// Chart is a loaded chart. It is never changed, so any number of renderings may share it.
+type Chart struct {
+	Name    string
+	Version string
+	Dir     string // absolute, or the archive it came from
+	Schema  []byte // values.schema.json; nil where the chart has none
+
+	loaded *chart.Chart
+}
+
+// LoadChart reads a chart from a directory or a packaged archive.
+func LoadChart(dir string) (*Chart, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := loader.Load(abs)
+	if err != nil {
+		return nil, fmt.Errorf("chart %s: %w", dir, err)
+	}
+	if err := loaded.Validate(); err != nil {
+		return nil, fmt.Errorf("chart %s: %w", dir, err)
+	}
+	return &Chart{Name: loaded.Name(), Version: loaded.Metadata.Version, Dir: abs, Schema: loaded.Schema, loaded: loaded}, nil
+}
+
+// instance returns a chart that Helm may change: it resolves dependencies in the chart itself.
+func (c *Chart) instance() (*chart.Chart, error) {
+	if len(c.loaded.Dependencies()) == 0 && len(c.loaded.Metadata.Dependencies) == 0 {
+		ch := *c.loaded
+		return &ch, nil
+	}
+	files := make([]*loader.BufferedFile, 0, len(c.loaded.Raw))
+	for _, f := range c.loaded.Raw {
+		files = append(files, &loader.BufferedFile{Name: f.Name, Data: f.Data})
+	}
+	return loader.LoadFiles(files)
+}
+
+// Coalesce lays values over the chart's defaults, as Helm does before it looks at the schema.
+func (c *Chart) Coalesce(values map[string]any) (map[string]any, error) {
+	ch, err := c.instance()
+	if err != nil {
+		return nil, err
+	}
+	if err := chartutil.ProcessDependenciesWithMerge(ch, values); err != nil {
+		return nil, err
+	}
+	return chartutil.CoalesceValues(ch, values)
+}
+
+// MergeValues lays over upon base, as Helm does with several values files: maps are merged,
+// anything else is replaced, a null is kept (it removes a default of the chart). Neither is changed.
+func MergeValues(base, over map[string]any) map[string]any {
+	out := make(map[string]any, len(base)+len(over))
+	for k, v := range base {
+		out[k] = v
+	}
+	for k, v := range over {
+		if overMap, ok := v.(map[string]any); ok {
+			if baseMap, ok := out[k].(map[string]any); ok {
+				out[k] = MergeValues(baseMap, overMap)
+				continue
+			}
+		}
+		out[k] = v
+	}
+	return out
+}
+
+// SetValue sets one value as --set does; assignment is path=value, in Helm's syntax. The map
+// is changed in place.
+func SetValue(values map[string]any, assignment string) error {
+	if err := strvals.ParseInto(assignment, values); err != nil {
+		return fmt.Errorf("--set %s: %w", assignment, err)
+	}
+	return nil
+}
