@@ -1,0 +1,304 @@
+// Package rollout moves an app's routing from stage to stage by real upgrades of its release, and knows when a stage
+// has arrived at every proxy. A steady flow of requests can go on meanwhile, whose losses are counted.
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"chartbasico/pkg/cluster"
+)
+
+// Route is what proxies should make of an app's VirtualService.
+type Route struct {
+	// Host is the full name of the app's Service: reviews.bookinfo.svc.cluster.local.
+	Host string
+	// Splits are the weights by subset, one map for each way that the routes divide requests.
+	Splits []map[string]int
+	// Endpoints is how many pods each subset with a weight should have at each proxy. Not looked at if nil.
+	Endpoints map[string]int
+	// Carriers are the proxies, as namespace/pod, that must carry the route. Others that carry it must agree.
+	Carriers []string
+}
+
+// ErrRejected is wrapped when a proxy refused configuration: waiting on is of no use.
+var ErrRejected = errors.New("configuration rejected")
+
+// Splits reads the weights by subset of each HTTP route of a VirtualService that leads to host, without repeating
+// equal ones. A destination that is alone has 100.
+func Splits(virtualService *unstructured.Unstructured, host string) []map[string]int {
+	routes, _, _ := unstructured.NestedSlice(virtualService.Object, "spec", "http")
+	var splits []map[string]int
+	for _, r := range routes {
+		r, _ := r.(map[string]any)
+		destinations, _, _ := unstructured.NestedSlice(r, "route")
+		split := map[string]int{}
+		for _, d := range destinations {
+			d, _ := d.(map[string]any)
+			to, _, _ := unstructured.NestedString(d, "destination", "host")
+			if FullName(to, virtualService.GetNamespace()) != host {
+				continue
+			}
+			subset, _, _ := unstructured.NestedString(d, "destination", "subset")
+			weight := number(d["weight"])
+			if len(destinations) == 1 {
+				weight = 100
+			}
+			if weight > 0 { // Envoy is not told of a weight of 0
+				split[subset] += weight
+			}
+		}
+		if len(split) > 0 && !slices.ContainsFunc(splits, func(s map[string]int) bool { return maps.Equal(s, split) }) {
+			splits = append(splits, split)
+		}
+	}
+	return splits
+}
+
+// FullName is the full name of the Service that a host means when it is written in a namespace.
+func FullName(host, namespace string) string {
+	switch strings.Count(host, ".") {
+	case 0:
+		return host + "." + namespace + ".svc.cluster.local"
+	case 1:
+		return host + ".svc.cluster.local"
+	}
+	if strings.HasSuffix(host, ".svc") {
+		return host + ".cluster.local"
+	}
+	return host
+}
+
+func number(v any) int {
+	switch n := v.(type) {
+	case int64:
+		return int(n)
+	case float64:
+		return int(n)
+	case int:
+		return n
+	}
+	return 0
+}
+
+// look is how often a proxy that does not have the route yet is asked again: Envoy's admin interface tells its
+// configuration when asked and cannot be watched.
+const look = 20 * time.Millisecond
+
+// WaitForRoute waits until every proxy that carries the route has exactly its splits and its endpoints, and is in sync.
+// The error of a wait that ended says what each proxy still has. A rejected configuration ends it at once.
+func WaitForRoute(ctx context.Context, c cluster.Cluster, want Route) error {
+	if len(want.Splits) == 0 {
+		return fmt.Errorf("no route to %s is wanted, so there is nothing to wait for", want.Host)
+	}
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		missing, err := lacking(ctx, c, want)
+		if ctx.Err() != nil {
+			return fmt.Errorf("route to %s: %w; last seen: %s", want.Host, context.Cause(ctx), strings.Join(missing, "; "))
+		}
+		if err != nil || len(missing) == 0 {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("route to %s: %w; last seen: %s", want.Host, context.Cause(ctx), strings.Join(missing, "; "))
+		}
+	}
+}
+
+// lacking says in words what each proxy still lacks.
+func lacking(ctx context.Context, c cluster.Cluster, want Route) ([]string, error) {
+	proxies, err := c.Proxies(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking for the proxies: %w", err)
+	}
+	var missing []string
+	carried := map[string]bool{}
+	for _, p := range proxies {
+		name := p.Namespace + "/" + p.Pod
+		if len(p.Rejected) > 0 {
+			return nil, fmt.Errorf("%w by %s: %s", ErrRejected, name, strings.Join(p.Rejected, "; "))
+		}
+		if !p.Synced {
+			missing = append(missing, name+" is not in sync")
+			continue
+		}
+		dump, err := c.ProxyConfig(ctx, p)
+		if err != nil {
+			if slices.Contains(want.Carriers, name) {
+				missing = append(missing, fmt.Sprintf("%s: %v", name, err))
+			}
+			continue
+		}
+		has, err := carriedBy(dump, want.Host)
+		if err != nil {
+			return nil, fmt.Errorf("configuration of %s: %w", name, err)
+		}
+		if len(has.splits) == 0 {
+			continue
+		}
+		carried[name] = true
+		if why := has.differs(want); why != "" {
+			missing = append(missing, name+" "+why)
+		}
+	}
+	for _, name := range want.Carriers {
+		if !carried[name] {
+			missing = append(missing, name+" does not carry the route")
+		}
+	}
+	if len(carried) == 0 {
+		missing = append(missing, "no proxy carries the route")
+	}
+	return missing, nil
+}
+
+// held is what one proxy has of a route.
+type held struct {
+	splits    map[string]bool // each in words
+	endpoints map[string]int  // by subset; nil if the proxy did not say
+}
+
+func (h held) differs(want Route) string {
+	wanted := map[string]bool{}
+	for _, s := range want.Splits {
+		wanted[inWords(s)] = true
+	}
+	if !maps.Equal(h.splits, wanted) {
+		return fmt.Sprintf("divides %s, expected %s", list(h.splits), list(wanted))
+	}
+	if want.Endpoints == nil || h.endpoints == nil {
+		return ""
+	}
+	for _, subset := range slices.Sorted(maps.Keys(want.Endpoints)) {
+		if got := h.endpoints[subset]; got != want.Endpoints[subset] {
+			return fmt.Sprintf("knows %d endpoints of subset %s, expected %d", got, subset, want.Endpoints[subset])
+		}
+	}
+	return ""
+}
+
+func list(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), " and ") }
+
+func inWords(split map[string]int) string {
+	var parts []string
+	for _, subset := range slices.Sorted(maps.Keys(split)) {
+		name := subset
+		if name == "" {
+			name = "(no subset)"
+		}
+		parts = append(parts, name+" "+strconv.Itoa(split[subset])+"%")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// carriedBy reads what a proxy has of the routes to a host.
+func carriedBy(dump *adminv3.ConfigDump, host string) (held, error) {
+	h := held{splits: map[string]bool{}}
+	for _, part := range dump.GetConfigs() {
+		switch {
+		case part.MessageIs((*adminv3.RoutesConfigDump)(nil)):
+			routes := &adminv3.RoutesConfigDump{}
+			if err := part.UnmarshalTo(routes); err != nil {
+				return h, err
+			}
+			for _, r := range routes.GetDynamicRouteConfigs() {
+				if err := h.addRoutes(r.GetRouteConfig(), host); err != nil {
+					return h, err
+				}
+			}
+		case part.MessageIs((*adminv3.EndpointsConfigDump)(nil)):
+			endpoints := &adminv3.EndpointsConfigDump{}
+			if err := part.UnmarshalTo(endpoints); err != nil {
+				return h, err
+			}
+			if h.endpoints == nil {
+				h.endpoints = map[string]int{}
+			}
+			for _, e := range endpoints.GetDynamicEndpointConfigs() {
+				if err := h.addEndpoints(e.GetEndpointConfig(), host); err != nil {
+					return h, err
+				}
+			}
+		}
+	}
+	return h, nil
+}
+
+func (h held) addRoutes(config *anypb.Any, host string) error {
+	routes := &routev3.RouteConfiguration{}
+	if err := config.UnmarshalTo(routes); err != nil {
+		return err
+	}
+	for _, v := range routes.GetVirtualHosts() {
+		own := strings.HasPrefix(v.GetName(), host+":")
+		for _, r := range v.GetRoutes() {
+			split, subsets := destinations(r.GetRoute(), host)
+			// Elsewhere, such as at a gateway, only a route to subsets is the app's own; one to the whole Service
+			// is another owner's.
+			if len(split) > 0 && (own || subsets) {
+				h.splits[inWords(split)] = true
+			}
+		}
+	}
+	return nil
+}
+
+func destinations(action *routev3.RouteAction, host string) (split map[string]int, subsets bool) {
+	split = map[string]int{}
+	add := func(name string, weight int) {
+		if subset, of, ok := outbound(name); ok && of == host {
+			split[subset] += weight
+			subsets = subsets || subset != ""
+		}
+	}
+	if w := action.GetWeightedClusters(); w != nil {
+		for _, c := range w.GetClusters() {
+			add(c.GetName(), int(c.GetWeight().GetValue()))
+		}
+	} else {
+		add(action.GetCluster(), 100)
+	}
+	return split, subsets
+}
+
+func (h held) addEndpoints(config *anypb.Any, host string) error {
+	load := &endpointv3.ClusterLoadAssignment{}
+	if err := config.UnmarshalTo(load); err != nil {
+		return err
+	}
+	subset, of, ok := outbound(load.GetClusterName())
+	if !ok || of != host {
+		return nil
+	}
+	n := 0
+	for _, l := range load.GetEndpoints() {
+		n += len(l.GetLbEndpoints())
+	}
+	h.endpoints[subset] = max(h.endpoints[subset], n) // a Service with several ports has a cluster for each
+	return nil
+}
+
+// outbound takes Istio's name of a cluster apart: outbound|9080|v1|reviews.bookinfo.svc.cluster.local.
+func outbound(name string) (subset, host string, ok bool) {
+	parts := strings.Split(name, "|")
+	if len(parts) != 4 || parts[0] != "outbound" {
+		return "", "", false
+	}
+	return parts[2], parts[3], true
+}

@@ -1,0 +1,173 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/clustertest"
+	"chartbasico/pkg/traffic"
+)
+
+const reviews = "reviews.bookinfo.svc.cluster.local"
+
+func packed(t *testing.T, m proto.Message) *anypb.Any {
+	t.Helper()
+	a, err := anypb.New(m)
+	require.NoError(t, err)
+	return a
+}
+
+// dump is what a proxy says whose virtual host of that name divides so, with that many endpoints of v1.
+func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int) *adminv3.ConfigDump {
+	t.Helper()
+	action := &routev3.RouteAction{}
+	if len(split) == 1 {
+		for subset := range split {
+			action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: "outbound|9080|" + subset + "|" + reviews}
+		}
+	} else {
+		weighted := &routev3.WeightedCluster{}
+		for subset, w := range split {
+			weighted.Clusters = append(weighted.Clusters, &routev3.WeightedCluster_ClusterWeight{
+				Name: "outbound|9080|" + subset + "|" + reviews, Weight: wrapperspb.UInt32(uint32(w)),
+			})
+		}
+		action.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: weighted}
+	}
+	load := &endpointv3.ClusterLoadAssignment{ClusterName: "outbound|9080|v1|" + reviews, Endpoints: []*endpointv3.LocalityLbEndpoints{{}}}
+	for range endpoints {
+		load.Endpoints[0].LbEndpoints = append(load.Endpoints[0].LbEndpoints, &endpointv3.LbEndpoint{HealthStatus: corev3.HealthStatus_HEALTHY})
+	}
+	return &adminv3.ConfigDump{Configs: []*anypb.Any{
+		packed(t, &adminv3.RoutesConfigDump{DynamicRouteConfigs: []*adminv3.RoutesConfigDump_DynamicRouteConfig{{
+			RouteConfig: packed(t, &routev3.RouteConfiguration{Name: "9080", VirtualHosts: []*routev3.VirtualHost{
+				{Name: virtualHost, Routes: []*routev3.Route{{Action: &routev3.Route_Route{Route: action}}}},
+				{Name: "details.bookinfo.svc.cluster.local:9080", Routes: []*routev3.Route{{Action: &routev3.Route_Route{
+					Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: "outbound|9080||details.bookinfo.svc.cluster.local"}},
+				}}}},
+			}}),
+		}}}),
+		packed(t, &adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{EndpointConfig: packed(t, load)}}}),
+	}}
+}
+
+func TestWaitForRoute(t *testing.T) {
+	const inMesh = reviews + ":9080"
+	canary := map[string]int{"v1": 90, "v2": 10}
+	synced := cluster.Proxy{Namespace: "bookinfo", Pod: "productpage", Synced: true}
+	for name, c := range map[string]struct {
+		proxy cluster.Proxy
+		host  string
+		split map[string]int
+		pods  int
+		want  Route
+		err   string
+	}{
+		"exactly as wanted":              {proxy: synced, host: inMesh, split: canary, pods: 2},
+		"one version alone":              {proxy: synced, host: inMesh, split: map[string]int{"v1": 100}, pods: 2, want: Route{Splits: []map[string]int{{"v1": 100}}}},
+		"at a gateway":                   {proxy: synced, host: "bookinfo.example:80", split: canary, pods: 2},
+		"one percent off":                {proxy: synced, host: inMesh, split: map[string]int{"v1": 89, "v2": 11}, pods: 2, err: "bookinfo/productpage divides v1 89%, v2 11%, expected v1 90%, v2 10%"},
+		"no subset yet":                  {proxy: synced, host: inMesh, split: map[string]int{"": 100}, pods: 2, err: "divides (no subset) 100%, expected v1 90%, v2 10%"},
+		"another's route at a gateway":   {proxy: synced, host: "bookinfo.example:80", split: map[string]int{"": 100}, pods: 2, err: "bookinfo/productpage does not carry the route"},
+		"not in sync":                    {proxy: cluster.Proxy{Namespace: "bookinfo", Pod: "productpage"}, host: inMesh, split: canary, pods: 2, err: "bookinfo/productpage is not in sync"},
+		"a pod short":                    {proxy: synced, host: inMesh, split: canary, pods: 1, err: "knows 1 endpoints of subset v1, expected 2"},
+		"configuration that was refused": {proxy: cluster.Proxy{Namespace: "bookinfo", Pod: "productpage", Synced: true, Rejected: []string{"no such filter"}}, host: inMesh, split: canary, err: "configuration rejected by bookinfo/productpage: no such filter"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+			defer cancel()
+			want := c.want
+			if want.Splits == nil {
+				want.Splits = []map[string]int{canary}
+			}
+			want.Host, want.Endpoints, want.Carriers = reviews, map[string]int{"v1": 2}, []string{"bookinfo/productpage"}
+			err := WaitForRoute(ctx, &clustertest.Fake{
+				OnProxies:     func() ([]cluster.Proxy, error) { return []cluster.Proxy{c.proxy}, nil },
+				OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) { return dump(t, c.host, c.split, c.pods), nil },
+			}, want)
+			if c.err == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, c.err)
+			}
+		})
+	}
+}
+
+func TestWaitForRouteSeesItArrive(t *testing.T) {
+	asked := 0
+	err := WaitForRoute(t.Context(), &clustertest.Fake{
+		OnProxies: func() ([]cluster.Proxy, error) {
+			return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage", Synced: true}}, nil
+		},
+		OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) {
+			if asked++; asked < 3 {
+				return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
+			}
+			return dump(t, reviews+":9080", map[string]int{"v1": 90, "v2": 10}, 2), nil
+		},
+	}, Route{Host: reviews, Splits: []map[string]int{{"v1": 90, "v2": 10}}})
+	require.NoError(t, err)
+	assert.Equal(t, 3, asked)
+}
+
+func TestWaitForRouteWantsSomething(t *testing.T) {
+	assert.ErrorContains(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews}), "nothing to wait for")
+	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}}), clustertest.ErrNotSet)
+}
+
+func TestSplits(t *testing.T) {
+	vs := &unstructured.Unstructured{}
+	require.NoError(t, yaml.Unmarshal([]byte(`
+metadata: {name: reviews, namespace: bookinfo}
+spec:
+  http:
+  - match: [{headers: {end-user: {exact: tester}}}]
+    route: [{destination: {host: reviews, subset: v2}}]
+  - route:
+    - {destination: {host: reviews, subset: v1}, weight: 90}
+    - {destination: {host: reviews.bookinfo.svc.cluster.local, subset: v2}, weight: 10}
+    - {destination: {host: reviews, subset: v3}, weight: 0}
+  - route: [{destination: {host: details}}]
+`), &vs.Object))
+	assert.Equal(t, []map[string]int{{"v2": 100}, {"v1": 90, "v2": 10}}, Splits(vs, reviews))
+}
+
+func TestSteadyCountsUntilStopped(t *testing.T) {
+	fake := &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+		assert.Zero(t, load.Requests)
+		assert.InDelta(t, Rate, load.Rate, 0)
+		<-ctx.Done()
+		return traffic.Tally{Requests: 7, Errors: 1}, nil
+	}}
+	flows, err := StartSteady(t.Context(), fake, []Origin{{Name: "a"}, {Name: "b"}}, 0).Stop()
+	require.NoError(t, err)
+	require.Len(t, flows, 2)
+	assert.Equal(t, "b", flows[1].Origin.Name)
+	assert.Equal(t, 1, flows[0].Tally.Errors)
+}
+
+func TestSteadySaysWhatCouldNotBeSent(t *testing.T) {
+	boom := errors.New("no such pod")
+	fake := &clustertest.Fake{OnSend: func(context.Context, cluster.Place, traffic.Load) (traffic.Tally, error) {
+		return traffic.Tally{}, boom
+	}}
+	_, err := StartSteady(t.Context(), fake, []Origin{{Name: "productpage/v1"}}, 0).Stop()
+	require.ErrorIs(t, err, boom)
+	assert.ErrorContains(t, err, "steady flow from productpage/v1")
+}

@@ -1,0 +1,66 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/traffic"
+)
+
+// Origin is where requests to an app come from.
+type Origin struct {
+	// Name is what reports call it: "ingress gateway", "productpage/v1".
+	Name string
+	From cluster.Place
+	// Load is one request: URL, Host, Header and App are set.
+	Load traffic.Load
+}
+
+// Flow is what came of the steady requests of one origin.
+type Flow struct {
+	Origin Origin
+	Tally  traffic.Tally
+}
+
+// Rate is how many requests a second each origin of a steady flow sends, if nothing else is said.
+const Rate = 200
+
+// Steady is a flow of requests that goes on until it is stopped.
+type Steady struct {
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	flows  []Flow
+	errs   []error
+}
+
+// StartSteady starts a flow from every origin, each of rate requests a second (0: Rate). It ends with Stop, or with ctx.
+func StartSteady(ctx context.Context, c cluster.Cluster, origins []Origin, rate float64) *Steady {
+	if rate == 0 {
+		rate = Rate
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	s := &Steady{cancel: cancel, flows: make([]Flow, len(origins)), errs: make([]error, len(origins))}
+	for i, o := range origins {
+		load := o.Load
+		load.Rate, load.Requests, load.Concurrency = rate, 0, 8
+		s.wg.Go(func() {
+			tally, err := c.Send(ctx, o.From, load)
+			s.flows[i] = Flow{Origin: o, Tally: tally}
+			if err != nil {
+				s.errs[i] = fmt.Errorf("steady flow from %s: %w", o.Name, err)
+			}
+		})
+	}
+	return s
+}
+
+// Stop ends the flow and returns what was counted, in the order of the origins. The error is for flows that could not
+// be sent; lost requests are in the tallies.
+func (s *Steady) Stop() ([]Flow, error) {
+	s.cancel()
+	s.wg.Wait()
+	return s.flows, errors.Join(s.errs...)
+}
