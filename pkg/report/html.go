@@ -32,6 +32,7 @@ type page struct {
 	Held    bool
 	Summary string
 	Facts   []fact
+	Several bool // environments
 	Apps    []pageApp
 	Timings []pageTiming
 }
@@ -72,7 +73,10 @@ type pageTiming struct {
 const colors = 6
 
 func (r Report) page() page {
-	p := page{Report: r, Title: strings.Join(r.environments(), ", "), Held: r.Held(), Summary: r.summary(), Facts: r.facts()}
+	p := page{
+		Report: r, Title: strings.Join(r.environments(), ", "), Several: len(r.environments()) > 1,
+		Held: r.Held(), Summary: r.summary(), Facts: r.facts(),
+	}
 	if p.Title == "" {
 		p.Title = "Nothing was verified"
 	}

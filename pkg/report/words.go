@@ -50,13 +50,13 @@ func (r Report) facts() []fact {
 	add("Istio", r.Cluster.Istio)
 	add("Envoy", r.Cluster.Envoy)
 	if !r.Started.IsZero() {
-		add("Started", r.Started.UTC().Format("2006-01-02 15:04:05 MST"))
+		add("Started", r.Started.UTC().Format("2006-01-02 15:04 MST"))
 	}
 	if r.Elapsed > 0 {
 		add("Elapsed", r.Elapsed.String())
 	}
 	if r.ErrorRate > 0 {
-		add("Error rate", "one right split in "+grouped(int(1/r.ErrorRate+0.5))+" fails by chance")
+		add("Error rate", "1 in "+grouped(int(1/r.ErrorRate+0.5)))
 	}
 	return fs
 }
