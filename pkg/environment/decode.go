@@ -1,0 +1,270 @@
+package environment
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"chartbasico/internal/nearest"
+	"chartbasico/internal/yamlnode"
+	"chartbasico/pkg/problem"
+)
+
+// The keys that are read, and those of Helmfile that change nothing in what is rendered or
+// measured here: they may stand in the file. A key of neither list would do something that is
+// not done, so it is refused.
+var (
+	topKeys        = []string{"releases", "helmDefaults"}
+	defaultKeys    = []string{"createNamespace"}
+	releaseKeys    = []string{"name", "namespace", "chart", "values", "needs", "installed", "createNamespace"}
+	ignoredTop     = []string{"commonLabels", "helmBinary"}
+	ignoredOptions = []string{"wait", "waitForJobs", "timeout", "atomic", "cleanupOnFail", "historyMax", "labels", "condition"}
+)
+
+// decoder reads one file and collects what is wrong with it.
+type decoder struct {
+	env             *Environment
+	dir             string
+	createNamespace bool
+	problems        problem.List
+}
+
+func (d *decoder) add(line int, path, found, expected, fix string) {
+	d.problems = append(d.problems, problem.Problem{
+		Severity: problem.Error, Rule: "environment", Environment: d.env.Name, File: d.env.File, Line: line,
+		Path: path, Found: found, Expected: expected, Fix: fix,
+	})
+}
+
+func (d *decoder) decode(data []byte) {
+	root, twice, err := yamlnode.Parse(data)
+	if err != nil {
+		d.add(0, "", err.Error(), "one YAML document", "correct the YAML")
+		return
+	}
+	for _, t := range twice {
+		d.add(t.Line, strings.Join(t.Path, "."), fmt.Sprintf("the key stands twice, first on line %d", t.First), "each key once", "remove one of the two")
+	}
+	if root == nil {
+		d.add(0, "releases", "the file is empty", "a list of releases", "add releases")
+		return
+	}
+	d.createNamespace = true // Helmfile's default
+	var releases *yaml.Node
+	d.fields(root, "", topKeys, ignoredTop, func(key string, value *yaml.Node) {
+		switch key {
+		case "helmDefaults":
+			d.fields(value, key, defaultKeys, ignoredOptions, func(_ string, value *yaml.Node) {
+				d.createNamespace = d.boolean(value, "helmDefaults.createNamespace")
+			})
+		case "releases":
+			releases = value
+		}
+	})
+	if releases == nil {
+		d.add(root.Line, "releases", "no releases", "a list of releases", "add releases")
+		return
+	}
+	for i, item := range d.items(releases, "releases") {
+		d.release(item, i)
+	}
+}
+
+// fields hands the map's known entries to take and names every other key.
+func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, take func(key string, value *yaml.Node)) {
+	if node.Kind != yaml.MappingNode {
+		d.add(node.Line, path, describe(node), "a map", "write key: value lines")
+		return
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], resolve(node.Content[i+1])
+		switch {
+		case slices.Contains(known, key.Value):
+			take(key.Value, value)
+		case slices.Contains(ignored, key.Value):
+		default:
+			legal := slices.Concat(known, ignored)
+			fix := "remove it; understood here: " + strings.Join(legal, ", ")
+			if near := nearest.Word(key.Value, legal); near != "" {
+				fix = "write " + near
+			}
+			d.add(key.Line, join(path, key.Value), "key "+problem.Quote(key.Value)+" is not understood", "a key of Helmfile's that this reads", fix)
+		}
+	}
+}
+
+func (d *decoder) release(node *yaml.Node, index int) {
+	path := releasePath(index)
+	before := len(d.problems)
+	r := Release{File: d.env.File, Line: node.Line, CreateNamespace: d.createNamespace}
+	installed := true
+	var values *yaml.Node
+	var needs []string
+	d.fields(node, path, releaseKeys, ignoredOptions, func(key string, value *yaml.Node) {
+		at := join(path, key)
+		switch key {
+		case "name":
+			r.Name = d.text(value, at)
+		case "namespace":
+			r.Namespace = d.text(value, at)
+		case "chart":
+			r.Chart = d.chart(value, at)
+		case "values":
+			values = value
+		case "needs":
+			for j, item := range d.items(value, at) {
+				needs = append(needs, d.text(item, fmt.Sprintf("%s[%d]", at, j)))
+			}
+		case "installed":
+			installed = d.boolean(value, at)
+		case "createNamespace":
+			r.CreateNamespace = d.boolean(value, at)
+		}
+	})
+	if values != nil {
+		d.values(&r, values, join(path, "values"))
+	}
+	wrong := len(d.problems) > before
+	for _, field := range []struct{ key, value string }{{"name", r.Name}, {"namespace", r.Namespace}, {"chart", r.Chart}} {
+		if field.value == "" && !wrong {
+			d.add(node.Line, join(path, field.key), "a release without "+field.key, "name, namespace and chart", "add "+field.key)
+		}
+	}
+	for _, need := range needs {
+		switch strings.Count(need, "/") {
+		case 0:
+			r.Needs = append(r.Needs, r.Namespace+"/"+need) // Helmfile: the release's own namespace
+		case 1:
+			r.Needs = append(r.Needs, need)
+		default:
+			d.add(node.Line, join(path, "needs"), problem.Quote(need), "namespace/name", "leave out the context")
+		}
+	}
+	if installed {
+		d.env.Releases = append(d.env.Releases, r)
+	}
+}
+
+func (d *decoder) chart(node *yaml.Node, path string) string {
+	name := d.text(node, path)
+	if name == "" {
+		return ""
+	}
+	dir := d.abs(name)
+	if _, err := os.Stat(filepath.Join(dir, "Chart.yaml")); err != nil {
+		d.add(node.Line, path, "no chart at "+problem.Quote(name), "a directory with a Chart.yaml, relative to this file", "correct the path; charts of repositories and registries are not read")
+	}
+	return dir
+}
+
+func (d *decoder) values(r *Release, node *yaml.Node, path string) {
+	for i, item := range d.items(node, path) {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if item.Kind == yaml.MappingNode {
+			var inline map[string]any
+			if err := decodeJSON(item, &inline); err != nil {
+				d.add(item.Line, at, err.Error(), "a map of values", "correct the YAML")
+			}
+			r.Values = append(r.Values, inline)
+			continue
+		}
+		name := d.text(item, at)
+		if name == "" {
+			continue
+		}
+		file := d.abs(name)
+		switch info, err := os.Stat(file); {
+		case len(r.Values) > 0:
+			d.add(item.Line, at, "a values file after inline values", "files first", "put the file before the inline values")
+		case filepath.Ext(file) == ".gotmpl":
+			d.add(item.Line, at, "a template "+problem.Quote(name), "a plain YAML file", "write the values out; templates of values are not read")
+		case err != nil || info.IsDir():
+			d.add(item.Line, at, "no values file "+problem.Quote(name), "a file, relative to this file", "correct the path or add the file")
+		}
+		r.ValuesFiles = append(r.ValuesFiles, file)
+	}
+}
+
+// decodeJSON decodes as Helm does: through JSON, so that every number is a float64.
+func decodeJSON(node *yaml.Node, into any) error {
+	var raw any
+	if err := node.Decode(&raw); err != nil {
+		return err
+	}
+	data, err := json.Marshal(raw)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(data, into)
+}
+
+func (d *decoder) abs(path string) string {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path)
+	}
+	return filepath.Join(d.dir, path)
+}
+
+func (d *decoder) text(node *yaml.Node, path string) string {
+	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" || node.Value == "" {
+		d.add(node.Line, path, describe(node), "a text", "write a text")
+		return ""
+	}
+	if strings.Contains(node.Value, "{{") {
+		d.add(node.Line, path, "a template "+problem.Quote(node.Value), "a plain text", "write the value out; Helmfile's templates are not read")
+		return ""
+	}
+	return node.Value
+}
+
+func (d *decoder) boolean(node *yaml.Node, path string) bool {
+	var b bool
+	if node.Kind != yaml.ScalarNode || node.Decode(&b) != nil {
+		d.add(node.Line, path, describe(node), "true or false", "write true or false")
+	}
+	return b
+}
+
+func (d *decoder) items(node *yaml.Node, path string) []*yaml.Node {
+	if node.Kind != yaml.SequenceNode {
+		d.add(node.Line, path, describe(node), "a list", "begin each entry with a dash")
+		return nil
+	}
+	out := make([]*yaml.Node, len(node.Content))
+	for i, item := range node.Content {
+		out[i] = resolve(item)
+	}
+	return out
+}
+
+func resolve(node *yaml.Node) *yaml.Node {
+	if node.Kind == yaml.AliasNode {
+		return node.Alias
+	}
+	return node
+}
+
+func describe(node *yaml.Node) string {
+	switch node.Kind {
+	case yaml.MappingNode:
+		return "a map"
+	case yaml.SequenceNode:
+		return "a list"
+	}
+	if node.Tag == "!!null" || node.Value == "" {
+		return "nothing"
+	}
+	return problem.Quote(node.Value)
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}

@@ -1,0 +1,127 @@
+// Package environment reads environment files: the releases that live together. The format is
+// Helmfile's, and it stops here; the subset that is understood is in decode.go, and everything
+// else is refused by name.
+package environment
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"chartbasico/internal/nearest"
+)
+
+// Environment is the releases that live together.
+type Environment struct {
+	Name     string // the file's base name without its extension
+	File     string // as it was given to Load
+	Releases []Release
+}
+
+// Release is one release as the environment wants it. Paths are absolute.
+type Release struct {
+	Name            string
+	Namespace       string
+	Chart           string           // directory
+	ValuesFiles     []string         // in the order in which they are laid over each other
+	Values          []map[string]any // inline values, in order; they lie over the files
+	Needs           []string         // namespace/name of the releases that must be there before
+	CreateNamespace bool             // Helmfile creates the namespace, if it is not there
+	File            string           // the environment file
+	Line            int              // of the release in it
+}
+
+// ID is how other releases name this one: namespace/name.
+func (r Release) ID() string { return r.Namespace + "/" + r.Name }
+
+// Load reads an environment file. Releases come in the order of their needs, and otherwise in
+// the order in which they are written. Every mistake is found at once: the error is a
+// problem.List, unless the file cannot be read.
+func Load(path string) (*Environment, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	base := filepath.Base(path)
+	env := &Environment{Name: strings.TrimSuffix(base, filepath.Ext(base)), File: path}
+	d := &decoder{env: env, dir: filepath.Dir(abs)}
+	d.decode(data)
+	d.order()
+	if err := d.problems.Sort().Err(); err != nil {
+		return nil, err
+	}
+	return env, nil
+}
+
+// order sorts releases by their needs: always the first in the file that lacks nothing.
+func (d *decoder) order() {
+	releases := d.env.Releases
+	ids := make([]string, len(releases))
+	first := map[string]int{}
+	for i, r := range releases {
+		ids[i] = r.ID()
+		if j, ok := first[ids[i]]; ok {
+			d.add(r.Line, releasePath(i), fmt.Sprintf("release %s stands twice, first on line %d", ids[i], releases[j].Line), "each release once", "remove one of the two")
+			return
+		}
+		first[ids[i]] = i
+	}
+	unknown := false
+	for i, r := range releases {
+		for _, need := range r.Needs {
+			if _, ok := first[need]; ok {
+				continue
+			}
+			unknown = true
+			fix := "add that release, or remove the need"
+			if near := nearest.Word(need, ids); near != "" {
+				fix = "write " + near
+			}
+			d.add(r.Line, releasePath(i)+".needs", "release "+r.ID()+" needs "+need+", which is not in this environment", "namespace/name of a release", fix)
+		}
+	}
+	if unknown {
+		return
+	}
+	sorted := make([]Release, 0, len(releases))
+	done := map[string]bool{}
+	for len(sorted) < len(releases) {
+		next := slices.IndexFunc(releases, func(r Release) bool {
+			return !done[r.ID()] && !slices.ContainsFunc(r.Needs, func(need string) bool { return !done[need] })
+		})
+		if next < 0 {
+			d.cycle(releases, done)
+			return
+		}
+		done[ids[next]] = true
+		sorted = append(sorted, releases[next])
+	}
+	d.env.Releases = sorted
+}
+
+// cycle names the releases that wait for each other, in the order in which they do.
+func (d *decoder) cycle(releases []Release, done map[string]bool) {
+	byID := map[string]Release{}
+	var at Release
+	for _, r := range slices.Backward(releases) {
+		byID[r.ID()] = r
+		if !done[r.ID()] {
+			at = r
+		}
+	}
+	var walked []string
+	for !slices.Contains(walked, at.ID()) {
+		walked = append(walked, at.ID())
+		at = byID[at.Needs[slices.IndexFunc(at.Needs, func(need string) bool { return !done[need] })]]
+	}
+	ring := append(walked[slices.Index(walked, at.ID()):], at.ID())
+	d.add(at.Line, "releases", "releases need each other: "+strings.Join(ring, " → "), "an order in which they can be installed", "remove one of these needs")
+}
+
+func releasePath(i int) string { return fmt.Sprintf("releases[%d]", i) }

@@ -1,0 +1,98 @@
+package environment
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// load writes the environment beside a chart and a values file and loads it.
+func load(t *testing.T, text string) (*Environment, error) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "chart"), 0o755))
+	for name, content := range map[string]string{"env.yaml": text, "v.yaml": "a: 1\n", "chart/Chart.yaml": "name: c\n"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	t.Chdir(dir)
+	return Load("env.yaml")
+}
+
+func release(name, rest string) string {
+	return "- name: " + name + "\n  namespace: n\n  chart: chart\n" + rest
+}
+
+func ids(env *Environment) (out []string) {
+	for _, r := range env.Releases {
+		out = append(out, r.Name)
+	}
+	return out
+}
+
+func TestLoad(t *testing.T) {
+	env, err := load(t, "helmDefaults: {createNamespace: false, wait: true}\nreleases:\n"+
+		release("b", "  needs: [n/c, a]\n  values:\n  - v.yaml\n  - replicas: 3\n    x: {y: z}\n")+
+		release("a", "  createNamespace: true\n")+
+		release("gone", "  installed: false\n")+
+		release("c", "  labels: {tier: one}\n"))
+	require.NoError(t, err)
+	assert.Equal(t, "env", env.Name)
+	assert.Equal(t, []string{"a", "c", "b"}, ids(env), "needs first, else as written")
+	b := env.Releases[2]
+	wd, err := os.Getwd()
+	require.NoError(t, err)
+	assert.Equal(t, Release{
+		Name: "b", Namespace: "n", Chart: filepath.Join(wd, "chart"), ValuesFiles: []string{filepath.Join(wd, "v.yaml")},
+		Values: []map[string]any{{"replicas": 3.0, "x": map[string]any{"y": "z"}}}, Needs: []string{"n/c", "n/a"}, File: "env.yaml", Line: 3,
+	}, b)
+	assert.True(t, env.Releases[0].CreateNamespace)
+}
+
+func TestCreateNamespaceIsHelmfilesDefault(t *testing.T) {
+	env, err := load(t, "releases:\n"+release("a", ""))
+	require.NoError(t, err)
+	assert.True(t, env.Releases[0].CreateNamespace)
+}
+
+func TestMistakes(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":             {"", "env.yaml releases: the file is empty; expected a list of releases. Fix: add releases"},
+		"no releases":       {"helmDefaults: {}\n", "env.yaml:1 releases: no releases"},
+		"unknown key":       {"environments: {}\nreleases: []\n", `env.yaml:1 environments: key "environments" is not understood`},
+		"mistyped key":      {"releases:\n" + release("a", "  value: []\n"), `env.yaml:5 releases[0].value: key "value" is not understood; expected a key of Helmfile's that this reads. Fix: write values`},
+		"key twice":         {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases.0.name: the key stands twice, first on line 2"},
+		"no name":           {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
+		"values missing":    {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
+		"chart missing":     {"releases:\n- {name: a, namespace: n, chart: bitnami/x}\n", `env.yaml:2 releases[0].chart: no chart at "bitnami/x"`},
+		"file after inline": {"releases:\n" + release("a", "  values: [{a: 1}, v.yaml]\n"), "env.yaml:5 releases[0].values[1]: a values file after inline values"},
+		"template":          {"releases:\n- {name: \"{{ .X }}\", namespace: n, chart: chart}\n", `env.yaml:2 releases[0].name: a template "{{ .X }}"`},
+		"values template":   {"releases:\n" + release("a", "  values: [v.yaml.gotmpl]\n"), `releases[0].values[0]: a template "v.yaml.gotmpl"`},
+		"unknown need":      {"releases:\n" + release("abc", "") + release("b", "  needs: [n/abd]\n"), "env.yaml:5 releases[1].needs: release n/b needs n/abd, which is not in this environment; expected namespace/name of a release. Fix: write n/abc"},
+		"cycle":             {"releases:\n" + release("x", "  needs: [a]\n") + release("a", "  needs: [b]\n") + release("b", "  needs: [a]\n"), "releases need each other: n/a → n/b → n/a"},
+		"release twice":     {"releases:\n" + release("a", "") + release("a", ""), "env.yaml:5 releases[1]: release n/a stands twice, first on line 2"},
+		"not a list":        {"releases: {}\n", "env.yaml:1 releases: a map; expected a list"},
+		"not a bool":        {"releases:\n" + release("a", "  installed: perhaps\n"), `env.yaml:5 releases[0].installed: "perhaps"; expected true or false`},
+		"broken":            {"releases: [\n", "env.yaml: yaml: line"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(t, c.text)
+			require.ErrorContains(t, err, c.want)
+			assert.Equal(t, 1, strings.Count(err.Error(), "\n")+1, "one mistake, one problem: %v", err)
+		})
+	}
+}
+
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, err := load(t, "hooks: []\nreleases:\n"+release("a", "  values: [w.yaml]\n  needs: [b]\n"))
+	require.Error(t, err)
+	assert.Len(t, strings.Split(err.Error(), "\n"), 3)
+}
+
+func TestFileThatIsNotThere(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
