@@ -1,0 +1,268 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chartbasico/pkg/cluster/local"
+)
+
+type clusterFlags struct {
+	name         string
+	envoy        string
+	controlPlane string
+	output       string
+}
+
+func (f clusterFlags) options() local.Options {
+	return local.Options{Name: f.name, Envoy: f.envoy, ControlPlane: f.controlPlane}
+}
+
+func (f clusterFlags) validate() error {
+	if f.output != "text" && f.output != "json" {
+		return fmt.Errorf("--output: found %q, expected text or json", f.output)
+	}
+	return nil
+}
+
+func newClusterCommand(s streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "cluster",
+		Short: "Create, look at and delete local clusters with Istio",
+		Long: `A local cluster is the real Kubernetes and Istio control planes and real Envoy proxies,
+as processes on this machine's loopback addresses: no container, no root. The applications
+in its pods are stand-ins that say who they are.`,
+		Args: cobra.NoArgs,
+	}
+	cmd.AddCommand(newClusterCreateCommand(s), newClusterStatusCommand(s), newClusterDeleteCommand(s), newClusterServeCommand(s))
+	return cmd
+}
+
+func newClusterCreateCommand(s streams) *cobra.Command {
+	f := clusterFlags{}
+	cmd := &cobra.Command{
+		Use:   "create",
+		Short: "Start a local cluster that runs until it is deleted",
+		Example: `  basico cluster create
+  eval "$(basico cluster create --name mine)" && kubectl get pods -A`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.validate(); err != nil {
+				return err
+			}
+			return runClusterCreate(cmd.Context(), s, f)
+		},
+	}
+	f.addName(cmd)
+	f.addPrograms(cmd)
+	f.addOutput(cmd)
+	return cmd
+}
+
+func (f *clusterFlags) addName(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.name, "name", local.DefaultName, "name of the cluster")
+}
+
+func (f *clusterFlags) addPrograms(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.envoy, "envoy", "", "path of Envoy (default: the one on the PATH, else a pinned one, installed once)")
+	cmd.Flags().StringVar(&f.controlPlane, "control-plane", "", "path of controlplane (default: the one beside basico, else one built once)")
+}
+
+func (f *clusterFlags) addOutput(cmd *cobra.Command) {
+	cmd.Flags().StringVarP(&f.output, "output", "o", "text", "format of the result: text or json")
+}
+
+func runClusterCreate(ctx context.Context, s streams, f clusterFlags) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	options := f.options()
+	options.Progress = func(line string) { fmt.Fprintln(s.err, line) }
+	command := []string{self, "cluster", "serve", "--name", f.name, "--envoy", f.envoy, "--control-plane", f.controlPlane}
+	c, existed, err := local.Create(ctx, options, command)
+	if err != nil {
+		return err
+	}
+	status, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if existed {
+		fmt.Fprintf(s.err, "cluster %s runs already, since %s\n", status.Name, status.Started.Format(time.DateTime))
+	}
+	if f.output == "json" {
+		return printJSON(s.out, status)
+	}
+	_, err = fmt.Fprintln(s.out, "export KUBECONFIG="+quote(status.Kubeconfig))
+	return err
+}
+
+func newClusterStatusCommand(s streams) *cobra.Command {
+	f := clusterFlags{}
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the running local clusters, or one of them",
+		Long: `status shows every running local cluster, or the named one with its processes. Its exit
+status is 1 if a cluster it shows has failed, or the named one does not run.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.validate(); err != nil {
+				return err
+			}
+			return runClusterStatus(cmd.Context(), s, f)
+		},
+	}
+	cmd.Flags().StringVar(&f.name, "name", "", "name of the cluster (default: all)")
+	f.addOutput(cmd)
+	return cmd
+}
+
+func runClusterStatus(ctx context.Context, s streams, f clusterFlags) error {
+	clusters, err := clusterStatuses(ctx, f.name)
+	if err != nil {
+		return err
+	}
+	if f.output == "json" {
+		err = printJSON(s.out, map[string]any{"clusters": clusters})
+	} else {
+		err = printClusters(s.out, clusters, f.name != "")
+	}
+	if err != nil {
+		return err
+	}
+	if f.name != "" && len(clusters) == 0 {
+		return exitError{status: exitFellShort, err: fmt.Errorf("cluster %s: %w", f.name, local.ErrNotRunning)}
+	}
+	for _, c := range clusters {
+		if c.Failure != "" {
+			return fellShort()
+		}
+	}
+	return nil
+}
+
+func clusterStatuses(ctx context.Context, name string) ([]local.Status, error) {
+	if name == "" {
+		clusters, err := local.List(ctx)
+		if clusters == nil {
+			clusters = []local.Status{}
+		}
+		return clusters, err
+	}
+	c, err := local.Open(ctx, name)
+	if errors.Is(err, local.ErrNotRunning) {
+		return []local.Status{}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	status, err := c.Status(ctx)
+	return []local.Status{status}, err
+}
+
+func printClusters(w io.Writer, clusters []local.Status, processes bool) error {
+	if len(clusters) == 0 {
+		_, err := fmt.Fprintln(w, "no local cluster runs")
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "NAME\tSTATE\tSINCE\tMEMORY\tKUBECONFIG")
+	for _, c := range clusters {
+		state, memory := "running", int64(0)
+		if c.Failure != "" {
+			state = "failed"
+		}
+		for _, p := range c.Processes {
+			memory += p.Memory
+		}
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.Name, state, c.Started.Format(time.DateTime), megabytes(memory), c.Kubeconfig)
+	}
+	if processes {
+		fmt.Fprintln(table, "\nPROCESS\tPID\tMEMORY")
+		for _, p := range clusters[0].Processes {
+			fmt.Fprintf(table, "%s\t%d\t%s\n", p.Name, p.Pid, megabytes(p.Memory))
+		}
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, c := range clusters {
+		if c.Failure != "" {
+			fmt.Fprintf(w, "\n%s has failed: %s\n", c.Name, c.Failure)
+		}
+	}
+	return nil
+}
+
+func megabytes(n int64) string {
+	if n == 0 {
+		return "unknown"
+	}
+	return fmt.Sprintf("%d MB", n/1_000_000)
+}
+
+func newClusterDeleteCommand(s streams) *cobra.Command {
+	f := clusterFlags{}
+	cmd := &cobra.Command{
+		Use:   "delete",
+		Short: "Stop a local cluster and remove all that it left",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			found, err := local.Delete(cmd.Context(), f.name)
+			if err != nil {
+				return err
+			}
+			if found {
+				fmt.Fprintf(s.err, "cluster %s is deleted\n", f.name)
+			} else {
+				fmt.Fprintf(s.err, "there is no cluster %s\n", f.name)
+			}
+			return nil
+		},
+	}
+	f.addName(cmd)
+	return cmd
+}
+
+// newClusterServeCommand is the process that holds a cluster; create starts it.
+func newClusterServeCommand(s streams) *cobra.Command {
+	f := clusterFlags{}
+	cmd := &cobra.Command{
+		Use:    "serve",
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return local.Serve(cmd.Context(), f.options(), s.in, s.out)
+		},
+	}
+	f.addName(cmd)
+	f.addPrograms(cmd)
+	return cmd
+}
+
+func printJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(v)
+}
+
+// quote makes a word that a shell reads as it is.
+func quote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%,", r)
+	}
+	if word != "" && strings.TrimFunc(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

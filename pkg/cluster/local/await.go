@@ -1,0 +1,142 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
+)
+
+// startTimeout bounds each wait of the start. A process that dies ends the wait at once; this is for one that hangs.
+const startTimeout = 2 * time.Minute
+
+// awaitReady asks a server that is starting until it is ready: it cannot tell us by itself.
+func awaitReady(ctx context.Context, name string, ready func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := ready(limited)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-limited.Done():
+			return fmt.Errorf("%s was not ready after %s; it last said: %w", name, startTimeout, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// lister is the part of a typed client that awaitObject needs.
+type lister[L runtime.Object] interface {
+	List(ctx context.Context, opts metav1.ListOptions) (L, error)
+	Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
+}
+
+// awaitObject watches the object of that name until holds says so. A wait that runs out tells what was missing.
+func awaitObject[T runtime.Object, L runtime.Object](ctx context.Context, client lister[L], what, name string, holds func(T) error) error {
+	limited, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	selector := fields.OneTermEqualSelector("metadata.name", name).String()
+	source := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.FieldSelector = selector
+			return client.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.FieldSelector = selector
+			return client.Watch(ctx, o)
+		},
+	}
+	var zero T
+	missing := fmt.Errorf("it does not exist")
+	_, err := watchtools.UntilWithSync(limited, source, zero, nil, func(event watch.Event) (bool, error) {
+		object, ok := event.Object.(T)
+		if !ok || event.Type == watch.Deleted {
+			return false, nil
+		}
+		missing = holds(object)
+		return missing == nil, nil
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	default:
+		return fmt.Errorf("%s was not ready after %s: %w", what, startTimeout, missing)
+	}
+}
+
+func awaitConfigMaps(ctx context.Context, client kubernetes.Interface, namespace string, names ...string) error {
+	for _, name := range names {
+		err := awaitObject(ctx, client.CoreV1().ConfigMaps(namespace), "ConfigMap/"+namespace+"/"+name, name, func(*corev1.ConfigMap) error { return nil })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func awaitDeployment(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
+	return awaitObject(ctx, client.AppsV1().Deployments(namespace), "Deployment/"+namespace+"/"+name, name, func(d *appsv1.Deployment) error {
+		if d.Status.ObservedGeneration >= d.Generation && d.Spec.Replicas != nil && d.Status.AvailableReplicas == *d.Spec.Replicas {
+			return nil
+		}
+		return fmt.Errorf("%d replicas are available, and its conditions are %v", d.Status.AvailableReplicas, d.Status.Conditions)
+	})
+}
+
+func awaitNode(ctx context.Context, client kubernetes.Interface, name string) error {
+	return awaitObject(ctx, client.CoreV1().Nodes(), "Node/"+name, name, func(n *corev1.Node) error {
+		for _, c := range n.Status.Conditions {
+			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+				return nil
+			}
+		}
+		return fmt.Errorf("its conditions are %v", n.Status.Conditions)
+	})
+}
+
+// awaitWebhooks waits until istiod has put its certificate into its webhooks, without which pods would be refused and
+// mistakes accepted.
+func awaitWebhooks(ctx context.Context, client kubernetes.Interface) error {
+	v1 := client.AdmissionregistrationV1()
+	if err := awaitObject(ctx, v1.MutatingWebhookConfigurations(), "the injection webhook", "istio-sidecar-injector",
+		func(c *admissionv1.MutatingWebhookConfiguration) error {
+			for _, w := range c.Webhooks {
+				if len(w.ClientConfig.CABundle) == 0 {
+					return fmt.Errorf("webhook %s has no certificate of istiod yet", w.Name)
+				}
+			}
+			return nil
+		}); err != nil {
+		return err
+	}
+	return awaitObject(ctx, v1.ValidatingWebhookConfigurations(), "the validation webhook", "istio-validator-"+istioNamespace,
+		func(c *admissionv1.ValidatingWebhookConfiguration) error {
+			for _, w := range c.Webhooks {
+				if len(w.ClientConfig.CABundle) == 0 {
+					return fmt.Errorf("webhook %s has no certificate of istiod yet", w.Name)
+				}
+				if w.FailurePolicy == nil || *w.FailurePolicy != admissionv1.Fail {
+					return fmt.Errorf("webhook %s lets pass what istiod has not seen", w.Name)
+				}
+			}
+			return nil
+		})
+}

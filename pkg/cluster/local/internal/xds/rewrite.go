@@ -1,0 +1,298 @@
+package xds
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"chartbasico/pkg/cluster/local/internal/loopback"
+)
+
+// Names that istiod gives: pilot/pkg/model/proxy_config.go and pilot/pkg/networking/util/util.go.
+const (
+	virtualInbound     = "virtualInbound"
+	virtualOutbound    = "virtualOutbound"
+	passthroughCluster = "PassthroughCluster"
+	originalDst        = "envoy.filters.listener.original_dst"
+)
+
+// outboundPort is where virtualOutbound takes what no other listener does. Not istiod's own choice, 15001: the first
+// filter chain closes connections to that port, as they would be a loop where iptables redirects.
+const outboundPort = 15999
+
+// rewriter makes istiod's configuration for one proxy into one that works without iptables: what depends on a
+// connection's original destination gets an address instead. Everything else is passed on as it is.
+type rewriter struct {
+	net     loopback.Net
+	pod     netip.Addr
+	gateway bool
+	outside func(host string, port uint16) (string, error)
+	vips    map[netip.AddrPort]uint16 // an own port for each listener on a service's address
+}
+
+func newRewriter(n loopback.Net, pod netip.Addr, gateway bool, outside func(string, uint16) (string, error)) *rewriter {
+	return &rewriter{net: n, pod: pod, gateway: gateway, outside: outside, vips: map[netip.AddrPort]uint16{}}
+}
+
+// listeners rewrites the listeners in place and returns where connections to an original destination are to go. The
+// zero AddrPort is the destination of all that no other takes.
+func (r *rewriter) listeners(resources []*anypb.Any) (map[netip.AddrPort]netip.AddrPort, error) {
+	table := map[netip.AddrPort]netip.AddrPort{}
+	for _, resource := range resources {
+		l := &listenerv3.Listener{}
+		if err := resource.UnmarshalTo(l); err != nil {
+			return nil, err
+		}
+		if err := r.listener(l, table); err != nil {
+			return nil, fmt.Errorf("listener %s: %w", l.GetName(), err)
+		}
+		if err := resource.MarshalFrom(l); err != nil {
+			return nil, err
+		}
+	}
+	return table, nil
+}
+
+func (r *rewriter) listener(l *listenerv3.Listener, table map[netip.AddrPort]netip.AddrPort) error {
+	socket := l.GetAddress().GetSocketAddress()
+	if socket == nil {
+		return nil // a Unix domain socket or an internal listener: no address to share
+	}
+	original, err := addrPort(socket)
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.gateway:
+		bind(socket, r.net.Inbound(r.pod), loopback.Port(original.Port()))
+		l.AdditionalAddresses = nil
+	case l.GetName() == virtualInbound:
+		r.virtualInbound(l, socket)
+	case l.GetName() == virtualOutbound:
+		l.UseOriginalDst = wrapperspb.Bool(false)
+		l.AdditionalAddresses = nil
+		bind(socket, r.net.Outbound(r.pod), outboundPort)
+		table[netip.AddrPort{}] = netip.AddrPortFrom(r.net.Outbound(r.pod), outboundPort)
+	case l.GetTrafficDirection() == corev3.TrafficDirection_INBOUND:
+		// Istio's Sidecar resource can ask for a listener on a port of its own.
+		bind(socket, r.net.Inbound(r.pod), loopback.Port(original.Port()))
+		l.AdditionalAddresses = nil
+	default:
+		port := loopback.Port(original.Port())
+		if !original.Addr().IsUnspecified() {
+			port = r.vip(original)
+		}
+		l.BindToPort = wrapperspb.Bool(true)
+		l.AdditionalAddresses = nil
+		bind(socket, r.net.Outbound(r.pod), port)
+		table[original] = netip.AddrPortFrom(r.net.Outbound(r.pod), port)
+	}
+	kept := l.ListenerFilters[:0]
+	for _, f := range l.ListenerFilters {
+		if f.GetName() != originalDst {
+			kept = append(kept, f)
+		}
+	}
+	l.ListenerFilters = kept
+	return nil
+}
+
+// virtualInbound listens on each port that a filter chain is for, as those are the ports that istiod knows of. Chains
+// that end mutual TLS go: their certificates come from an agent that a sidecar here does not have.
+func (r *rewriter) virtualInbound(l *listenerv3.Listener, socket *corev3.SocketAddress) {
+	own := uint16(socket.GetPortValue())
+	bind(socket, r.net.Inbound(r.pod), own)
+	l.AdditionalAddresses = nil
+	seen := map[uint16]bool{own: true}
+	chains := l.FilterChains[:0]
+	for _, chain := range l.FilterChains {
+		if chain.GetTransportSocket() != nil {
+			continue
+		}
+		chains = append(chains, chain)
+		match := chain.GetFilterChainMatch()
+		port := uint16(match.GetDestinationPort().GetValue())
+		if port == 0 {
+			continue
+		}
+		if moved := loopback.Port(port); moved != port {
+			match.DestinationPort = wrapperspb.UInt32(uint32(moved))
+		}
+		if !seen[port] {
+			seen[port] = true
+			address := &corev3.SocketAddress{}
+			bind(address, r.net.Inbound(r.pod), loopback.Port(port))
+			l.AdditionalAddresses = append(l.AdditionalAddresses, &listenerv3.AdditionalAddress{
+				Address: &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: address}},
+			})
+		}
+	}
+	l.FilterChains = chains
+}
+
+// vip returns the port that stands for a service's address and port, the same one for as long as the proxy lives.
+func (r *rewriter) vip(original netip.AddrPort) uint16 {
+	port, ok := r.vips[original]
+	if !ok {
+		port = uint16(20000 + len(r.vips))
+		r.vips[original] = port
+	}
+	return port
+}
+
+func (r *rewriter) clusters(resources []*anypb.Any) error {
+	for _, resource := range resources {
+		c := &clusterv3.Cluster{}
+		if err := resource.UnmarshalTo(c); err != nil {
+			return err
+		}
+		if err := r.cluster(c); err != nil {
+			return fmt.Errorf("cluster %s: %w", c.GetName(), err)
+		}
+		if err := resource.MarshalFrom(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *rewriter) cluster(c *clusterv3.Cluster) error {
+	switch {
+	case strings.HasPrefix(c.GetName(), "inbound|"):
+		// The original destination of what comes in is the application of this pod.
+		port, err := inboundPort(c.GetName())
+		if err != nil {
+			return err
+		}
+		static(c, netip.AddrPortFrom(r.net.App(r.pod), loopback.Port(port)).String())
+		c.UpstreamBindConfig = nil
+	case c.GetName() == passthroughCluster:
+		address, err := r.outside("", 0)
+		if err != nil {
+			return err
+		}
+		static(c, address)
+	case c.GetLoadAssignment() != nil:
+		if err := r.loadAssignment(c.GetLoadAssignment()); err != nil {
+			return err
+		}
+		switch c.GetType() {
+		case clusterv3.Cluster_STRICT_DNS, clusterv3.Cluster_LOGICAL_DNS:
+			c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
+		}
+	}
+	return nil
+}
+
+// static gives a cluster of connections' original destinations one endpoint.
+func static(c *clusterv3.Cluster, address string) {
+	target := netip.MustParseAddrPort(address)
+	socket := &corev3.SocketAddress{}
+	bind(socket, target.Addr(), target.Port())
+	c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
+	c.LbPolicy = clusterv3.Cluster_ROUND_ROBIN
+	c.LbConfig = nil
+	c.LoadAssignment = &endpointv3.ClusterLoadAssignment{
+		ClusterName: c.GetName(),
+		Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{
+			HostIdentifier: &endpointv3.LbEndpoint_Endpoint{Endpoint: &endpointv3.Endpoint{
+				Address: &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: socket}},
+			}},
+		}}}},
+	}
+}
+
+func inboundPort(name string) (uint16, error) {
+	parts := strings.Split(name, "|")
+	port, err := strconv.ParseUint(parts[1], 10, 16)
+	if err != nil {
+		return 0, fmt.Errorf("expected inbound|PORT|…: %w", err)
+	}
+	return uint16(port), nil
+}
+
+// endpoints rewrites the endpoints in place and returns the pods in each cluster.
+func (r *rewriter) endpoints(resources []*anypb.Any) (map[string]map[netip.Addr]bool, error) {
+	pods := map[string]map[netip.Addr]bool{}
+	for _, resource := range resources {
+		a := &endpointv3.ClusterLoadAssignment{}
+		if err := resource.UnmarshalTo(a); err != nil {
+			return nil, err
+		}
+		pods[a.GetClusterName()] = podsIn(a)
+		if err := r.loadAssignment(a); err != nil {
+			return nil, fmt.Errorf("endpoints of %s: %w", a.GetClusterName(), err)
+		}
+		if err := resource.MarshalFrom(a); err != nil {
+			return nil, err
+		}
+	}
+	return pods, nil
+}
+
+func (r *rewriter) loadAssignment(a *endpointv3.ClusterLoadAssignment) error {
+	for socket := range sockets(a) {
+		target, err := r.target(socket.GetAddress(), uint16(socket.GetPortValue()))
+		if err != nil {
+			return err
+		}
+		bind(socket, target.Addr(), target.Port())
+	}
+	return nil
+}
+
+// target returns where an endpoint is reached: a pod at its inbound address, all else in the world outside.
+func (r *rewriter) target(host string, port uint16) (netip.AddrPort, error) {
+	if ip, err := netip.ParseAddr(host); err == nil && loopback.PodCIDR.Contains(ip) {
+		return netip.AddrPortFrom(r.net.Inbound(ip), loopback.Port(port)), nil
+	}
+	address, err := r.outside(host, port)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.ParseAddrPort(address)
+}
+
+func podsIn(a *endpointv3.ClusterLoadAssignment) map[netip.Addr]bool {
+	pods := map[netip.Addr]bool{}
+	for socket := range sockets(a) {
+		if ip, err := netip.ParseAddr(socket.GetAddress()); err == nil && loopback.PodCIDR.Contains(ip) {
+			pods[ip] = true
+		}
+	}
+	return pods
+}
+
+// sockets yields the socket address of each endpoint that has one.
+func sockets(a *endpointv3.ClusterLoadAssignment) func(func(*corev3.SocketAddress) bool) {
+	return func(yield func(*corev3.SocketAddress) bool) {
+		for _, group := range a.GetEndpoints() {
+			for _, e := range group.GetLbEndpoints() {
+				if socket := e.GetEndpoint().GetAddress().GetSocketAddress(); socket != nil && !yield(socket) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func addrPort(socket *corev3.SocketAddress) (netip.AddrPort, error) {
+	ip, err := netip.ParseAddr(socket.GetAddress())
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	return netip.AddrPortFrom(ip, uint16(socket.GetPortValue())), nil
+}
+
+func bind(socket *corev3.SocketAddress, ip netip.Addr, port uint16) {
+	socket.Address = ip.String()
+	socket.PortSpecifier = &corev3.SocketAddress_PortValue{PortValue: uint32(port)}
+}

