@@ -15,7 +15,7 @@
 {{- if hasKey $set $key -}}
 {{- include "chart_basico.mistake" (dict
       "path" (printf "%s.%s" $path $key) "found" (printf "%s beside %s" $key (first $given)) "allowed" (printf "%s beside fromConfig or fromSecret" $key)
-      "fix" (printf "move it into %s, or remove it" (first $given))) -}}
+      "fix" "remove it") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
