@@ -78,12 +78,12 @@ func bucket(d time.Duration) int {
 	return min(shift*sub+int(us>>shift), buckets-1)
 }
 
-// upper is the largest duration in a bucket.
+// upper is where a bucket ends and the next begins.
 func upper(i int) time.Duration {
 	if i < sub {
-		return time.Duration(i+1)*time.Microsecond - 1
+		return time.Duration(i+1) * time.Microsecond
 	}
 	shift := i/sub - 1
 	us := uint64(i-shift*sub+1) << shift
-	return time.Duration(us)*time.Microsecond - 1
+	return time.Duration(us) * time.Microsecond
 }
