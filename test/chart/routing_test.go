@@ -1,0 +1,229 @@
+package chart_test
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+const routing = `
+app: shop
+routing:
+  stage: old
+  port: 9080
+  stages:
+    - {name: old, weights: {v1.0: 100}}
+    - {name: canary, weights: {v1.0: 90, v2.0: 10}}
+    - {name: new, weights: {v2.0: 100}}
+`
+
+// weights are those of the last route, which is the weighted one, by subset.
+func weights(t *testing.T, virtualService *unstructured.Unstructured) map[string]int64 {
+	http, _, err := unstructured.NestedSlice(virtualService.Object, "spec", "http")
+	require.NoError(t, err)
+	out := map[string]int64{}
+	for _, r := range http[len(http)-1].(map[string]any)["route"].([]any) {
+		subset, _, err := unstructured.NestedString(r.(map[string]any), "destination", "subset")
+		require.NoError(t, err)
+		out[subset] = number(r.(map[string]any)["weight"])
+	}
+	return out
+}
+
+func number(v any) int64 {
+	switch n := v.(type) {
+	case int64:
+		return n
+	case float64:
+		return int64(n)
+	}
+	panic(fmt.Sprintf("%v is no number", v))
+}
+
+// TestPromotionChangesWeightsOnly: between any two stages, nothing in the output differs but weights.
+func TestPromotionChangesWeightsOnly(t *testing.T) {
+	sources := map[string]string{"here": routing}
+	for _, path := range examples(t) {
+		raw, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if values := parse(t, string(raw)); values["routing"] != nil {
+			sources[path] = string(raw)
+		}
+	}
+	require.Greater(t, len(sources), 1)
+	for name, source := range sources {
+		t.Run(name, func(t *testing.T) {
+			var first string
+			for _, stage := range parse(t, source)["routing"].(map[string]any)["stages"].([]any) {
+				values := parse(t, source)
+				values["routing"].(map[string]any)["stage"] = stage.(map[string]any)["name"]
+				manifest, _, err := render(t.Context(), "demo", values)
+				require.NoError(t, err)
+				got, err := decode(manifest)
+				require.NoError(t, err)
+				for version, want := range stage.(map[string]any)["weights"].(map[string]any) {
+					subset := strings.ReplaceAll(version, ".", "-")
+					assert.Equal(t, number(want), weights(t, got.get(t, "VirtualService/"+values["app"].(string)))[subset], version)
+				}
+				lines := strings.Split(manifest, "\n")
+				for i, line := range lines {
+					if strings.HasPrefix(strings.TrimSpace(line), "weight: ") {
+						lines[i] = "weight"
+					}
+				}
+				rest := strings.Join(lines, "\n")
+				if first == "" {
+					first = rest
+				}
+				assert.Equal(t, first, rest)
+			}
+		})
+	}
+}
+
+func TestRoutingDefaults(t *testing.T) {
+	got := renderObjects(t, routing)
+	assert.Equal(t, map[string]any{
+		"host":          "shop",
+		"trafficPolicy": map[string]any{"connectionPool": map[string]any{"http": map[string]any{"http1MaxPendingRequests": float64(1000)}}},
+		"subsets": []any{
+			map[string]any{"name": "v1-0", "labels": map[string]any{"version": "v1.0"}},
+			map[string]any{"name": "v2-0", "labels": map[string]any{"version": "v2.0"}},
+		},
+	}, got.get(t, "DestinationRule/shop").Object["spec"])
+	route := func(subset string, weight float64) any {
+		return map[string]any{
+			"destination": map[string]any{"host": "shop", "subset": subset, "port": map[string]any{"number": float64(9080)}},
+			"weight":      weight,
+		}
+	}
+	assert.Equal(t, map[string]any{
+		"hosts":    []any{"shop"},
+		"gateways": []any{"mesh"},
+		"http":     []any{map[string]any{"timeout": "10s", "route": []any{route("v1-0", 100), route("v2-0", 0)}}},
+	}, got.get(t, "VirtualService/shop").Object["spec"])
+}
+
+// TestSubsetOutlivesItsRoutes: a version that has left all stages keeps its subset while it is under versions.
+func TestSubsetOutlivesItsRoutes(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+routing:
+  stage: new
+  stages: [{name: new, weights: {v2: 100}}]
+  versions: {v1: {}}
+`)
+	assert.Equal(t, map[string]int64{"v2": 100}, weights(t, got.get(t, "VirtualService/shop")))
+	subsets, _, err := unstructured.NestedSlice(got.get(t, "DestinationRule/shop").Object, "spec", "subsets")
+	require.NoError(t, err)
+	assert.Len(t, subsets, 2)
+}
+
+// TestPolicyOfAVersion: Istio takes a subset's connection pool instead of the App's; ours adds to it.
+func TestPolicyOfAVersion(t *testing.T) {
+	got := renderObjects(t, routing+`
+  trafficPolicy: {loadBalancer: {simple: RANDOM}}
+  versions:
+    v1.0: {trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN}}}
+    v2.0: {trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}}
+`)
+	spec := got.get(t, "DestinationRule/shop").Object["spec"].(map[string]any)
+	queue := map[string]any{"http1MaxPendingRequests": float64(1000)}
+	assert.Equal(t, map[string]any{
+		"connectionPool": map[string]any{"http": queue},
+		"loadBalancer":   map[string]any{"simple": "RANDOM"},
+	}, spec["trafficPolicy"])
+	subsets := spec["subsets"].([]any)
+	assert.Equal(t, map[string]any{"loadBalancer": map[string]any{"simple": "ROUND_ROBIN"}}, subsets[0].(map[string]any)["trafficPolicy"])
+	assert.Equal(t, map[string]any{"connectionPool": map[string]any{
+		"http": queue,
+		"tcp":  map[string]any{"maxConnections": float64(1)},
+	}}, subsets[1].(map[string]any)["trafficPolicy"])
+}
+
+// TestGatewayFollowsRouting: who comes from outside is divided as the mesh is, at each stage.
+func TestGatewayFollowsRouting(t *testing.T) {
+	for _, stage := range []string{"old", "canary", "new"} {
+		values := parse(t, routing+"exposure: {kind: istio, hosts: [shop.example.com], paths: {a: {path: /a}, b: {path: /b, pathType: Exact}}}")
+		values["routing"].(map[string]any)["stage"] = stage
+		got := renderValues(t, values)
+		outside := got.get(t, "VirtualService/shop-exposure")
+		assert.Equal(t, weights(t, got.get(t, "VirtualService/shop")), weights(t, outside), stage)
+		http, _, err := unstructured.NestedSlice(outside.Object, "spec", "http")
+		require.NoError(t, err)
+		require.Len(t, http, 1)
+		assert.Equal(t, []any{
+			map[string]any{"uri": map[string]any{"prefix": "/a"}},
+			map[string]any{"uri": map[string]any{"exact": "/b"}},
+		}, http[0].(map[string]any)["match"])
+	}
+}
+
+func TestOperatorsOwnRoutesComeFirst(t *testing.T) {
+	got := renderObjects(t, routing+`
+  http:
+    - match: [{headers: {end-user: {exact: jason}}}]
+      route: [{destination: {host: shop, subset: v2-0}}]
+  retries: {attempts: 0}
+`)
+	http, _, err := unstructured.NestedSlice(got.get(t, "VirtualService/shop").Object, "spec", "http")
+	require.NoError(t, err)
+	require.Len(t, http, 2)
+	assert.Contains(t, http[0], "match")
+	assert.Equal(t, map[string]any{"attempts": float64(0)}, http[1].(map[string]any)["retries"])
+}
+
+func TestExposureWithTLS(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+exposure: {kind: istio, hosts: [shop.example.com], port: 80, tls: {secretName: shop-cert}}
+`)
+	servers, _, err := unstructured.NestedSlice(got.get(t, "Gateway/shop").Object, "spec", "servers")
+	require.NoError(t, err)
+	hosts := []any{"shop.example.com"}
+	assert.Equal(t, []any{
+		map[string]any{"hosts": hosts, "port": map[string]any{"name": "http", "number": float64(80), "protocol": "HTTP"}, "tls": map[string]any{"httpsRedirect": true}},
+		map[string]any{"hosts": hosts, "port": map[string]any{"name": "https", "number": float64(443), "protocol": "HTTPS"}, "tls": map[string]any{"mode": "SIMPLE", "credentialName": "shop-cert"}},
+	}, servers)
+}
+
+func TestSharedGateway(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+exposure: {kind: istio, hosts: [shop.example.com], port: 80, gateway: {existing: istio-system/shared}}
+`)
+	assert.NotContains(t, got, "Gateway/shop")
+	gateways, _, err := unstructured.NestedStringSlice(got.get(t, "VirtualService/shop-exposure").Object, "spec", "gateways")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"istio-system/shared"}, gateways)
+}
+
+func TestEgress(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+egress:
+  hosts:
+    db: {host: db.example.com, port: 3306, trafficPolicy: {tls: {mode: SIMPLE}}}
+    web: {host: "*.example.org", port: 443, protocol: TLS, resolution: NONE}
+`)
+	assert.Equal(t, map[string]any{
+		"hosts": []any{"db.example.com"}, "location": "MESH_EXTERNAL", "resolution": "DNS",
+		"ports": []any{map[string]any{"name": "tcp", "number": float64(3306), "protocol": "TCP"}},
+	}, got.get(t, "ServiceEntry/shop-db").Object["spec"])
+	assert.Equal(t, map[string]any{"host": "db.example.com", "trafficPolicy": map[string]any{"tls": map[string]any{"mode": "SIMPLE"}}},
+		got.get(t, "DestinationRule/shop-db").Object["spec"])
+	assert.NotContains(t, got, "DestinationRule/shop-web")
+	assert.Equal(t, map[string]any{
+		"egress":                []any{map[string]any{"hosts": []any{"*/*"}}},
+		"outboundTrafficPolicy": map[string]any{"mode": "REGISTRY_ONLY"},
+		"workloadSelector":      map[string]any{"labels": map[string]any{"app": "shop"}},
+	}, got.get(t, "Sidecar/shop").Object["spec"])
+
+	all := renderObjects(t, "app: shop\negress: {scope: namespace, outboundTrafficPolicy: ALLOW_ANY}")
+	assert.NotContains(t, all.get(t, "Sidecar/shop").Object["spec"], "workloadSelector")
+}

@@ -1,0 +1,205 @@
+package chart_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// rules has a fragment for each mistake that the templates look for, on top of minimal, and the
+// very line that tells of it.
+var rules = []struct{ name, layer, want string }{
+	{"version is missing", `version: null`,
+		`version: found nothing; allowed: a version such as v1.3.4, since there is a workload; fix: add version`},
+	{"name is too long", `
+app: a-name-that-goes-on-and-on-until-it-is-longer-than-what-a-label
+version: v1.3.4`,
+		`app: found the name a-name-that-goes-on-and-on-until-it-is-longer-than-what-a-label-v1-3-4 of 70 characters for a Deployment; allowed: 63; fix: shorten app or version`},
+	{"calls without a workload", "workload: null\ncalls: {reviews: {port: 80}}",
+		`calls: found calls without a workload; allowed: calls beside a workload, which makes them; fix: move calls to the workload's file`},
+	{"injection and revision", `namespace: {injection: enabled, revision: canary}`,
+		`namespace.injection: found enabled beside namespace.revision canary; allowed: one of the two; fix: keep revision where Istio is installed with revisions, else injection`},
+	{"a key in data and binaryData", `config: {c: {data: {k: v}, binaryData: {k: dg==}}}`,
+		`config.c.binaryData: found the key k, which is under data too; allowed: a key in one of the two; fix: remove one`},
+	{"a Secret without the key of its type", `secrets: {t: {type: kubernetes.io/tls, stringData: {tls.crt: c}}}`,
+		`secrets.t: found type kubernetes.io/tls without the key tls.key; allowed: type kubernetes.io/tls with tls.crt, tls.key; fix: add the key under stringData, or change type`},
+	{"a field of another kind", `workload: {podManagementPolicy: Parallel}`,
+		`workload.podManagementPolicy: found a field of StatefulSet in a Deployment; allowed: the fields of a Deployment; fix: remove it, or set workload.kind to StatefulSet`},
+	{"a zero in a field of another kind", `workload: {backoffLimit: 0}`,
+		`workload.backoffLimit: found a field of Job in a Deployment; allowed: the fields of a Deployment; fix: remove it, or set workload.kind to Job`},
+	{"a CronJob without a schedule", `workload: {kind: CronJob}`,
+		`workload.schedule: found nothing; allowed: a time in cron's format, as a CronJob needs; fix: add workload.schedule, such as "0 3 * * *"`},
+	{"no container", `workload: {containers: {main: null}}`,
+		`workload.containers: found no container; allowed: one or more; fix: add a container with its image`},
+	{"a label of the chart's own", `workload: {podLabels: {version: v9}}`,
+		`workload.podLabels: found the label version; allowed: labels that the chart does not set; fix: remove it: it follows from app, version and the release`},
+	{"autoscaling of a kind that has no replicas", `workload: {kind: DaemonSet, autoscaling: {maxReplicas: 2}}`,
+		`workload.autoscaling: found autoscaling of a DaemonSet; allowed: Deployment, StatefulSet; fix: remove it, or change workload.kind`},
+	{"replicas under autoscaling", `workload: {replicas: 0, autoscaling: {maxReplicas: 2}}`,
+		`workload.replicas: found 0 beside workload.autoscaling; allowed: one of the two; fix: remove replicas, or set it to null in this layer`},
+	{"minReplicas over maxReplicas", `workload: {autoscaling: {minReplicas: 3, maxReplicas: 2}}`,
+		`workload.autoscaling.minReplicas: found 3; allowed: maxReplicas, which is 2, or less; fix: lower it, or raise maxReplicas`},
+	{"a budget for a Job", `workload: {kind: Job, disruptionBudget: {minAvailable: 1}}`,
+		`workload.disruptionBudget: found a budget for a Job; allowed: Deployment, StatefulSet; fix: remove it, or change workload.kind`},
+	{"a budget of two kinds", `workload: {disruptionBudget: {minAvailable: 0, maxUnavailable: 1}}`,
+		`workload.disruptionBudget: found maxUnavailable and minAvailable; allowed: one of minAvailable and maxUnavailable; fix: keep one`},
+	{"two containers of one name", `workload: {sidecars: {main: {image: {repository: x, tag: "1"}}}}`,
+		`workload.sidecars.main: found a name that workload.containers has too; allowed: a name that no other container of the pod has; fix: rename one`},
+	{"an image without a tag", `workload: {containers: {main: {image: {tag: null}}}}`,
+		`workload.containers.main.image: found example.com/shop without tag or digest; allowed: a tag, a digest, or both; fix: add tag or digest, so that the same values always run the same image`},
+	{"one port number twice in a pod", `
+workload:
+  containers: {main: {ports: {http: {containerPort: 80}}}}
+  sidecars: {log: {image: {repository: x, tag: "1"}, ports: {http: {containerPort: 80}}}}`,
+		`workload.sidecars.log.ports.http: found 80/TCP, which is workload.containers.main.ports.http too; allowed: a number that no other container of the pod has; fix: change one, since they share one network`},
+	{"a probe of a port that is not there", `workload: {containers: {main: {livenessProbe: {tcpSocket: {port: http}}}}}`,
+		`workload.containers.main.livenessProbe.tcpSocket.port: found the port http, which the container does not have; allowed: a number, since the container has no ports; fix: name one of them, or add it under workload.containers.main.ports`},
+	{"a hook on a port that is not there", `workload: {containers: {main: {ports: {http: {containerPort: 80}}, lifecycle: {preStop: {httpGet: {port: htp}}}}}}`,
+		`workload.containers.main.lifecycle.preStop.httpGet.port: found the port htp, which the container does not have; allowed: http; fix: name one of them, or add it under workload.containers.main.ports`},
+	{"a variable with two sources", `
+config: {c: {data: {k: v}}}
+workload: {containers: {main: {env: {A: {fromConfig: c, key: k, valueFrom: {fieldRef: {fieldPath: metadata.name}}}}}}}`,
+		`workload.containers.main.env.A: found fromConfig and valueFrom; allowed: one of fromConfig, fromSecret, valueFrom; fix: keep one`},
+	{"variables without a source", `workload: {containers: {main: {envFrom: {a: {prefix: P_}}}}}`,
+		`workload.containers.main.envFrom.a: found no source; allowed: one of configMapRef, fromConfig, fromSecret, secretRef; fix: keep one`},
+	{"config that is not there", `workload: {containers: {main: {env: {A: {fromConfig: c, key: k}}}}}`,
+		`workload.containers.main.env.A.fromConfig: found c, which is not under config; allowed: nothing, since config is empty; fix: add it under config, or refer to one made elsewhere in Kubernetes' own way`},
+	{"a secret that is not there", "secrets: {d: {stringData: {k: v}}}\nworkload: {volumes: {v: {fromSecret: c}}}",
+		`workload.volumes.v.fromSecret: found c, which is not under secrets; allowed: d; fix: add it under secrets, or refer to one made elsewhere in Kubernetes' own way`},
+	{"a key that is not there", `
+secrets: {d: {stringData: {k: v}}}
+workload: {containers: {main: {env: {A: {fromSecret: d, key: q}}}}}`,
+		`workload.containers.main.env.A.key: found q; allowed: k; fix: name a key of secrets.d`},
+	{"a mount of a volume that is not there", "workload: {containers: {main: {volumeMounts: {tmp: {mountPath: /tmp}}}}, volumes: {temp: {emptyDir: {}}}}",
+		`workload.containers.main.volumeMounts.tmp: found the volume tmp, which is not under workload.volumes; allowed: temp; fix: add the volume, or name one that is there`},
+	{"two mounts at one path", "workload: {containers: {main: {volumeMounts: {a: {mountPath: /tmp}, b: {mountPath: /tmp}}}}, volumes: {a: {emptyDir: {}}, b: {emptyDir: {}}}}",
+		`workload.containers.main.volumeMounts.b.mountPath: found /tmp, where a is too; allowed: one mount at each path; fix: change one`},
+	{"privileged without escalation", `workload: {containers: {main: {securityContext: {privileged: true}}}}`,
+		`workload.containers.main.securityContext.privileged: found true while allowPrivilegeEscalation is false, its default; allowed: privileged with allowPrivilegeEscalation true; fix: remove privileged, or set allowPrivilegeEscalation to true`},
+	{"a volume with two sources", `workload: {volumes: {v: {emptyDir: {}, hostPath: {path: /}}}}`,
+		`workload.volumes.v: found emptyDir and hostPath; allowed: one source, such as emptyDir, fromConfig or persistentVolumeClaim; fix: keep one`},
+	{"items of a volume that has none", `workload: {volumes: {v: {emptyDir: {}, items: []}}}`,
+		`workload.volumes.v.items: found items beside emptyDir; allowed: items beside fromConfig or fromSecret; fix: remove it`},
+	{"a volume named as a claim", `workload: {kind: StatefulSet, volumes: {v: {emptyDir: {}}}, volumeClaimTemplates: {v: {accessModes: [ReadWriteOnce]}}}`,
+		`workload.volumes.v: found a name that workload.volumeClaimTemplates has too; allowed: a name in one of the two; fix: rename the volume; a claim that is renamed loses its data`},
+	{"a Service in front of a Job", `
+service: {ports: {http: {port: 80}}}
+workload: {kind: Job, containers: {main: {ports: {http: {containerPort: 80}}}}}`,
+		`service: found a Service in front of a Job; allowed: a Service in front of a workload that runs without end; fix: remove service; a program that ends is an App of its own`},
+	{"a Service without ports", `service: {ports: {}}`,
+		`service.ports: found no port; allowed: one or more; fix: add a port by name`},
+	{"a headless Service of another type", "workload: null\nservice: {type: NodePort, clusterIP: None, ports: {http: {port: 80}}}",
+		`service.clusterIP: found None with type NodePort; allowed: None with type ClusterIP; fix: remove one of the two`},
+	{"a port name without a protocol", "workload: null\nservice: {ports: {web: {port: 80}}}",
+		`service.ports.web: found a name that says no protocol; allowed: grpc, grpc-web, http, http2, https, mongo, mysql, redis, tcp, tls, udp, alone or before a dash; fix: rename it, for example http-web, or set appProtocol`},
+	{"two ports of one number", "workload: null\nservice: {ports: {http: {port: 80}, http-b: {port: 80}}}",
+		`service.ports.http-b.port: found 80/TCP, which service.ports.http has too; allowed: a number for each port; fix: change or remove one`},
+	{"a node port of a ClusterIP", "workload: null\nservice: {ports: {http: {port: 80, nodePort: 30000}}}",
+		`service.ports.http.nodePort: found 30000 with type ClusterIP; allowed: nodePort with type NodePort or LoadBalancer; fix: remove it, or set service.type`},
+	{"a target port that is not there", `
+service: {ports: {http: {port: 80, targetPort: htp}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
+		`service.ports.http.targetPort: found htp, a port that no container has; allowed: http (8080); fix: set targetPort to one of them, or add the port to a container`},
+	{"a port that no container has", `service: {ports: {http: {port: 80}}}`,
+		`service.ports.http.port: found 80, a port that no container has; allowed: nothing, since the containers have no ports; fix: set targetPort to one of them, or add the port to a container`},
+	{"exposure of a port that cannot be known", `exposure: {kind: istio, hosts: ["*"], port: http}`,
+		`exposure.port: found http; allowed: a number, since service is not in this file; fix: set exposure.port to the port of the Service`},
+	{"exposure of a port that is not there", "workload: null\nservice: {ports: {http: {port: 80}}}\nexposure: {kind: istio, hosts: ['*'], port: 81}",
+		`exposure.port: found 81, a port that the Service does not have; allowed: http (80); fix: set exposure.port to one of them`},
+	{"exposure of one of several ports", "workload: null\nservice: {ports: {http: {port: 80}, grpc: {port: 90}}}\nexposure: {kind: istio, hosts: ['*']}",
+		`exposure.port: found nothing; allowed: grpc (90), http (80); fix: set exposure.port to the port of the Service`},
+	{"a selector for a Gateway made elsewhere", `exposure: {kind: istio, hosts: ["*"], port: 80, gateway: {existing: istio-system/shared, selector: {a: b}}}`,
+		`exposure.gateway.selector: found a selector beside exposure.gateway.existing istio-system/shared; allowed: a selector of a Gateway that this release makes; fix: remove one of the two`},
+	{"TLS for a Gateway made elsewhere", `exposure: {kind: istio, hosts: ["*"], port: 80, gateway: {existing: istio-system/shared}, tls: {secretName: c}}`,
+		`exposure.tls: found TLS beside exposure.gateway.existing istio-system/shared; allowed: TLS of a Gateway that this release makes; fix: set TLS where that Gateway is made`},
+	{"paths and matches", `
+exposure: {kind: istio, hosts: ["*"], paths: {a: {path: /a}}}
+routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], match: [{uri: {prefix: /b}}]}`,
+		`exposure.paths: found paths beside routing.match; allowed: one of the two, since both say which requests match; fix: remove exposure.paths, and match on uri in routing.match`},
+	{"a stage twice", `routing: {stage: a, stages: [{name: a, weights: {v1: 100}}, {name: a, weights: {v1: 100}}]}`,
+		`routing.stages[1].name: found a for the second time; allowed: a name for each stage; fix: rename or remove one`},
+	{"weights of 99", `routing: {stage: a, stages: [{name: a, weights: {v1: 90, v2: 9}}]}`,
+		`routing.stages[0].weights: found a sum of 99 (v1 90, v2 9); allowed: a sum of 100; fix: change the weights of stage a by +1`},
+	{"a stage without a version", `routing: {stage: a, stages: [{name: a, weights: {}}]}`,
+		`routing.stages[0].weights: found a sum of 0 (no version); allowed: a sum of 100; fix: change the weights of stage a by +100`},
+	{"a stage that is not there", `routing: {stage: canry, stages: [{name: v1, weights: {v1: 100}}, {name: canary, weights: {v1: 90, v2: 10}}]}`,
+		`routing.stage: found canry; allowed: v1, canary; fix: name one of the stages`},
+	{"one version in two spellings", `routing: {stage: a, stages: [{name: a, weights: {v1.0: 50, v1-0: 50}}]}`,
+		`routing: found the versions v1-0 and v1.0, both named v1-0 where names allow neither dots nor capitals; allowed: versions whose names differ; fix: write the version in one way everywhere, or rename one`},
+	{"a route to a subset that is not there", `routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], http: [{route: [{destination: {host: shop, subset: v9}}]}]}`,
+		`routing.http[0].route[0].destination.subset: found v9; allowed: v1; fix: name one of them, or give the version a place under routing.versions`},
+	{"every host of the mesh", `routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], hosts: ["*"]}`,
+		`routing.hosts: found * in the mesh; allowed: * on gateways only; fix: name the hosts, or set routing.gateways without mesh`},
+	{"a wildcard that is looked up", `egress: {hosts: {a: {host: "*.example.com", port: 443, protocol: TLS}}}`,
+		`egress.hosts.a.resolution: found DNS for *.example.com; allowed: NONE for a host with *, which has no address to look up; fix: set resolution to NONE, or name the host in full`},
+	{"STATIC without endpoints", `egress: {hosts: {a: {host: db.example.com, port: 1, resolution: STATIC}}}`,
+		`egress.hosts.a.endpoints: found nothing; allowed: one or more, with resolution STATIC; fix: add endpoints, or change resolution`},
+	{"NONE with endpoints", `egress: {hosts: {a: {host: db.example.com, port: 1, resolution: NONE, endpoints: [{address: 192.0.2.1}]}}}`,
+		`egress.hosts.a.endpoints: found endpoints; allowed: none, with resolution NONE; fix: remove them, or change resolution`},
+	{"one host and port twice", `egress: {hosts: {a: {host: db.example.com, port: 1}, b: {host: db.example.com, port: 1}}}`,
+		`egress.hosts.b: found db.example.com:1, which egress.hosts.a has too; allowed: one entry for a host and port; fix: remove one`},
+}
+
+func TestRules(t *testing.T) {
+	for _, rule := range rules {
+		t.Run(rule.name, func(t *testing.T) {
+			want := "\n1 mistake in the values of release demo:\n- " + rule.want
+			_, _, err := render(t.Context(), "demo", with(t, rule.layer))
+			require.Error(t, err)
+			assert.True(t, strings.HasSuffix(err.Error(), want), "found:\n%s\nexpected at the end:\n%s", err, want)
+
+			// That Helm 4 says the same shows too that the schema lets these values through.
+			_, _, err = render4(t.Context(), "demo", with(t, rule.layer))
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), strings.TrimSpace(want))
+		})
+	}
+}
+
+// TestEveryRuleHasACase: a rule that nothing trips may not work.
+func TestEveryRuleHasACase(t *testing.T) {
+	files, err := filepath.Glob(chartDir + "/templates/checks/*.tpl")
+	require.NoError(t, err)
+	places := 0
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		require.NoError(t, err)
+		places += strings.Count(string(raw), `include "chart_basico.mistake"`)
+	}
+	require.Positive(t, places)
+	assert.GreaterOrEqual(t, len(rules), places, "more places that report a mistake than cases")
+}
+
+// TestAllMistakesAtOnce: ten mistakes, one run.
+func TestAllMistakesAtOnce(t *testing.T) {
+	_, _, err := render(t.Context(), "demo", with(t, `
+version: null
+workload:
+  replicas: 1
+  autoscaling: {maxReplicas: 2}
+  containers: {main: {image: {tag: null}, volumeMounts: {tmp: {mountPath: /tmp}}}}
+service: {ports: {web: {port: 80, targetPort: 80}}}
+namespace: {injection: enabled, revision: canary}
+routing: {stage: b, stages: [{name: a, weights: {v1: 99}}]}
+egress: {hosts: {a: {host: db.example.com, port: 1, resolution: STATIC}}}
+`))
+	require.Error(t, err)
+	_, got, found := strings.Cut(err.Error(), "\n")
+	require.True(t, found, err.Error())
+	assert.Equal(t, strings.TrimPrefix(`
+10 mistakes in the values of release demo:
+- version: found nothing; allowed: a version such as v1.3.4, since there is a workload; fix: add version
+- workload.replicas: found 1 beside workload.autoscaling; allowed: one of the two; fix: remove replicas, or set it to null in this layer
+- workload.containers.main.image: found example.com/shop without tag or digest; allowed: a tag, a digest, or both; fix: add tag or digest, so that the same values always run the same image
+- workload.containers.main.volumeMounts.tmp: found the volume tmp, which is not under workload.volumes; allowed: nothing, since there are no volumes; fix: add the volume, or name one that is there
+- service.ports.web: found a name that says no protocol; allowed: grpc, grpc-web, http, http2, https, mongo, mysql, redis, tcp, tls, udp, alone or before a dash; fix: rename it, for example http-web, or set appProtocol
+- service.ports.web.targetPort: found 80, a port that no container has; allowed: nothing, since the containers have no ports; fix: set targetPort to one of them, or add the port to a container
+- namespace.injection: found enabled beside namespace.revision canary; allowed: one of the two; fix: keep revision where Istio is installed with revisions, else injection
+- routing.stages[0].weights: found a sum of 99 (v1 99); allowed: a sum of 100; fix: change the weights of stage a by +1
+- routing.stage: found b; allowed: a; fix: name one of the stages
+- egress.hosts.a.endpoints: found nothing; allowed: one or more, with resolution STATIC; fix: add endpoints, or change resolution`, "\n"), got)
+}
