@@ -329,6 +329,20 @@ func TestAnIdleConnectionThatWasClosedLosesNothing(t *testing.T) {
 	assert.EqualValues(t, 3, conns.Load())
 }
 
+func TestAConnectionThatTheServerWantsClosedIsNotUsedAgain(t *testing.T) {
+	url, conns := raw(t, func(c net.Conn) {
+		r := bufio.NewReader(c)
+		if _, err := http.ReadRequest(r); err == nil {
+			fmt.Fprint(c, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello")
+			_, _ = http.ReadRequest(r) // until the client closes it
+		}
+	})
+	tally, err := Run(t.Context(), Load{URL: url, Requests: 5, Concurrency: 1}, nil)
+	require.NoError(t, err)
+	assert.Empty(t, tally.Failures)
+	assert.EqualValues(t, 5, conns.Load())
+}
+
 func TestReasonsAreBounded(t *testing.T) {
 	tally := newTally()
 	for i := range 1000 {
