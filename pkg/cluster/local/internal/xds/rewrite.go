@@ -2,6 +2,7 @@ package xds
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -27,6 +28,9 @@ const (
 // outboundPort is where virtualOutbound takes what no other listener does. Not istiod's own choice, 15001: the first
 // filter chain closes connections to that port, as they would be a loop where iptables redirects.
 const outboundPort = 15999
+
+// firstVIP is the first of the ports that stand for services' addresses, above those that loopback.Port gives.
+const firstVIP = 62100
 
 // rewriter makes istiod's configuration for one proxy into one that works without iptables: what depends on a
 // connection's original destination gets an address instead. Everything else is passed on as it is.
@@ -88,7 +92,9 @@ func (r *rewriter) listener(l *listenerv3.Listener, table map[netip.AddrPort]net
 	default:
 		port := loopback.Port(original.Port())
 		if !original.Addr().IsUnspecified() {
-			port = r.vip(original)
+			if port, err = r.vip(original); err != nil {
+				return err
+			}
 		}
 		l.BindToPort = wrapperspb.Bool(true)
 		l.AdditionalAddresses = nil
@@ -139,29 +145,35 @@ func (r *rewriter) virtualInbound(l *listenerv3.Listener, socket *corev3.SocketA
 }
 
 // vip returns the port that stands for a service's address and port, the same one for as long as the proxy lives.
-func (r *rewriter) vip(original netip.AddrPort) uint16 {
+func (r *rewriter) vip(original netip.AddrPort) (uint16, error) {
 	port, ok := r.vips[original]
 	if !ok {
-		port = uint16(20000 + len(r.vips))
+		if len(r.vips) > math.MaxUint16-firstVIP {
+			return 0, fmt.Errorf("no port is left for %s: a proxy has %d listeners on addresses of their own", original, len(r.vips))
+		}
+		port = uint16(firstVIP + len(r.vips))
 		r.vips[original] = port
 	}
-	return port
+	return port, nil
 }
 
-func (r *rewriter) clusters(resources []*anypb.Any) error {
+// clusters rewrites the clusters in place and returns their names.
+func (r *rewriter) clusters(resources []*anypb.Any) (map[string]bool, error) {
+	names := map[string]bool{}
 	for _, resource := range resources {
 		c := &clusterv3.Cluster{}
 		if err := resource.UnmarshalTo(c); err != nil {
-			return err
+			return nil, err
 		}
+		names[c.GetName()] = true
 		if err := r.cluster(c); err != nil {
-			return fmt.Errorf("cluster %s: %w", c.GetName(), err)
+			return nil, fmt.Errorf("cluster %s: %w", c.GetName(), err)
 		}
 		if err := resource.MarshalFrom(c); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return names, nil
 }
 
 func (r *rewriter) cluster(c *clusterv3.Cluster) error {

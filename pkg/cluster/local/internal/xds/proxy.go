@@ -1,0 +1,123 @@
+package xds
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"strings"
+
+	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
+	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
+)
+
+// proxy is what is known of one Envoy. The Forwarder's lock guards all but the rewriter, which only the stream uses.
+type proxy struct {
+	rewriter *rewriter
+
+	streams   int
+	pending   map[string]string // by type: the nonce sent and not answered, or refused
+	refused   map[string]bool   // by type: the last one was
+	rejected  []string
+	listeners map[netip.AddrPort]netip.AddrPort
+	inbound   map[uint16]bool
+	endpoints map[string]map[netip.Addr]bool // the pods of each cluster
+}
+
+func newProxy(r *rewriter) *proxy {
+	return &proxy{
+		rewriter: r, pending: map[string]string{}, refused: map[string]bool{},
+		endpoints: map[string]map[netip.Addr]bool{},
+	}
+}
+
+// synced: it has its listeners, and neither an answer is out nor was the last one a refusal.
+func (p *proxy) synced() bool {
+	return p.streams > 0 && p.listeners != nil && len(p.pending) == 0 && len(p.refused) == 0
+}
+
+// uses: the pod is an endpoint, or may be until the proxy has answered.
+func (p *proxy) uses(pod netip.Addr) bool {
+	if p.pending[resourcev3.EndpointType] != "" {
+		return true
+	}
+	for _, pods := range p.endpoints {
+		if pods[pod] {
+			return true
+		}
+	}
+	return false
+}
+
+// answered takes the proxy's answer to a response: an acknowledgement, or a refusal with its reason.
+func (p *proxy) answered(request *discoveryv3.DiscoveryRequest) {
+	kind := request.GetTypeUrl()
+	if nonce := request.GetResponseNonce(); nonce == "" || nonce != p.pending[kind] {
+		return
+	}
+	delete(p.pending, kind)
+	if detail := request.GetErrorDetail(); detail != nil {
+		p.refused[kind] = true
+		p.rejected = append(p.rejected, fmt.Sprintf("%s: %s", shortType(kind), detail.GetMessage()))
+		return
+	}
+	delete(p.refused, kind)
+}
+
+// rewrite rewrites a response in place and returns what to note of it.
+func (p *proxy) rewrite(response *discoveryv3.DiscoveryResponse) (apply func(), err error) {
+	apply = func() {}
+	switch response.GetTypeUrl() {
+	case resourcev3.ListenerType:
+		inbound, err := inboundPorts(response)
+		if err != nil {
+			return nil, err
+		}
+		table, err := p.rewriter.listeners(response.Resources)
+		if err != nil {
+			return nil, err
+		}
+		return func() { p.listeners, p.inbound = table, inbound }, nil
+	case resourcev3.ClusterType:
+		names, err := p.rewriter.clusters(response.Resources)
+		if err != nil {
+			return nil, err
+		}
+		return func() {
+			maps.DeleteFunc(p.endpoints, func(cluster string, _ map[netip.Addr]bool) bool { return !names[cluster] })
+		}, nil
+	case resourcev3.EndpointType:
+		pods, err := p.rewriter.endpoints(response.Resources)
+		if err != nil {
+			return nil, err
+		}
+		return func() {
+			for cluster, in := range pods {
+				p.endpoints[cluster] = in
+			}
+		}, nil
+	}
+	return apply, nil
+}
+
+// shortType returns the last part of a type's name: Listener, Cluster, ….
+func shortType(url string) string { return url[strings.LastIndexAny(url, "./")+1:] }
+
+func inboundPorts(response *discoveryv3.DiscoveryResponse) (map[uint16]bool, error) {
+	ports := map[uint16]bool{}
+	for _, resource := range response.GetResources() {
+		l := &listenerv3.Listener{}
+		if err := resource.UnmarshalTo(l); err != nil {
+			return nil, err
+		}
+		if l.GetName() != virtualInbound {
+			continue
+		}
+		for _, chain := range l.GetFilterChains() {
+			if port := chain.GetFilterChainMatch().GetDestinationPort().GetValue(); port != 0 && chain.GetTransportSocket() == nil {
+				ports[uint16(port)] = true
+			}
+		}
+	}
+	return ports, nil
+}
