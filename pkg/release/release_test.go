@@ -1,0 +1,299 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/utils/ptr"
+
+	"chartbasico/internal/helm3"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/render"
+)
+
+// fakeHelm records what is done to which release, and when.
+type fakeHelm struct {
+	mu      sync.Mutex
+	done    []string
+	running int
+	most    int
+	fail    map[string]error
+	hold    chan struct{} // closed when operations may end; nil: at once
+}
+
+func (f *fakeHelm) do(ctx context.Context, what, name string) error {
+	f.mu.Lock()
+	f.running++
+	f.most = max(f.most, f.running)
+	f.mu.Unlock()
+	if f.hold != nil {
+		select {
+		case <-f.hold:
+		case <-ctx.Done():
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.running--
+	f.done = append(f.done, what+" "+name)
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	return f.fail[name]
+}
+
+func (f *fakeHelm) Upgrade(ctx context.Context, s helm3.Spec) (*helm3.Deployed, error) {
+	return nil, f.do(ctx, "upgrade", s.Name)
+}
+
+func (f *fakeHelm) Rollback(ctx context.Context, name string, revision int) error {
+	return f.do(ctx, fmt.Sprintf("rollback to %d", revision), name)
+}
+
+func (f *fakeHelm) Uninstall(ctx context.Context, name string) error {
+	return f.do(ctx, "uninstall", name)
+}
+
+func rel(name string, needs ...string) *render.Release {
+	for i := range needs {
+		needs[i] = "apps/" + needs[i]
+	}
+	return &render.Release{Release: environment.Release{Name: name, Namespace: "apps", Needs: needs}}
+}
+
+func installer(t *testing.T, h *fakeHelm, objects ...any) *Installer {
+	t.Helper()
+	client := fake.NewClientset()
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *appsv1.Deployment:
+			require.NoError(t, client.Tracker().Add(o))
+		case *corev1.Pod:
+			require.NoError(t, client.Tracker().Add(o))
+		case *corev1.Event:
+			require.NoError(t, client.Tracker().Add(o))
+		case *batchv1.Job:
+			require.NoError(t, client.Tracker().Add(o))
+		}
+	}
+	i, err := newInstaller(t.Context(), client, func(string) (helm, error) { return h, nil }, Options{})
+	require.NoError(t, err)
+	return i
+}
+
+func TestInstallFollowsNeeds(t *testing.T) {
+	h := &fakeHelm{}
+	releases := []*render.Release{rel("namespace"), rel("service", "namespace"), rel("workload", "service"), rel("routing", "workload")}
+	slices.Reverse(releases) // whatever their order
+	require.NoError(t, installer(t, h).Install(t.Context(), releases))
+	assert.Equal(t, []string{"upgrade namespace", "upgrade service", "upgrade workload", "upgrade routing"}, h.done)
+}
+
+func TestUninstallGoesBackwards(t *testing.T) {
+	h := &fakeHelm{fail: map[string]error{"service": helm3.ErrNotFound}}
+	releases := []*render.Release{rel("namespace"), rel("service", "namespace"), rel("workload", "service")}
+	require.NoError(t, installer(t, h).Uninstall(t.Context(), releases), "a release that is not there is success")
+	assert.Equal(t, []string{"uninstall workload", "uninstall service", "uninstall namespace"}, h.done)
+}
+
+func TestIndependentReleasesAtTheSameTime(t *testing.T) {
+	h := &fakeHelm{hold: make(chan struct{})}
+	i := installer(t, h)
+	ended := make(chan error)
+	go func() { ended <- i.Install(t.Context(), []*render.Release{rel("a"), rel("b"), rel("c", "a", "b")}) }()
+	require.Eventually(t, func() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.running == 2 }, 5*time.Second, time.Millisecond)
+	close(h.hold)
+	require.NoError(t, <-ended)
+	assert.Equal(t, 2, h.most)
+	assert.Equal(t, "upgrade c", h.done[2])
+}
+
+func TestFirstFailureStopsWhatComesAfter(t *testing.T) {
+	boom := errors.New("boom")
+	h := &fakeHelm{fail: map[string]error{"a": boom}}
+	err := installer(t, h).Install(t.Context(), []*render.Release{rel("a"), rel("b", "a")})
+	require.ErrorIs(t, err, boom)
+	assert.EqualError(t, err, "upgrading release apps/a: boom")
+	assert.Equal(t, []string{"upgrade a"}, h.done)
+}
+
+func TestCancelWaitsForWhatRuns(t *testing.T) {
+	h := &fakeHelm{hold: make(chan struct{})}
+	i := installer(t, h)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- i.Install(ctx, []*render.Release{rel("a"), rel("b", "a")}) }()
+	require.Eventually(t, func() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.running == 1 }, 5*time.Second, time.Millisecond)
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	assert.Zero(t, h.running)
+	assert.Equal(t, []string{"upgrade a"}, h.done)
+}
+
+func TestRollback(t *testing.T) {
+	h := &fakeHelm{}
+	require.NoError(t, installer(t, h).Rollback(t.Context(), rel("a"), 3))
+	assert.Equal(t, []string{"rollback to 3 a"}, h.done)
+}
+
+func deployment(available int32) *appsv1.Deployment {
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "app1-v1", Generation: 2, UID: "1"},
+		Spec:       appsv1.DeploymentSpec{Replicas: ptr.To[int32](2)},
+		Status:     appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 2, UpdatedReplicas: 2, AvailableReplicas: available},
+	}
+}
+
+func pod(change func(*corev1.PodStatus)) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{
+		Namespace: "apps", Name: "app1-v1-abc-1", Labels: map[string]string{"pod-template-hash": "abc"},
+		OwnerReferences: []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "app1-v1-abc", Controller: ptr.To(true)}},
+	}}
+	p.Status.Phase = corev1.PodPending
+	change(&p.Status)
+	return p
+}
+
+func waiting(reason, message string, restarts int32) *corev1.Pod {
+	return pod(func(s *corev1.PodStatus) {
+		s.ContainerStatuses = []corev1.ContainerStatus{{Name: "app1", RestartCount: restarts,
+			State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}},
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Message: "killed"}},
+		}}
+	})
+}
+
+var app1 = []Object{{"Deployment", "apps", "app1-v1"}}
+
+func TestReadyAsSoonAsItIs(t *testing.T) {
+	d := deployment(1)
+	i := installer(t, &fakeHelm{}, d)
+	ended := make(chan error)
+	go func() { ended <- i.Ready(t.Context(), app1) }()
+	d = d.DeepCopy()
+	d.Status.AvailableReplicas = 2
+	_, err := i.Client().AppsV1().Deployments("apps").UpdateStatus(t.Context(), d, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, <-ended)
+}
+
+func TestReadyWaitsForTheNewestSpecification(t *testing.T) {
+	old := deployment(2)
+	old.Status.ObservedGeneration = 1
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, installer(t, &fakeHelm{}, old).Ready(ctx, app1), context.DeadlineExceeded)
+}
+
+func TestWaitThatRanOutSaysWhatItSaw(t *testing.T) {
+	i := installer(t, &fakeHelm{}, deployment(1), waiting("CreateContainerConfigError", `secret "app1" not found`, 0), &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: "apps", Name: "e"},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "app1-v1-abc-1"},
+		Type:           corev1.EventTypeWarning, Reason: "FailedMount", Message: "no volume",
+	})
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, errors.New("timed out after 20ms"))
+	defer cancel()
+	err := i.Ready(ctx, app1)
+	require.Error(t, err)
+	for _, want := range []string{
+		"timed out after 20ms", "Deployment/apps/app1-v1: 2 of 2 replicas updated, 1 available",
+		`Pod/apps/app1-v1-abc-1: container app1 waits: CreateContainerConfigError: secret "app1" not found`,
+		"ended with exit code 137, 0 restarts; last words: killed", "event: FailedMount: no volume",
+	} {
+		assert.ErrorContains(t, err, want)
+	}
+}
+
+func TestGivesUpEarly(t *testing.T) {
+	failed := func(c appsv1.DeploymentCondition) *appsv1.Deployment {
+		d := deployment(1)
+		d.Status.Conditions = []appsv1.DeploymentCondition{c}
+		return d
+	}
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "setup"}, Status: batchv1.JobStatus{
+		Failed: 1, Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded"}},
+	}}
+	for name, c := range map[string]struct {
+		objects []any
+		wait    []Object
+		says    string
+	}{
+		"an image name that cannot be":  {[]any{deployment(1), waiting("InvalidImageName", "bad", 0)}, app1, "InvalidImageName: bad"},
+		"a container that keeps ending": {[]any{deployment(1), waiting("CrashLoopBackOff", "back-off", 3)}, app1, "3 restarts"},
+		"Pod Security": {[]any{failed(appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue,
+			Message: `pods "x" is forbidden: violates PodSecurity "restricted:latest"`})}, app1, "violates PodSecurity"},
+		"no progress": {[]any{failed(appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse,
+			Message: "has timed out progressing"})}, app1, "has timed out progressing"},
+		"a job that failed": {[]any{job}, []Object{{"Job", "apps", "setup"}}, "0 succeeded, 1 failed pods; failed: BackoffLimitExceeded"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := installer(t, &fakeHelm{}, c.objects...).Ready(t.Context(), c.wait)
+			require.ErrorIs(t, err, ErrDead)
+			assert.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+func TestAFewRestartsAreNotTheEnd(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	err := installer(t, &fakeHelm{}, deployment(1), waiting("CrashLoopBackOff", "back-off", 2)).Ready(ctx, app1)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestGoneWhenObjectsAndPodsAre(t *testing.T) {
+	i := installer(t, &fakeHelm{}, waiting("", "", 0))
+	ended := make(chan error)
+	go func() { ended <- i.Gone(t.Context(), app1) }()
+	require.NoError(t, i.Client().CoreV1().Pods("apps").Delete(t.Context(), "app1-v1-abc-1", metav1.DeleteOptions{}))
+	require.NoError(t, <-ended)
+}
+
+func TestStates(t *testing.T) {
+	one := ptr.To[int32](1)
+	for name, c := range map[string]struct {
+		state state
+		ready bool
+	}{
+		"no replicas are wanted": {deploymentState(&appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: ptr.To[int32](0)}}), true},
+		"an old replica is left": {deploymentState(&appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: one},
+			Status: appsv1.DeploymentStatus{Replicas: 2, UpdatedReplicas: 1, AvailableReplicas: 1}}), false},
+		"stateful, ready and updated": {statefulSetState(&appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{Replicas: one},
+			Status: appsv1.StatefulSetStatus{Replicas: 1, ReadyReplicas: 1, UpdatedReplicas: 1}}), true},
+		"stateful, not updated": {statefulSetState(&appsv1.StatefulSet{Spec: appsv1.StatefulSetSpec{Replicas: one},
+			Status: appsv1.StatefulSetStatus{Replicas: 1, ReadyReplicas: 1}}), false},
+		"stateful, updated on delete": {statefulSetState(&appsv1.StatefulSet{
+			Spec:   appsv1.StatefulSetSpec{Replicas: one, UpdateStrategy: appsv1.StatefulSetUpdateStrategy{Type: appsv1.OnDeleteStatefulSetStrategyType}},
+			Status: appsv1.StatefulSetStatus{Replicas: 1, ReadyReplicas: 1}}), true},
+		"daemon on every node": {daemonSetState(&appsv1.DaemonSet{Status: appsv1.DaemonSetStatus{DesiredNumberScheduled: 3, UpdatedNumberScheduled: 3, NumberAvailable: 3}}), true},
+		"daemon short of one":  {daemonSetState(&appsv1.DaemonSet{Status: appsv1.DaemonSetStatus{DesiredNumberScheduled: 3, UpdatedNumberScheduled: 3, NumberAvailable: 2}}), false},
+		"job complete":         {jobState(&batchv1.Job{Status: batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobComplete, Status: corev1.ConditionTrue}}}}), true},
+		"job suspended":        {jobState(&batchv1.Job{Spec: batchv1.JobSpec{Suspend: ptr.To(true)}}), true},
+		"job running":          {jobState(&batchv1.Job{Status: batchv1.JobStatus{Active: 1}}), false},
+	} {
+		assert.Equal(t, c.ready, c.state.ready, name)
+	}
+}
+
+func TestWorkloadsAreWhatGetsReady(t *testing.T) {
+	r := rel("a")
+	for _, kind := range []string{"ConfigMap", "Deployment", "CronJob", "Job"} {
+		r.Objects = append(r.Objects, &unstructured.Unstructured{Object: map[string]any{
+			"kind": kind, "metadata": map[string]any{"namespace": "apps", "name": "x"},
+		}})
+	}
+	assert.Equal(t, []Object{{"Deployment", "apps", "x"}, {"Job", "apps", "x"}}, Workloads(r))
+}

@@ -1,0 +1,268 @@
+package verify
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	networkingv1 "istio.io/api/networking/v1alpha3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/rollout"
+)
+
+// App is an app with routing, as its rendered release says.
+type App struct {
+	Name, Namespace string
+	// Host is the full name of its Service, Port the port that is requested.
+	Host string
+	Port int
+	// Path is one that the divided route matches.
+	Path string
+	// Release owns the routing.
+	Release *render.Release
+	// Stages are in the order of the values; Current is the one that the values name.
+	Stages  []Stage
+	Current string
+	// Subsets are the versions' subsets and the policy in force for each.
+	Subsets map[string]Subset
+	// Timeout bounds a request; 0 if nothing does.
+	Timeout time.Duration
+}
+
+// Stage is one step of a rollout: percent by version.
+type Stage struct {
+	Name    string         `json:"name"`
+	Weights map[string]int `json:"weights"`
+}
+
+// only returns the one version that gets everything.
+func (s Stage) only() (string, bool) {
+	for v, w := range s.Weights {
+		if w == 100 {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+// Subset is a version's subset of a DestinationRule.
+type Subset struct {
+	Name    string
+	Policy  *networkingv1.TrafficPolicy // the subset's own over the app's
+	Pending int                         // requests that may wait for a connection
+}
+
+// balancing is the simple load balancer in force; Istio's default is least request.
+func (s Subset) balancing() networkingv1.LoadBalancerSettings_SimpleLB {
+	lb := s.Policy.GetLoadBalancer()
+	if lb == nil {
+		return networkingv1.LoadBalancerSettings_UNSPECIFIED
+	}
+	return lb.GetSimple()
+}
+
+// Apps finds the apps with routing among the rendered releases of an environment, sorted by namespace and name.
+func Apps(releases []*render.Release) ([]App, error) {
+	var apps []App
+	var errs []error
+	for _, r := range releases {
+		if _, ok := r.Values["routing"].(map[string]any); !ok {
+			continue
+		}
+		app, err := appOf(r, releases)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("release %s/%s: %w", r.Namespace, r.Name, err))
+			continue
+		}
+		apps = append(apps, app)
+	}
+	slices.SortFunc(apps, func(a, b App) int { return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name) })
+	return apps, errors.Join(errs...)
+}
+
+func appOf(r *render.Release, releases []*render.Release) (App, error) {
+	var values struct {
+		App     string `json:"app"`
+		Routing struct {
+			Stage  string  `json:"stage"`
+			Stages []Stage `json:"stages"`
+		} `json:"routing"`
+	}
+	if err := convert(r.Values, &values); err != nil {
+		return App{}, fmt.Errorf("routing: %w", err)
+	}
+	app := App{Name: values.App, Release: r, Stages: values.Routing.Stages, Current: values.Routing.Stage}
+	vs := object(r, "VirtualService", app.Name)
+	dr := object(r, "DestinationRule", app.Name)
+	if vs == nil || dr == nil {
+		return App{}, fmt.Errorf("routing renders no VirtualService or no DestinationRule named %s", app.Name)
+	}
+	app.Namespace = vs.GetNamespace()
+	app.Host = rollout.FullName(app.Name, app.Namespace)
+	if err := app.readRoute(vs); err != nil {
+		return App{}, err
+	}
+	if err := app.readSubsets(dr); err != nil {
+		return App{}, err
+	}
+	if app.Port == 0 {
+		app.Port = servicePort(releases, app.Namespace, app.Name)
+	}
+	if app.Port == 0 {
+		return App{}, fmt.Errorf("no release has Service/%s/%s, so its port is not known", app.Namespace, app.Name)
+	}
+	return app, nil
+}
+
+// readRoute takes port, path and timeout from the route that divides; it is the last, which catches the rest.
+func (a *App) readRoute(vs *unstructured.Unstructured) error {
+	spec := &networkingv1.VirtualService{}
+	if err := decode(vs, spec); err != nil {
+		return err
+	}
+	if len(spec.GetHttp()) == 0 {
+		return fmt.Errorf("%s has no HTTP route", name(vs))
+	}
+	route := spec.GetHttp()[len(spec.GetHttp())-1]
+	a.Path = pathOf(route.GetMatch())
+	a.Timeout = route.GetTimeout().AsDuration()
+	for _, d := range route.GetRoute() {
+		a.Port = int(d.GetDestination().GetPort().GetNumber())
+	}
+	return nil
+}
+
+// pathOf is a path that one of the matches accepts.
+func pathOf(matches []*networkingv1.HTTPMatchRequest) string {
+	for _, m := range matches {
+		if p := m.GetUri().GetExact(); p != "" {
+			return p
+		}
+		if p := m.GetUri().GetPrefix(); p != "" {
+			return p
+		}
+	}
+	return "/"
+}
+
+// queueDefault is Envoy's and Istio's when nothing is said.
+const queueDefault = 1<<32 - 1
+
+func (a *App) readSubsets(dr *unstructured.Unstructured) error {
+	spec := &networkingv1.DestinationRule{}
+	if err := decode(dr, spec); err != nil {
+		return err
+	}
+	a.Subsets = map[string]Subset{}
+	for _, s := range spec.GetSubsets() {
+		policy := over(spec.GetTrafficPolicy(), s.GetTrafficPolicy())
+		pending := queueDefault
+		if n := policy.GetConnectionPool().GetHttp().GetHttp1MaxPendingRequests(); n > 0 {
+			pending = int(n)
+		}
+		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending}
+	}
+	return nil
+}
+
+// over is how Istio lets a subset's policy replace the app's: each of these fields as a whole.
+func over(app, subset *networkingv1.TrafficPolicy) *networkingv1.TrafficPolicy {
+	p := &networkingv1.TrafficPolicy{LoadBalancer: app.GetLoadBalancer(), ConnectionPool: app.GetConnectionPool()}
+	if lb := subset.GetLoadBalancer(); lb != nil {
+		p.LoadBalancer = lb
+	}
+	if pool := subset.GetConnectionPool(); pool != nil {
+		p.ConnectionPool = pool
+	}
+	return p
+}
+
+// route is what proxies should have when the app's rendered release is in force.
+func (a App) route(rendered *render.Release) rollout.Route {
+	return rollout.Route{Host: a.Host, Splits: rollout.Splits(object(rendered, "VirtualService", a.Name), a.Host)}
+}
+
+// stages returns the stages in words: "v1, canary, half, v2".
+func (a App) stages() string {
+	var names []string
+	for _, s := range a.Stages {
+		names = append(names, s.Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// versions are those that get a weight at some stage.
+func (a App) versions() []string {
+	set := map[string]bool{}
+	for _, s := range a.Stages {
+		for v := range s.Weights {
+			set[v] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(set))
+}
+
+func object(r *render.Release, kind, name string) *unstructured.Unstructured {
+	for _, o := range r.Objects {
+		if o.GetKind() == kind && o.GetName() == name {
+			return o
+		}
+	}
+	return nil
+}
+
+// servicePort is the first port of a Service that speaks HTTP by its name or appProtocol.
+func servicePort(releases []*render.Release, namespace, name string) int {
+	for _, r := range releases {
+		o := object(r, "Service", name)
+		if o == nil || o.GetNamespace() != namespace {
+			continue
+		}
+		ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
+		for _, p := range ports {
+			p, _ := p.(map[string]any)
+			called, _ := p["name"].(string)
+			protocol, _ := p["appProtocol"].(string)
+			if strings.HasPrefix(called, "http") || strings.HasPrefix(protocol, "http") {
+				switch n := p["port"].(type) {
+				case int64:
+					return int(n)
+				case float64:
+					return int(n)
+				}
+			}
+		}
+	}
+	return 0
+}
+
+// decode reads the spec of one of Istio's objects.
+func decode(o *unstructured.Unstructured, into json.Unmarshaler) error {
+	raw, err := json.Marshal(o.Object["spec"])
+	if err != nil {
+		return fmt.Errorf("%s: %w", name(o), err)
+	}
+	if err := into.UnmarshalJSON(raw); err != nil {
+		return fmt.Errorf("%s: %w", name(o), err)
+	}
+	return nil
+}
+
+func convert(from, into any) error {
+	raw, err := yaml.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return yaml.Unmarshal(raw, into)
+}
+
+func name(o *unstructured.Unstructured) string {
+	return o.GetKind() + "/" + o.GetNamespace() + "/" + o.GetName()
+}

@@ -1,0 +1,182 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	networkingv1 "istio.io/api/networking/v1alpha3"
+
+	"chartbasico/pkg/assert"
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/traffic"
+)
+
+// few is how many requests show whether something is reached.
+const few = 10
+
+// Outside is one port of a host outside the mesh that the environment declares.
+type Outside struct {
+	Host, Protocol string
+	Port           int
+}
+
+func (o Outside) address() string { return net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) }
+
+// Egress says what the workloads of a namespace may reach outside the mesh.
+type Egress struct {
+	Namespace string
+	// Labels choose the workloads; none is all of the namespace.
+	Labels   map[string]string
+	Closed   bool // REGISTRY_ONLY: nothing else may be reached
+	Declared []Outside
+}
+
+func (e Egress) covers(w Workload) bool {
+	labels := map[string]string{"app": w.App, "version": w.Version}
+	for k, v := range e.Labels {
+		if labels[k] != v {
+			return false
+		}
+	}
+	return w.Namespace == e.Namespace && w.Injected
+}
+
+// Egresses finds what the environment's Sidecars and ServiceEntries say, in order of the releases.
+func Egresses(releases []*render.Release) ([]Egress, error) {
+	declared, err := declaredHosts(releases)
+	if err != nil {
+		return nil, err
+	}
+	var all []Egress
+	for _, r := range releases {
+		for _, o := range r.Objects {
+			if o.GetKind() != "Sidecar" {
+				continue
+			}
+			spec := &networkingv1.Sidecar{}
+			if err := decode(o, spec); err != nil {
+				return nil, err
+			}
+			all = append(all, Egress{
+				Namespace: o.GetNamespace(), Labels: spec.GetWorkloadSelector().GetLabels(),
+				Closed:   spec.GetOutboundTrafficPolicy().GetMode() == networkingv1.OutboundTrafficPolicy_REGISTRY_ONLY,
+				Declared: declared[o.GetNamespace()],
+			})
+		}
+	}
+	return all, nil
+}
+
+// declaredHosts are the hosts of the ServiceEntries, by namespace.
+func declaredHosts(releases []*render.Release) (map[string][]Outside, error) {
+	declared := map[string][]Outside{}
+	for _, r := range releases {
+		for _, o := range r.Objects {
+			if o.GetKind() != "ServiceEntry" {
+				continue
+			}
+			spec := &networkingv1.ServiceEntry{}
+			if err := decode(o, spec); err != nil {
+				return nil, err
+			}
+			for _, h := range spec.GetHosts() {
+				for _, p := range spec.GetPorts() {
+					declared[o.GetNamespace()] = append(declared[o.GetNamespace()], Outside{Host: concrete(h), Protocol: strings.ToUpper(p.GetProtocol()), Port: int(p.GetNumber())})
+				}
+			}
+		}
+	}
+	return declared, nil
+}
+
+// undeclared are addresses that no environment would declare: names under example.com's sister for tests.
+var undeclared = []Outside{
+	{Host: "undeclared.example", Protocol: "HTTP", Port: 80},
+	{Host: "undeclared.example", Protocol: "TCP", Port: 5432},
+}
+
+// egress sends from every workload that a Sidecar covers to what is declared and to what is not.
+func (r *run) egress(ctx context.Context) error {
+	egresses, err := Egresses(r.releases)
+	if err != nil {
+		return err
+	}
+	for _, e := range egresses {
+		workloads := slices.DeleteFunc(slices.Clone(r.workloads), func(w Workload) bool { return !e.covers(w) })
+		if len(workloads) == 0 {
+			r.notRun("egress of "+e.Namespace, "its Sidecar covers no running workload with a sidecar", false)
+			continue
+		}
+		r.say("egress of %s: %d workloads, %d declared ports", e.Namespace, len(workloads), len(e.Declared))
+		for _, w := range workloads {
+			if err := r.egressFrom(ctx, e, w); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) egressFrom(ctx context.Context, e Egress, w Workload) error {
+	for _, o := range e.Declared {
+		if o.Protocol == "HTTPS" || o.Protocol == "TLS" {
+			r.notRun(fmt.Sprintf("egress from %s to %s", w, o.address()), "requests are sent as plain HTTP or TCP, and "+o.Protocol+" is declared", true)
+			continue
+		}
+		tally, err := r.sendOut(ctx, w, o)
+		if err != nil {
+			return err
+		}
+		r.check("a declared host is reached", fmt.Sprintf("%s to %s", w, o.address()), assert.Reached(o.Host, tally.Requests, tally.Errors, tally.Failures), tally.Elapsed)
+	}
+	if !e.Closed {
+		return nil
+	}
+	for _, o := range undeclared {
+		tally, err := r.sendOut(ctx, w, o)
+		if err != nil {
+			return err
+		}
+		r.check("a host that is not declared is refused", fmt.Sprintf("%s to %s", w, o.address()), assert.Refused(o.Host, tally.Requests, tally.Errors, tally.Failures), tally.Elapsed)
+	}
+	return nil
+}
+
+func (r *run) sendOut(ctx context.Context, w Workload, o Outside) (traffic.Tally, error) {
+	tally, err := r.cluster.Send(ctx, w.place(), traffic.Load{URL: "http://" + hostPort(o.Host, o.Port) + "/", Requests: few, Concurrency: 2})
+	if err != nil {
+		return tally, fmt.Errorf("from %s to %s: %w", w, o.address(), err)
+	}
+	return tally, nil
+}
+
+// reach sends through every way in, and along every call that a workload says it makes.
+func (r *run) reach(ctx context.Context) error {
+	for _, e := range r.entries {
+		tally, err := r.cluster.Send(ctx, cluster.Place{}, traffic.Load{URL: e.url(), App: e.App, Requests: few, Concurrency: 2})
+		if err != nil {
+			return fmt.Errorf("%s from the ingress gateway: %w", e.url(), err)
+		}
+		r.check("an exposed path is reached", e.url()+" → "+e.App, assert.Reached(e.App, tally.Requests, tally.Errors, tally.Failures), tally.Elapsed)
+	}
+	for _, w := range r.workloads {
+		for _, call := range w.Calls {
+			host, _, err := net.SplitHostPort(call)
+			if err != nil {
+				return fmt.Errorf("%s: annotation %s: %w", w, callsAnnotation, err)
+			}
+			app, _, _ := strings.Cut(host, ".")
+			tally, err := r.cluster.Send(ctx, w.place(), traffic.Load{URL: "http://" + call + "/", App: app, Requests: few, Concurrency: 2})
+			if err != nil {
+				return fmt.Errorf("%s to %s: %w", w, call, err)
+			}
+			r.check("a call is answered", w.String()+" → "+call, assert.Reached(host, tally.Requests, tally.Errors, tally.Failures), tally.Elapsed)
+		}
+	}
+	return nil
+}

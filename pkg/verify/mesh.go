@@ -1,0 +1,127 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/utils/ptr"
+
+	"chartbasico/pkg/assert"
+	"chartbasico/pkg/report"
+)
+
+// injectLabel is Istio's label of a pod that asks for injection or forbids it.
+const injectLabel = "sidecar.istio.io/inject"
+
+// injection looks at every pod that runs, and at pods that are sent to the API server as dry runs, which pass through
+// Istio's webhook and are not kept: where nothing forbids the sidecar and where something does.
+func (r *run) injection(ctx context.Context) error {
+	client := r.installer.Client()
+	list, err := client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("listing the namespaces: %w", err)
+	}
+	namespaces := map[string]*corev1.Namespace{}
+	for i := range list.Items {
+		namespaces[list.Items[i].Name] = &list.Items[i]
+	}
+	for _, p := range r.installer.Pods("", labels.Everything()) {
+		if ns := namespaces[p.Namespace]; ns != nil {
+			r.check("injection", "Pod/"+p.Namespace+"/"+p.Name, assert.Injected(p, ns), 0)
+		}
+	}
+	probed := []string{metav1.NamespaceDefault}
+	for _, rel := range r.releases {
+		for _, o := range rel.Objects {
+			if ns := o.GetNamespace(); ns != "" && !slices.Contains(probed, ns) {
+				probed = append(probed, ns)
+			}
+		}
+	}
+	for _, name := range probed {
+		ns := namespaces[name]
+		if ns == nil {
+			return fmt.Errorf("Namespace/%s does not exist", name)
+		}
+		for _, inject := range []string{"", "false"} {
+			if err := r.probe(ctx, ns, inject); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) probe(ctx context.Context, ns *corev1.Namespace, inject string) error {
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns.Name, Name: "basico-probe", Labels: map[string]string{}},
+		Spec: corev1.PodSpec{
+			AutomountServiceAccountToken: ptr.To(false),
+			SecurityContext:              &corev1.PodSecurityContext{RunAsNonRoot: ptr.To(true), RunAsUser: ptr.To[int64](65532), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			Containers: []corev1.Container{{
+				Name: "probe", Image: "registry.k8s.io/pause:3.10",
+				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+			}},
+		},
+	}
+	subject := "a pod in namespace " + ns.Name
+	if inject != "" {
+		pod.Labels[injectLabel] = inject
+		subject += " labelled " + injectLabel + "=" + inject
+	}
+	admitted, err := r.installer.Client().CoreV1().Pods(ns.Name).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if err != nil {
+		return fmt.Errorf("dry run of %s: %w", subject, err)
+	}
+	r.check("injection", subject, assert.Injected(admitted, ns), 0)
+	return nil
+}
+
+// proxies judges that all proxies are in sync at the end, with nothing rejected on the way.
+func (r *run) proxies(ctx context.Context) error {
+	start := time.Now()
+	limit, cancel := context.WithTimeout(ctx, r.opts.Settle)
+	defer cancel()
+	tick := time.NewTicker(look)
+	defer tick.Stop()
+	for {
+		proxies, err := r.cluster.Proxies(ctx)
+		if err != nil {
+			return fmt.Errorf("asking for the proxies: %w", err)
+		}
+		var judged []assert.Proxy
+		settled := true
+		for _, p := range proxies {
+			judged = append(judged, assert.Proxy{Name: p.Namespace + "/" + p.Pod, Synced: p.Synced, Rejected: p.Rejected})
+			settled = settled && (p.Synced || len(p.Rejected) > 0)
+		}
+		if !settled { // a push may be on its way
+			select {
+			case <-tick.C:
+				continue
+			case <-limit.Done():
+			}
+		}
+		r.check("every proxy is in sync and has rejected nothing", fmt.Sprintf("%d proxies", len(proxies)), assert.Synced(judged), time.Since(start))
+		for _, p := range judged {
+			if len(p.Rejected) > 0 {
+				r.mu.Lock()
+				r.report.Problems = append(r.report.Problems, report.Problem{
+					Environment: r.env.Name, Object: "Pod/" + p.Name, Rule: "configuration rejected",
+					Found: strings.Join(p.Rejected, "; "), Expected: "configuration that Envoy accepts",
+				})
+				r.mu.Unlock()
+			}
+		}
+		return nil
+	}
+}
+
+// look is how often proxies that are not in sync are asked again.
+const look = 50 * time.Millisecond

@@ -1,0 +1,258 @@
+package verify
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	networkingv1 "istio.io/api/networking/v1alpha3"
+	corev1 "k8s.io/api/core/v1"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/rollout"
+	"chartbasico/pkg/traffic"
+)
+
+// The chart writes what a workload calls into this annotation of its pods, as a JSON list of host:port.
+const callsAnnotation = "chart-basico/calls"
+
+// callHeader makes a stand-in call on: hops are separated by ";".
+const callHeader = "Basico-Call"
+
+// GatewayName is how reports name the ingress gateway as an origin.
+const GatewayName = "ingress gateway"
+
+// Workload is the pods of one version of an app.
+type Workload struct {
+	Namespace, App, Version string
+	// Calls are the host:port that it calls, as written.
+	Calls []string
+	// Pods are those that are ready, by name. Injected says whether they have a sidecar.
+	Pods     []string
+	Injected bool
+}
+
+// String is the name in reports.
+func (w Workload) String() string { return w.App + "/" + w.Version }
+
+func (w Workload) place() cluster.Place {
+	return cluster.Place{Namespace: w.Namespace, App: w.App, Version: w.Version}
+}
+
+// calls returns the port at which the workload calls a Service, by its full name.
+func (w Workload) calls(host string) (address string, ok bool) {
+	for _, c := range w.Calls {
+		h, _, err := net.SplitHostPort(c)
+		if err == nil && rollout.FullName(h, w.Namespace) == host {
+			return c, true
+		}
+	}
+	return "", false
+}
+
+// Workloads groups pods by namespace, app and version, sorted so. Pods that end, or lack the labels, are left out.
+func Workloads(pods []*corev1.Pod) ([]Workload, error) {
+	found := map[[3]string]*Workload{}
+	for _, p := range pods {
+		key := [3]string{p.Namespace, p.Labels["app"], p.Labels["version"]}
+		if key[1] == "" || key[2] == "" || p.DeletionTimestamp != nil || !ready(p) {
+			continue
+		}
+		w := found[key]
+		if w == nil {
+			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p)}
+			if calls := p.Annotations[callsAnnotation]; calls != "" {
+				if err := json.Unmarshal([]byte(calls), &w.Calls); err != nil {
+					return nil, fmt.Errorf("Pod/%s/%s: annotation %s: found %q, expected a JSON list of host:port", p.Namespace, p.Name, callsAnnotation, calls)
+				}
+			}
+			found[key] = w
+		}
+		w.Pods = append(w.Pods, p.Name)
+	}
+	var all []Workload
+	for _, key := range slices.SortedFunc(maps.Keys(found), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) }) {
+		w := found[key]
+		slices.Sort(w.Pods)
+		all = append(all, *w)
+	}
+	return all, nil
+}
+
+func ready(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func hasSidecar(p *corev1.Pod) bool {
+	isProxy := func(c corev1.Container) bool { return c.Name == "istio-proxy" }
+	return slices.ContainsFunc(p.Spec.Containers, isProxy) || slices.ContainsFunc(p.Spec.InitContainers, isProxy)
+}
+
+// Entry is a way in from outside: a host and a path at the ingress gateway that lead to an app.
+type Entry struct {
+	Host, Path     string
+	Port           int
+	App, Namespace string
+}
+
+func (e Entry) url() string {
+	return "http://" + hostPort(e.Host, e.Port) + e.Path
+}
+
+// Entries finds the ways in that the environment's gateways open, in order of the releases.
+func Entries(releases []*render.Release) ([]Entry, error) {
+	var entries []Entry
+	ports, err := gatewayPorts(releases)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range releases {
+		for _, o := range r.Objects {
+			if o.GetKind() != "VirtualService" {
+				continue
+			}
+			spec := &networkingv1.VirtualService{}
+			if err := decode(o, spec); err != nil {
+				return nil, err
+			}
+			port := 0
+			for _, g := range spec.GetGateways() {
+				if !strings.Contains(g, "/") {
+					g = o.GetNamespace() + "/" + g
+				}
+				port = max(port, ports[g])
+			}
+			if port == 0 || len(spec.GetHosts()) == 0 {
+				continue
+			}
+			for _, route := range spec.GetHttp() {
+				if len(route.GetRoute()) == 0 {
+					continue
+				}
+				to := rollout.FullName(route.GetRoute()[0].GetDestination().GetHost(), o.GetNamespace())
+				parts := strings.SplitN(to, ".", 3)
+				if len(parts) < 3 {
+					continue
+				}
+				entries = append(entries, Entry{
+					Host: concrete(spec.GetHosts()[0]), Port: port, Path: pathOf(route.GetMatch()),
+					App: parts[0], Namespace: parts[1],
+				})
+			}
+		}
+	}
+	return entries, nil
+}
+
+// gatewayPorts are the plain HTTP ports of the environment's Gateways, by namespace/name.
+func gatewayPorts(releases []*render.Release) (map[string]int, error) {
+	ports := map[string]int{}
+	for _, r := range releases {
+		for _, o := range r.Objects {
+			if o.GetKind() != "Gateway" || !strings.HasPrefix(o.GetAPIVersion(), "networking.istio.io/") {
+				continue
+			}
+			spec := &networkingv1.Gateway{}
+			if err := decode(o, spec); err != nil {
+				return nil, err
+			}
+			for _, s := range spec.GetServers() {
+				if s.GetPort().GetProtocol() == "HTTP" && !s.GetTls().GetHttpsRedirect() {
+					ports[o.GetNamespace()+"/"+o.GetName()] = int(s.GetPort().GetNumber())
+				}
+			}
+		}
+	}
+	return ports, nil
+}
+
+// concrete is a host that a pattern of hosts matches.
+func concrete(host string) string {
+	if host == "*" {
+		return "any.example"
+	}
+	return strings.Replace(host, "*.", "any.", 1)
+}
+
+func hostPort(host string, port int) string {
+	if port == 80 {
+		return host
+	}
+	return net.JoinHostPort(host, strconv.Itoa(port))
+}
+
+// Origins returns where requests to an app come from: the ingress gateway, directly or through apps that call it on
+// the way, then each workload that calls it. direct are those whose next hop is the app itself.
+func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.Origin, direct []rollout.Origin) {
+	if o, hops, ok := fromGateway(app, entries, workloads); ok {
+		origins = append(origins, o)
+		if hops == 0 {
+			direct = append(direct, o)
+		}
+	}
+	for _, w := range workloads {
+		address, ok := w.calls(app.Host)
+		if !ok {
+			continue
+		}
+		o := rollout.Origin{Name: w.String(), From: w.place(), Load: traffic.Load{URL: "http://" + address + app.Path, App: app.Name}}
+		origins = append(origins, o)
+		direct = append(direct, o)
+	}
+	return origins, direct
+}
+
+// fromGateway finds the shortest way from an entry to the app over the calls of the workloads between.
+func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Origin, hops int, ok bool) {
+	type step struct {
+		host  string   // full name of the Service reached
+		calls []string // URLs called on the way after the entry
+		entry Entry
+	}
+	var queue []step
+	seen := map[string]bool{}
+	for _, e := range entries {
+		queue = append(queue, step{host: rollout.FullName(e.App, e.Namespace), entry: e})
+	}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		if at.host == app.Host {
+			o = rollout.Origin{Name: GatewayName, Load: traffic.Load{URL: at.entry.url(), App: app.Name}}
+			if len(at.calls) > 0 {
+				o.Load.Header = http.Header{callHeader: {strings.Join(at.calls, ";")}}
+			}
+			return o, len(at.calls), true
+		}
+		if seen[at.host] {
+			continue
+		}
+		seen[at.host] = true
+		for _, w := range workloads {
+			if rollout.FullName(w.App, w.Namespace) != at.host {
+				continue
+			}
+			for _, address := range w.Calls {
+				h, _, err := net.SplitHostPort(address)
+				if err != nil {
+					continue
+				}
+				next := rollout.FullName(h, w.Namespace)
+				path := "/"
+				if next == app.Host {
+					path = app.Path
+				}
+				queue = append(queue, step{host: next, calls: append(slices.Clone(at.calls), "http://"+address+path), entry: at.entry})
+			}
+		}
+	}
+	return rollout.Origin{}, 0, false
+}

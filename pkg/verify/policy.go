@@ -1,0 +1,256 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	networkingv1 "istio.io/api/networking/v1alpha3"
+
+	"chartbasico/pkg/assert"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/rollout"
+)
+
+// Stand-ins are told by these headers to be slow, and where.
+const (
+	delayHeader = "Basico-Delay"
+	whenHeader  = "Basico-When"
+)
+
+// pick is how many requests show which pods a balancer picks.
+const pick = 400
+
+// balancing measures the load balancer of the version that gets everything at a stage.
+func (a *routed) balancing(ctx context.Context, stage Stage) error {
+	version, ok := stage.only()
+	if !ok || len(a.direct) == 0 {
+		return nil
+	}
+	pods := a.podsOf(version)
+	if len(pods) < 2 {
+		return nil
+	}
+	switch a.Subsets[version].balancing() {
+	case networkingv1.LoadBalancerSettings_ROUND_ROBIN:
+		return a.roundRobin(ctx, version, pods)
+	case networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED:
+		return a.leastRequest(ctx, version, pods)
+	}
+	return nil
+}
+
+// balancingNotRun says which balancers could not be measured, and why.
+func (a *routed) balancingNotRun() {
+	first, _ := a.Stages[0].only()
+	last, _ := a.Stages[len(a.Stages)-1].only()
+	for _, v := range a.versions() {
+		kind := a.Subsets[v].balancing()
+		what := fmt.Sprintf("balancing of %s %s (%s)", a.Name, v, kind)
+		switch n := len(a.podsOf(v)); {
+		case n < 2:
+			a.notRun(what, fmt.Sprintf("it runs %d pods, so there is nothing to balance", n), true)
+		case v != first && v != last:
+			a.notRun(what, "neither the first nor the last stage sends everything to it", true)
+		case len(a.direct) == 0:
+			a.notRun(what, "no origin calls it directly", false)
+		case !slices.Contains([]networkingv1.LoadBalancerSettings_SimpleLB{
+			networkingv1.LoadBalancerSettings_ROUND_ROBIN, networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED,
+		}, kind):
+			a.notRun(what, "no measure of it is known", false)
+		}
+	}
+}
+
+func (a *routed) podsOf(version string) []string {
+	for _, w := range a.workloads {
+		if w.Namespace == a.Namespace && w.App == a.Name && w.Version == version {
+			return w.Pods
+		}
+	}
+	return nil
+}
+
+// caller is the origin whose requests go to the app itself; a workload rather than the gateway, since the mesh's own
+// policies are meant.
+func (a *routed) caller() rollout.Origin { return a.direct[len(a.direct)-1] }
+
+func (a *routed) roundRobin(ctx context.Context, version string, pods []string) error {
+	load := a.caller().Load
+	load.Requests, load.Concurrency, load.Sequence = pick, 1, true
+	tally, err := a.cluster.Send(ctx, a.caller().From, load)
+	if err != nil {
+		return fmt.Errorf("round robin of %s %s: %w", a.Name, version, err)
+	}
+	a.check("round robin takes turns", a.Name+" "+version, assert.Alternates(tally.Sequence, pods), tally.Elapsed)
+	return nil
+}
+
+// leastRequest keeps all pods but one busy and sees whether the idle one is preferred.
+func (a *routed) leastRequest(ctx context.Context, version string, pods []string) error {
+	idle, busy := pods[0], pods[1:]
+	holding, release := context.WithCancel(ctx)
+	held := make(chan error, len(busy))
+	for _, pod := range busy {
+		// Each request goes to some pod; it is slow in the busy one alone, so its few workers soon all wait there.
+		load := a.caller().Load
+		load.Header = with(load.Header, delayHeader, "1m", whenHeader, "pod="+pod)
+		load.Concurrency = 8
+		go func() {
+			_, err := a.cluster.Send(holding, a.caller().From, load)
+			held <- err
+		}()
+	}
+	load := a.caller().Load
+	load.Requests, load.Concurrency = pick, 1
+	tally, err := a.cluster.Send(ctx, a.caller().From, load)
+	release()
+	for range busy {
+		if e := <-held; err == nil {
+			err = e
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("least request of %s %s: %w", a.Name, version, err)
+	}
+	got := map[string]int{}
+	for _, p := range pods {
+		got[p] = tally.Pods[p]
+	}
+	a.check("least request prefers the idle pod", a.Name+" "+version, assert.PrefersIdle(idle, got, a.opts.Rate), tally.Elapsed)
+	return nil
+}
+
+// escape writes a key so that its dots do not part a path of values.
+func escape(key string) string { return strings.ReplaceAll(key, ".", `\.`) }
+
+// extra is how many requests more than fit into the queue are sent.
+const extra = 50
+
+// hold is how long the slow request keeps the only connection. All others must have arrived in that time.
+const hold = 1500 * time.Millisecond
+
+// queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
+// served in the end, and the others are refused at once.
+func (a *routed) queue(ctx context.Context, stage Stage) error {
+	version, ok := stage.only()
+	what := "queue of " + a.Name
+	switch {
+	case !ok:
+		a.notRun(what, "the last stage divides requests, so no version's queue can be filled alone", true)
+		return nil
+	case len(a.direct) == 0:
+		a.notRun(what, "no origin calls it directly", false)
+		return nil
+	case a.Subsets[version].Pending > 20_000:
+		a.notRun(what, "no length is set (http1MaxPendingRequests)", true)
+		return nil
+	}
+	path := "routing.versions." + escape(version) + ".trafficPolicy."
+	narrow := []render.Override{
+		render.Set(path+"connectionPool.tcp.maxConnections", 1),
+		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
+		render.Set(path+"loadBalancer", map[string]any{"consistentHash": map[string]any{"httpHeaderName": "basico-queue"}}),
+	}
+	if arrived, err := a.moveTo(ctx, stage, narrow...); err != nil || !arrived {
+		return err
+	}
+	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", what, version, err)
+	}
+	a.check("a full queue refuses at once", a.Name+" "+version, assert.Queue(a.Subsets[version].Pending, hold/2, got), took)
+	_, err = a.moveTo(ctx, stage)
+	return err
+}
+
+func (a *routed) fill(ctx context.Context, requests int) (assert.Queued, time.Duration, error) {
+	o := a.caller()
+	base := o.Load
+	base.Header = with(base.Header, "Basico-Queue", "one")
+	slow := base
+	slow.Header = with(slow.Header, delayHeader, hold.String())
+	slow.Requests, slow.Concurrency = 1, 1
+	held := make(chan error, 1)
+	go func() {
+		tally, err := a.cluster.Send(ctx, o.From, slow)
+		if err == nil && tally.Errors > 0 {
+			err = fmt.Errorf("the slow request failed: %v", tally.Failures)
+		}
+		held <- err
+	}()
+	// The slow request holds the connection as soon as another one has to wait.
+	behind := base
+	behind.Requests, behind.Concurrency, behind.Timeout = 1, 1, 50*time.Millisecond
+	for waits := false; !waits; {
+		tally, err := a.cluster.Send(ctx, o.From, behind)
+		if err != nil {
+			return assert.Queued{}, 0, err
+		}
+		waits = tally.Failures["timeout"] > 0
+		select {
+		case err := <-held:
+			if err == nil {
+				err = fmt.Errorf("the slow request ended before another one had to wait")
+			}
+			return assert.Queued{}, 0, err
+		default:
+		}
+	}
+	flood := base
+	flood.Requests, flood.Concurrency = requests, requests
+	tally, err := a.cluster.Send(ctx, o.From, flood)
+	if e := <-held; err == nil {
+		err = e
+	}
+	return assert.Queued{
+		Sent: tally.Requests, Served: tally.Requests - tally.Errors, Refused: tally.Statuses[http.StatusServiceUnavailable],
+		SlowestRefusal: tally.ErrorLatency.Max,
+	}, tally.Elapsed, err
+}
+
+// tolerance is how far from the limit a request may end.
+const tolerance = 500 * time.Millisecond
+
+// timeLimit sends a request that takes longer than the route allows.
+func (a *routed) timeLimit(ctx context.Context) error {
+	what := "time limit of " + a.Name
+	if a.Timeout == 0 {
+		a.notRun(what, "none is set (timeout)", true)
+		return nil
+	}
+	if len(a.direct) == 0 {
+		a.notRun(what, "no origin calls it directly", false)
+		return nil
+	}
+	o := a.caller()
+	load := o.Load
+	load.Requests, load.Concurrency, load.Timeout, load.App = 1, 1, a.Timeout+10*time.Second, ""
+	load.Header = with(load.Header, delayHeader, (a.Timeout + 5*time.Second).String())
+	a.say("  %s: a request that takes longer than %v is on its way", a.Name, a.Timeout)
+	tally, err := a.cluster.Send(ctx, o.From, load)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	status, took := 0, max(tally.Latency.Max, tally.ErrorLatency.Max)
+	for s := range tally.Statuses {
+		status = s
+	}
+	a.check("a request ends at the time limit", a.Name+" from "+o.Name, assert.Timeout(a.Timeout, tolerance, status, took), took)
+	return nil
+}
+
+// with returns the header with more entries, as name and value in turn.
+func with(h http.Header, pairs ...string) http.Header {
+	h = h.Clone()
+	if h == nil {
+		h = http.Header{}
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		h.Set(pairs[i], pairs[i+1])
+	}
+	return h
+}

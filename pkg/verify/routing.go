@@ -1,0 +1,207 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"chartbasico/pkg/assert"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
+	"chartbasico/pkg/rollout"
+)
+
+// routed is one app under measurement.
+type routed struct {
+	*run
+	App
+
+	origins []rollout.Origin // all of them, the gateway first
+	direct  []rollout.Origin // those whose requests go to the app itself
+}
+
+// routing walks an app's stages and measures each one. beside starts what goes on meanwhile.
+func (r *run) routing(ctx context.Context, app App, beside func(func(context.Context) error)) error {
+	a := &routed{run: r, App: app}
+	a.origins, a.direct = Origins(app, r.entries, r.workloads)
+	if len(a.origins) == 0 {
+		a.notRun("routing of "+a.Name, "nothing exposes it, and no workload says in its values that it calls it (calls)", false)
+		return nil
+	}
+	if a.origins[0].Name != GatewayName {
+		a.notRun("splits of "+a.Name+" from the ingress gateway", "neither it nor what calls it is exposed", true)
+	}
+	a.say("%s: stages %s", a.Name, a.stages())
+
+	first, last := a.Stages[0], a.Stages[len(a.Stages)-1]
+	if arrived, err := a.moveTo(ctx, first); err != nil || !arrived {
+		return err
+	}
+	beside(a.timeLimit)
+	if err := a.balancing(ctx, first); err != nil {
+		return err
+	}
+	if arrived, err := a.walk(ctx); err != nil || !arrived {
+		return err
+	}
+	if len(a.Stages) > 1 {
+		if err := a.balancing(ctx, last); err != nil {
+			return err
+		}
+	}
+	a.balancingNotRun()
+	if err := a.queue(ctx, last); err != nil {
+		return err
+	}
+	// The app is left as its files say.
+	for _, s := range a.Stages {
+		if s.Name == a.Current {
+			_, err := a.moveTo(ctx, s)
+			return err
+		}
+	}
+	return nil
+}
+
+// walk goes from stage to stage with a steady flow of requests, and measures at each. It says whether it got to the end.
+func (a *routed) walk(ctx context.Context) (bool, error) {
+	steady := rollout.StartSteady(ctx, a.cluster, a.origins, a.opts.SteadyRate)
+	arrived, err := a.measureStages(ctx)
+	flows, flowErr := steady.Stop()
+	if err != nil {
+		return false, err
+	}
+	if flowErr != nil {
+		return false, flowErr
+	}
+	for _, f := range flows {
+		a.check("no request lost while stages change", a.Name+" from "+f.Origin.Name,
+			assert.NoneLost(f.Tally.Requests, f.Tally.Errors, f.Tally.Failures), f.Tally.Elapsed)
+	}
+	return arrived, nil
+}
+
+func (a *routed) measureStages(ctx context.Context) (bool, error) {
+	for i, stage := range a.Stages {
+		if i > 0 {
+			if arrived, err := a.moveTo(ctx, stage); err != nil || !arrived {
+				for _, s := range a.Stages[i+1:] {
+					a.notRun(fmt.Sprintf("splits of %s at stage %s", a.Name, s.Name), "the walk ended at stage "+stage.Name, false)
+				}
+				return false, err
+			}
+		}
+		for _, o := range a.origins {
+			if err := a.split(ctx, stage, o); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// split measures how the requests of one origin divide.
+func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error {
+	load := o.Load
+	load.Requests = a.opts.Requests
+	tally, err := a.cluster.Send(ctx, o.From, load)
+	if err != nil {
+		return fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)
+	}
+	s := report.Split{
+		Environment: a.env.Name, App: a.Name, Stage: stage.Name, From: o.Name,
+		Requests: tally.Requests, Errors: tally.Errors, Want: stage.Weights, Got: tally.Versions,
+		Failures: tally.Failures, Elapsed: report.Seconds(tally.Elapsed),
+	}
+	s.Judge(assert.Split(stage.Weights, tally.Versions, tally.Errors, a.opts.Rate))
+	a.mu.Lock()
+	a.report.Splits = append(a.report.Splits, s)
+	a.mu.Unlock()
+	verdict := "held"
+	if !s.Pass {
+		verdict = "FELL SHORT"
+	}
+	a.say("  %s %s from %s: %s (%d requests, %.1f s) %s", a.Name, stage.Name, o.Name, counts(tally.Versions), tally.Requests, tally.Elapsed.Seconds(), verdict)
+	return nil
+}
+
+// moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.
+func (a *routed) moveTo(ctx context.Context, stage Stage, also ...render.Override) (bool, error) {
+	start := time.Now()
+	rendered, err := a.opts.Renderer.Release(ctx, a.Release.Release, append([]render.Override{render.Set("routing.stage", stage.Name)}, also...)...)
+	if err != nil {
+		return false, fmt.Errorf("%s at stage %s: %w", a.Name, stage.Name, err)
+	}
+	if err := a.installer.Upgrade(ctx, rendered); err != nil {
+		return false, fmt.Errorf("%s at stage %s: %w", a.Name, stage.Name, err)
+	}
+	if err := a.arrive(ctx, a.route(rendered)); err != nil {
+		if ctx.Err() != nil {
+			return false, context.Cause(ctx)
+		}
+		a.fails("route arrives at every proxy", a.Name+" at stage "+stage.Name, "every proxy divides as the stage says and is in sync", err)
+		for _, o := range a.origins {
+			a.notRun(fmt.Sprintf("split of %s at stage %s from %s", a.Name, stage.Name, o.Name), "the route did not arrive at every proxy", false)
+		}
+		return false, nil
+	}
+	a.check("route arrives at every proxy", a.Name+" at stage "+stage.Name, assert.Judgement{
+		Want: "every proxy divides as the stage says and is in sync", Got: fmt.Sprintf("in %d ms", time.Since(start).Milliseconds()), Pass: true,
+	}, time.Since(start))
+	if a.opts.AtStage != nil {
+		if err := a.opts.AtStage(ctx, a.App, stage); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// arrive waits until proxies have the route, and sends one request from each origin that does not count: it opens what
+// a first request opens.
+func (a *routed) arrive(ctx context.Context, want rollout.Route) error {
+	want.Endpoints = map[string]int{}
+	for _, w := range a.workloads {
+		if subset, ok := a.Subsets[w.Version]; ok && w.App == a.Name && w.Namespace == a.Namespace && used(want, subset.Name) {
+			want.Endpoints[subset.Name] = len(w.Pods)
+		}
+		if _, calls := w.calls(a.Host); calls && w.Injected {
+			for _, p := range w.Pods {
+				want.Carriers = append(want.Carriers, w.Namespace+"/"+p)
+			}
+		}
+	}
+	settle, cancel := context.WithTimeoutCause(ctx, a.opts.Settle, fmt.Errorf("it had not arrived after %v", a.opts.Settle))
+	defer cancel()
+	if err := rollout.WaitForRoute(settle, a.cluster, want); err != nil {
+		return err
+	}
+	for _, o := range a.origins {
+		load := o.Load
+		load.Requests, load.Concurrency = 1, 1
+		if _, err := a.cluster.Send(ctx, o.From, load); err != nil {
+			return fmt.Errorf("from %s: %w", o.Name, err)
+		}
+	}
+	return nil
+}
+
+func used(want rollout.Route, subset string) bool {
+	for _, s := range want.Splits {
+		if s[subset] > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// counts lists counts by version: "v1 8992, v2 1008".
+func counts(by map[string]int) string {
+	var parts []string
+	for _, v := range slices.Sorted(maps.Keys(by)) {
+		parts = append(parts, fmt.Sprintf("%s %d", v, by[v]))
+	}
+	return strings.Join(parts, ", ")
+}

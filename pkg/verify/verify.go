@@ -1,0 +1,231 @@
+// Package verify runs an environment on a cluster and measures what the mesh does with it: how requests divide at each
+// stage of each routed app's rollout, and everything else that the environment's files promise.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"chartbasico/pkg/assert"
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/release"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
+)
+
+// Options of a run. Zero values mean the defaults named at each field.
+type Options struct {
+	// Requests is how many are sent for each split. Default 10,000.
+	Requests int
+	// Rate is how often a right split may fail by chance. Default 1e-6.
+	Rate float64
+	// SteadyRate is how many requests a second each origin sends while stages change. Default 200.
+	SteadyRate float64
+	// Settle bounds the wait until a change has arrived at every proxy. Default 30 s.
+	Settle time.Duration
+	// Renderer renders the releases. Default: a new one.
+	Renderer *render.Renderer
+	// Progress is told what is being done, a line at a time, maybe from several goroutines. Default: nobody is told.
+	Progress func(string)
+	// Installed is called when all releases are ready, before anything is measured. Its error ends the run.
+	Installed func(ctx context.Context) error
+	// AtStage is called each time that a stage has arrived at every proxy, before anything is measured there. Its
+	// error ends the run.
+	AtStage func(ctx context.Context, app App, stage Stage) error
+}
+
+func (o Options) withDefaults() Options {
+	if o.Requests == 0 {
+		o.Requests = 10_000
+	}
+	if o.Rate == 0 {
+		o.Rate = 1e-6
+	}
+	if o.Settle == 0 {
+		o.Settle = 30 * time.Second
+	}
+	if o.Renderer == nil {
+		o.Renderer = render.New()
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	return o
+}
+
+// Run installs the environment on the cluster and measures it. What fell short is in the report; the error is for what
+// could not be run, such as a release that does not get ready or a process of the cluster that died. With an error,
+// the report holds what had been found out before it.
+//
+// The releases stay installed, each routed app at the stage that its values name.
+func Run(ctx context.Context, c cluster.Cluster, env *environment.Environment, opts Options) (*report.Report, error) {
+	opts = opts.withDefaults()
+	r := &run{cluster: c, env: env, opts: opts, report: &report.Report{
+		Environments: []string{env.Name}, Started: time.Now(), ErrorRate: opts.Rate,
+		Cluster: report.Cluster{Kind: c.Kind(), Name: c.Name()},
+	}}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stopped := make(chan struct{})
+	go func() { // a process that dies ends everything at once
+		select {
+		case err, ok := <-c.Failed():
+			if ok && err != nil {
+				cancel(fmt.Errorf("%w: %w", ErrCluster, err))
+			}
+		case <-stopped:
+		}
+	}()
+	err := r.all(ctx)
+	close(stopped)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // what else went wrong only followed from it
+	}
+	r.report.Elapsed = report.Seconds(time.Since(r.report.Started))
+	return r.report, err
+}
+
+// ErrCluster is wrapped when a process that the cluster needs died during a run.
+var ErrCluster = errors.New("the cluster failed")
+
+// run is one Run.
+type run struct {
+	cluster   cluster.Cluster
+	env       *environment.Environment
+	opts      Options
+	installer *release.Installer
+	releases  []*render.Release
+	entries   []Entry
+	workloads []Workload
+
+	mu     sync.Mutex
+	report *report.Report
+}
+
+func (r *run) all(ctx context.Context) error {
+	if err := r.step(ctx, "install", r.install); err != nil {
+		return err
+	}
+	if r.opts.Installed != nil {
+		if err := r.opts.Installed(ctx); err != nil {
+			return err
+		}
+	}
+	apps, err := Apps(r.releases)
+	if err != nil {
+		return err
+	}
+	if err := r.look(ctx); err != nil {
+		return err
+	}
+	// Waiting for a time limit costs no work, so it goes on beside everything else.
+	waits, wait := background(ctx)
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"injection", r.injection},
+		{"egress", r.egress},
+		{"reach", r.reach},
+	} {
+		if err := r.step(ctx, step.name, step.do); err != nil {
+			return errors.Join(err, waits())
+		}
+	}
+	for _, app := range apps {
+		err := r.step(ctx, "routing of "+app.Name, func(ctx context.Context) error { return r.routing(ctx, app, wait) })
+		if err != nil {
+			return errors.Join(err, waits())
+		}
+	}
+	if err := r.step(ctx, "time limits", func(context.Context) error { return waits() }); err != nil {
+		return err
+	}
+	return r.step(ctx, "proxies", r.proxies)
+}
+
+// background runs functions beside the rest; waits returns when all are done, with their errors.
+func background(ctx context.Context) (waits func() error, start func(func(context.Context) error)) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	start = func(f func(context.Context) error) {
+		wg.Go(func() {
+			if err := f(ctx); err != nil {
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	return func() error { wg.Wait(); return errors.Join(errs...) }, start
+}
+
+// step runs one step and takes its time.
+func (r *run) step(ctx context.Context, name string, do func(context.Context) error) error {
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
+	start := time.Now()
+	err := do(ctx)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Timings = append(r.report.Timings, report.Timing{Step: r.env.Name + ": " + name, Elapsed: report.Seconds(time.Since(start))})
+	return err
+}
+
+func (r *run) say(format string, args ...any) { r.opts.Progress(fmt.Sprintf(format, args...)) }
+
+func (r *run) check(name, subject string, j assert.Judgement, took time.Duration) {
+	c := report.NewCheck(r.env.Name, name, subject, j)
+	c.Elapsed = report.Seconds(took)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Checks = append(r.report.Checks, c)
+}
+
+// fails records a check that failed before anything could be judged.
+func (r *run) fails(name, subject, want string, err error) {
+	r.check(name, subject, assert.Judgement{Want: want, Got: "not so", Why: err.Error()}, 0)
+}
+
+// notRun records what was left out. expected is for what this environment or cluster cannot have.
+func (r *run) notRun(what, reason string, expected bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.NotRun = append(r.report.NotRun, report.NotRun{Environment: r.env.Name, What: what, Reason: reason, Expected: expected})
+}
+
+func (r *run) install(ctx context.Context) error {
+	var err error
+	if r.releases, err = r.opts.Renderer.Environment(ctx, r.env); err != nil {
+		return err
+	}
+	r.installer, err = release.New(ctx, r.cluster.Kubeconfig(), release.Options{Done: func(_, name string, took time.Duration) {
+		r.say("  %s ready (%.1f s)", name, took.Seconds())
+	}})
+	if err != nil {
+		return err
+	}
+	r.say("%s: installing %d releases", r.env.Name, len(r.releases))
+	if v, err := r.installer.Client().Discovery().ServerVersion(); err == nil {
+		r.report.Cluster.Kubernetes = v.GitVersion
+	}
+	return r.installer.Install(ctx, r.releases)
+}
+
+// look reads what runs: the ways in and the workloads with their calls.
+func (r *run) look(context.Context) error {
+	var err error
+	if r.entries, err = Entries(r.releases); err != nil {
+		return err
+	}
+	r.workloads, err = Workloads(r.installer.Pods("", labels.Everything()))
+	return err
+}
