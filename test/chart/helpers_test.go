@@ -16,6 +16,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"helm.sh/helm/v4/pkg/action"
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -38,6 +39,11 @@ const (
 
 // chart3 is the chart as Helm 3 loads it, once.
 var chart3 = sync.OnceValues(func() (*helm3.Chart, error) { return helm3.LoadChart(chartDir) })
+
+// schema is the chart's schema, compiled once.
+var schema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+	return jsonschema.NewCompiler().Compile(chartDir + "/values.schema.json")
+})
 
 // render renders values with Helm 3, as release name in namespace.
 func render(ctx context.Context, name string, values map[string]any) (manifest, notes string, err error) {

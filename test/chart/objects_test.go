@@ -1,0 +1,120 @@
+package chart_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+func TestService(t *testing.T) {
+	s := into[corev1.Service](t, renderObjects(t, `
+app: shop
+version: v1
+service:
+  type: LoadBalancer
+  externalTrafficPolicy: Local
+  labels: {team: a}
+  annotations: {note: b}
+  ports:
+    http: {port: 80, targetPort: 8080}
+    metrics: {port: 9090, appProtocol: http}
+`), "Service/shop")
+	assert.Equal(t, map[string]string{"app": "shop"}, s.Spec.Selector, "all versions are behind one name")
+	assert.NotContains(t, s.Labels, "version")
+	assert.Equal(t, "a", s.Labels["team"])
+	assert.Equal(t, map[string]string{"note": "b"}, s.Annotations)
+	assert.Equal(t, corev1.ServiceTypeLoadBalancer, s.Spec.Type)
+	assert.Equal(t, corev1.ServiceExternalTrafficPolicyLocal, s.Spec.ExternalTrafficPolicy)
+	app := "http"
+	assert.Equal(t, []corev1.ServicePort{
+		{Name: "http", Protocol: corev1.ProtocolTCP, Port: 80, TargetPort: intstr.FromInt32(8080)},
+		{Name: "metrics", Protocol: corev1.ProtocolTCP, Port: 9090, AppProtocol: &app},
+	}, s.Spec.Ports)
+}
+
+func TestNamespace(t *testing.T) {
+	n := into[corev1.Namespace](t, renderObjects(t, `{app: shop, namespace: {name: shops, injection: enabled, labels: {team: a}}}`), "Namespace/shops")
+	assert.Equal(t, "enabled", n.Labels["istio-injection"])
+	assert.Equal(t, "a", n.Labels["team"])
+	assert.Equal(t, map[string]string{"helm.sh/resource-policy": "keep"}, n.Annotations)
+
+	n = into[corev1.Namespace](t, renderObjects(t, `{app: shop, namespace: {revision: canary}}`), "Namespace/shop")
+	assert.Equal(t, "canary", n.Labels["istio.io/rev"])
+	assert.NotContains(t, n.Labels, "istio-injection")
+}
+
+func TestIdentity(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+identity:
+  imagePullSecrets: [{name: pull}]
+  rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+`)
+	a := into[corev1.ServiceAccount](t, got, "ServiceAccount/shop")
+	assert.False(t, *a.AutomountServiceAccountToken)
+	assert.Equal(t, []corev1.LocalObjectReference{{Name: "pull"}}, a.ImagePullSecrets)
+	assert.Equal(t, []string{"pods"}, into[rbacv1.Role](t, got, "Role/shop").Rules[0].Resources)
+	b := into[rbacv1.RoleBinding](t, got, "RoleBinding/shop")
+	assert.Equal(t, rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "Role", Name: "shop"}, b.RoleRef)
+	assert.Equal(t, []rbacv1.Subject{{Kind: "ServiceAccount", Name: "shop", Namespace: namespace}}, b.Subjects)
+
+	alone := renderObjects(t, `{app: shop, identity: {}}`)
+	assert.Len(t, alone, 1)
+	alone.get(t, "ServiceAccount/shop")
+}
+
+func TestConfigAndSecrets(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+config: {settings: {data: {a: text, number: 20250811, b: true, braces: "{{ .Values.app }}"}, binaryData: {x: aGk=}, immutable: true}}
+secrets: {tls: {type: kubernetes.io/tls, stringData: {tls.crt: c, tls.key: k}}}
+`)
+	c := into[corev1.ConfigMap](t, got, "ConfigMap/shop-settings")
+	assert.Equal(t, map[string]string{"a": "text", "number": "20250811", "b": "true", "braces": "{{ .Values.app }}"}, c.Data, "text stays as it is")
+	assert.True(t, *c.Immutable)
+	assert.Equal(t, []byte("hi"), c.BinaryData["x"])
+	s := into[corev1.Secret](t, got, "Secret/shop-tls")
+	assert.Equal(t, corev1.SecretTypeTLS, s.Type)
+	assert.Equal(t, map[string]string{"tls.crt": "c", "tls.key": "k"}, s.StringData)
+}
+
+func TestNotes(t *testing.T) {
+	_, notes, err := render(t.Context(), "demo", with(t, `
+version: v2
+service: {ports: {http: {port: 80, targetPort: 8080}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
+exposure: {kind: istio, hosts: [shop.example.com], paths: {a: {path: /a}}}
+secrets: {db: {stringData: {password: hidden}}}
+routing: {stage: canary, stages: [{name: old, weights: {v1: 100}}, {name: canary, weights: {v1: 90, v2: 10}}]}
+egress: {hosts: {db: {host: db.example.com, port: 3306}}}
+`))
+	require.NoError(t, err)
+	assert.Equal(t, `shop v2, release demo in namespace shop
+
+Deployment shop-v2
+  Watch it:  kubectl -n shop rollout status deployment/shop-v2
+
+Service shop, for all versions of shop
+  In the cluster:  shop.shop:80 (http)
+  From here:       kubectl -n shop port-forward service/shop :80
+
+Exposed by Istio
+  http://shop.example.com/a
+
+Routing of shop, stage canary
+  v1: 90%
+  v2: 10%
+  Stages in order: old, canary. To move on, change routing.stage and upgrade.
+  A request may take 10s, waiting included.
+
+Egress of shop
+  db.example.com:3306 (TCP)
+  Any other host outside is refused.
+
+Config and secrets: db. A change restarts the pods that use it.
+`, notes)
+}
