@@ -1,0 +1,251 @@
+// Package schemaerr turns what a JSON schema says about a value into findings for people: the
+// path, what was found, what was expected, and the key that was most likely meant.
+package schemaerr
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+
+	"chartbasico/internal/nearest"
+	"chartbasico/pkg/problem"
+)
+
+// Finding is one thing that a schema refuses.
+type Finding struct {
+	Path                 []string // in the value
+	Found, Expected, Fix string
+}
+
+// Explain returns what err says, leaf by leaf. Schema is the whole document that the schema
+// was compiled from, and value is what was validated.
+func Explain(err *jsonschema.ValidationError, schema, value any) []Finding {
+	e := explainer{schema: schema, value: value}
+	e.walk(err)
+	return e.findings
+}
+
+type explainer struct {
+	schema, value any
+	findings      []Finding
+}
+
+func (e *explainer) walk(err *jsonschema.ValidationError) {
+	switch k := err.ErrorKind.(type) {
+	case *kind.AnyOf, *kind.OneOf:
+		if best := branch(err); best != nil {
+			e.walk(best)
+			return
+		}
+		if len(err.Causes) > 0 {
+			var want []string
+			for _, c := range err.Causes {
+				for _, leaf := range leaves(c) {
+					if t, ok := leaf.ErrorKind.(*kind.Type); ok && samePath(leaf, err) {
+						want = append(want, t.Want...)
+					}
+				}
+			}
+			if len(want) > 0 {
+				e.add(err.InstanceLocation, e.found(err.InstanceLocation), oneOf(want), "")
+				return
+			}
+			e.walk(err.Causes[0])
+			return
+		}
+		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "exactly one of the allowed forms", "leave out what does not belong together")
+		return
+	case *kind.AdditionalProperties:
+		known := e.properties(err)
+		for _, key := range slices.Sorted(slices.Values(k.Properties)) {
+			fix := "remove it"
+			if len(known) > 0 && len(known) <= 30 {
+				fix += "; known here: " + strings.Join(known, ", ")
+			}
+			if near := nearest.Word(key, known); near != "" {
+				fix = "write " + near
+			}
+			e.add(append(slices.Clone(err.InstanceLocation), key), "unknown key "+strconv.Quote(key), "", fix)
+		}
+		return
+	case *kind.Required:
+		for _, key := range k.Missing {
+			e.add(err.InstanceLocation, "no "+key, "it is required", "add "+key)
+		}
+		return
+	case *kind.Type:
+		e.add(err.InstanceLocation, e.found(err.InstanceLocation), oneOf(k.Want), "")
+		return
+	case *kind.Enum:
+		var want []string
+		for _, w := range k.Want {
+			want = append(want, fmt.Sprint(w))
+		}
+		fix := ""
+		if text, ok := k.Got.(string); ok {
+			if near := nearest.Word(text, want); near != "" {
+				fix = "write " + near
+			}
+		}
+		e.add(err.InstanceLocation, e.found(err.InstanceLocation), oneOf(want), fix)
+		return
+	case *kind.Pattern:
+		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "text that matches "+k.Want, "")
+		return
+	case *kind.FalseSchema:
+		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "nothing here", "remove it")
+		return
+	case *kind.PropertyNames:
+		e.add(append(slices.Clone(err.InstanceLocation), k.Property), "key "+strconv.Quote(k.Property), "a legal name", strings.Join(texts(err.Causes), ", "))
+		return
+	}
+	if len(err.Causes) > 0 {
+		for _, c := range err.Causes {
+			e.walk(c)
+		}
+		return
+	}
+	e.add(err.InstanceLocation, e.found(err.InstanceLocation), text(err), "")
+}
+
+func (e *explainer) add(path []string, found, expected, fix string) {
+	f := Finding{Path: slices.Clone(path), Found: found, Expected: expected, Fix: fix}
+	if !slices.ContainsFunc(e.findings, func(g Finding) bool {
+		return slices.Equal(f.Path, g.Path) && f.Found == g.Found && f.Expected == g.Expected
+	}) {
+		e.findings = append(e.findings, f)
+	}
+}
+
+// found shows the value at path, with its type where the text alone does not tell it.
+func (e *explainer) found(path []string) string {
+	v := e.value
+	for _, part := range path {
+		switch at := v.(type) {
+		case map[string]any:
+			v = at[part]
+		case []any:
+			i, err := strconv.Atoi(part)
+			if err != nil || i >= len(at) {
+				return "nothing"
+			}
+			v = at[i]
+		default:
+			return "nothing"
+		}
+	}
+	switch at := v.(type) {
+	case nil:
+		return "nothing"
+	case map[string]any:
+		return "a map"
+	case []any:
+		return "a list"
+	default:
+		return problem.Quote(at)
+	}
+}
+
+// branch is the one alternative that the value was meant for: the only one that does not
+// already fail on the value's type or on its required keys.
+func branch(err *jsonschema.ValidationError) *jsonschema.ValidationError {
+	var found *jsonschema.ValidationError
+	for _, c := range err.Causes {
+		fits := !slices.ContainsFunc(leaves(c), func(leaf *jsonschema.ValidationError) bool {
+			if !samePath(leaf, err) {
+				return false
+			}
+			switch leaf.ErrorKind.(type) {
+			case *kind.Type, *kind.Required, *kind.FalseSchema:
+				return true
+			}
+			return false
+		})
+		if fits {
+			if found != nil {
+				return nil
+			}
+			found = c
+		}
+	}
+	return found
+}
+
+func leaves(err *jsonschema.ValidationError) []*jsonschema.ValidationError {
+	if len(err.Causes) == 0 {
+		return []*jsonschema.ValidationError{err}
+	}
+	var out []*jsonschema.ValidationError
+	for _, c := range err.Causes {
+		out = append(out, leaves(c)...)
+	}
+	return out
+}
+
+func samePath(a, b *jsonschema.ValidationError) bool {
+	return slices.Equal(a.InstanceLocation, b.InstanceLocation)
+}
+
+// properties are the keys that the schema which refused others does know.
+func (e *explainer) properties(err *jsonschema.ValidationError) []string {
+	_, pointer, _ := strings.Cut(err.SchemaURL, "#")
+	at := e.schema
+	for _, part := range strings.Split(strings.Trim(pointer, "/"), "/") {
+		if part == "" {
+			continue
+		}
+		if decoded, uerr := url.PathUnescape(part); uerr == nil {
+			part = decoded
+		}
+		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+		switch v := at.(type) {
+		case map[string]any:
+			at = v[part]
+		case []any:
+			i, aerr := strconv.Atoi(part)
+			if aerr != nil || i >= len(v) {
+				return nil
+			}
+			at = v[i]
+		default:
+			return nil
+		}
+	}
+	schema, _ := at.(map[string]any)
+	properties, _ := schema["properties"].(map[string]any)
+	return slices.Sorted(maps.Keys(properties))
+}
+
+var printer = message.NewPrinter(language.English)
+
+func text(err *jsonschema.ValidationError) string { return err.ErrorKind.LocalizedString(printer) }
+
+func texts(causes []*jsonschema.ValidationError) (out []string) {
+	for _, c := range causes {
+		for _, leaf := range leaves(c) {
+			out = append(out, text(leaf))
+		}
+	}
+	return out
+}
+
+func oneOf(words []string) string {
+	words = slices.DeleteFunc(slices.Clone(words), func(w string) bool { return w == "null" || w == "<nil>" })
+	slices.Sort(words)
+	words = slices.Compact(words)
+	switch len(words) {
+	case 0:
+		return "nothing"
+	case 1:
+		return words[0]
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}

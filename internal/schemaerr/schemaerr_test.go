@@ -1,0 +1,55 @@
+package schemaerr
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const schema = `{
+  "definitions": {"a/b": {"type": "object", "additionalProperties": false, "properties": {"image": {"type": "string"}, "tag": {"type": "string"}}}},
+  "type": "object", "additionalProperties": false, "required": ["app"],
+  "properties": {
+    "app": {"type": "string", "pattern": "^[a-z]+$"},
+    "kind": {"enum": ["Deployment", "Job"]},
+    "box": {"$ref": "#/definitions/a~1b"},
+    "either": {"oneOf": [{"type": "string"}, {"type": "object", "additionalProperties": false, "properties": {"from": {"type": "integer", "maximum": 3}}}]},
+    "list": {"type": "array", "items": {"type": ["integer", "null"]}},
+    "never": false
+  }
+}`
+
+func TestExplain(t *testing.T) {
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
+	require.NoError(t, err)
+	compiler := jsonschema.NewCompiler()
+	require.NoError(t, compiler.AddResource("mem:///s", doc))
+	compiled, err := compiler.Compile("mem:///s")
+	require.NoError(t, err)
+
+	for value, want := range map[string]Finding{
+		`{}`:                              {[]string{}, "no app", "it is required", "add app"},
+		`{"app":"A"}`:                     {[]string{"app"}, `"A"`, "text that matches ^[a-z]+$", ""},
+		`{"app":"a","kind":"job"}`:        {[]string{"kind"}, `"job"`, "Deployment or Job", "write Job"},
+		`{"app":"a","box":{"imgae":"x"}}`: {[]string{"box", "imgae"}, `unknown key "imgae"`, "", "write image"},
+		`{"app":"a","box":{"other":"x"}}`: {[]string{"box", "other"}, `unknown key "other"`, "", "remove it; known here: image, tag"},
+		`{"app":"a","either":3}`:          {[]string{"either"}, "3", "object or string", ""},
+		`{"app":"a","either":{"form":1}}`: {[]string{"either", "form"}, `unknown key "form"`, "", "write from"},
+		`{"app":"a","either":{"from":9}}`: {[]string{"either", "from"}, "9", "maximum: got 9, want 3", ""},
+		`{"app":"a","list":[1,"x"]}`:      {[]string{"list", "1"}, `"x"`, "integer", ""},
+		`{"app":"a","never":{}}`:          {[]string{"never"}, "a map", "nothing here", "remove it"},
+		`{"app":"a","list":{}}`:           {[]string{"list"}, "a map", "array", ""},
+	} {
+		t.Run(value, func(t *testing.T) {
+			parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(value))
+			require.NoError(t, err)
+			var invalid *jsonschema.ValidationError
+			require.True(t, errors.As(compiled.Validate(parsed), &invalid))
+			assert.Equal(t, []Finding{want}, Explain(invalid, doc, parsed))
+		})
+	}
+}

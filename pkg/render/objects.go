@@ -1,0 +1,102 @@
+package render
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+)
+
+// clusterScoped are the kinds that live in no namespace, of the APIs that charts use.
+var clusterScoped = []string{
+	"APIService", "CSIDriver", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
+	"DeviceClass", "FlowSchema", "GatewayClass", "IngressClass", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding",
+	"MutatingWebhookConfiguration", "Namespace", "Node", "PersistentVolume", "PriorityClass", "PriorityLevelConfiguration",
+	"RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+	"ValidatingWebhookConfiguration", "VolumeAttachment", "VolumeAttributesClass",
+}
+
+// split reads the documents of a manifest, and sets the release's namespace where an object names none.
+func split(manifest string, release environment.Release, chartDir string) ([]*unstructured.Unstructured, problem.List) {
+	var objects []*unstructured.Unstructured
+	var wrong problem.List
+	for _, doc := range documents(manifest) {
+		fault := func(object, what, expected string) {
+			p := problem.Problem{Severity: problem.Error, Rule: "manifest", Object: object, Found: what, Expected: expected, Fix: "correct the template"}
+			if doc.source != "" {
+				p.File = relative(filepath.Join(chartDir, doc.source))
+			}
+			wrong = append(wrong, p)
+		}
+		data, err := yaml.YAMLToJSONStrict([]byte(doc.text))
+		if err != nil {
+			fault("", strings.Join(strings.Fields(err.Error()), " "), "YAML in which each key stands once")
+			continue
+		}
+		if string(data) == "null" {
+			continue
+		}
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON(data); err != nil {
+			fault("", strings.Join(strings.Fields(err.Error()), " "), "a Kubernetes object")
+			continue
+		}
+		items := []*unstructured.Unstructured{object}
+		if object.IsList() {
+			list, err := object.ToList()
+			if err != nil {
+				fault(object.GetKind(), err.Error(), "a list of objects")
+				continue
+			}
+			items = items[:0]
+			for i := range list.Items {
+				items = append(items, &list.Items[i])
+			}
+		}
+		for _, item := range items {
+			if item.GetName() == "" && item.GetGenerateName() == "" {
+				fault(item.GetKind(), "an object without metadata.name", "a name")
+				continue
+			}
+			if item.GetNamespace() == "" && !slices.Contains(clusterScoped, item.GetKind()) {
+				item.SetNamespace(release.Namespace)
+			}
+			objects = append(objects, item)
+		}
+	}
+	return objects, wrong
+}
+
+type document struct{ source, text string }
+
+// documents splits a manifest as Helm wrote it: every document begins with a line of three
+// dashes, and the first comment names its template from the chart's name down.
+func documents(manifest string) []document {
+	var out []document
+	for _, text := range strings.Split("\n"+manifest, "\n---") {
+		if strings.TrimSpace(text) == "" {
+			continue
+		}
+		d := document{text: text}
+		if rest, ok := strings.CutPrefix(strings.TrimLeft(text, " \n"), "# Source: "); ok {
+			line, _, _ := strings.Cut(rest, "\n")
+			_, d.source, _ = strings.Cut(strings.TrimSpace(line), "/")
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// ID names an object the way it is named everywhere: Kind/namespace/name.
+func ID(object *unstructured.Unstructured) string {
+	if ns := object.GetNamespace(); ns != "" {
+		return fmt.Sprintf("%s/%s/%s", object.GetKind(), ns, object.GetName())
+	}
+	return object.GetKind() + "/" + object.GetName()
+}

@@ -1,0 +1,199 @@
+// Package render turns an environment's releases into Kubernetes objects, as Helm does, in
+// process. A chart is loaded once and its schema compiled once, whatever the number of releases.
+package render
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"chartbasico/internal/helm3"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+)
+
+// DefaultKubeVersion is the Kubernetes version that templates see unless WithKubeVersion says otherwise.
+const DefaultKubeVersion = "1.37"
+
+// Release is a release with what it renders to.
+type Release struct {
+	environment.Release
+	Values   map[string]any               // the user's: files, inline values and overrides merged, without the chart's defaults
+	Objects  []*unstructured.Unstructured // in Helm's install order, hooks last; the namespace is set where the kind has one
+	Manifest string                       // what `helm template` prints
+	Notes    string
+}
+
+// Renderer renders releases. It keeps the charts that it has loaded, so changes to a chart on
+// disk are seen by a new Renderer only. Safe for concurrent use.
+type Renderer struct {
+	kubeVersion string
+	apiVersions []string
+	mu          sync.Mutex
+	charts      map[string]func() (*chart, error)
+}
+
+// Option changes a Renderer.
+type Option func(*Renderer)
+
+// WithKubeVersion sets the Kubernetes version that templates see, such as 1.31 or v1.31.2.
+func WithKubeVersion(version string) Option {
+	return func(r *Renderer) { r.kubeVersion = version }
+}
+
+// WithAPIVersions replaces the APIs that templates see beyond those of Kubernetes itself. The
+// default is those of Istio, Gateway API and OpenShift's routes.
+func WithAPIVersions(versions ...string) Option {
+	return func(r *Renderer) { r.apiVersions = versions }
+}
+
+// New returns a Renderer.
+func New(opts ...Option) *Renderer {
+	r := &Renderer{kubeVersion: DefaultKubeVersion, apiVersions: apiVersions, charts: map[string]func() (*chart, error){}}
+	for _, opt := range opts {
+		opt(r)
+	}
+	return r
+}
+
+// KubeVersion is the Kubernetes version that templates see, as it was given.
+func (r *Renderer) KubeVersion() string { return r.kubeVersion }
+
+// Override sets one value of every release it is given to; it lies over all files.
+type Override struct {
+	path  string
+	value any
+	text  string // an assignment in Helm's --set syntax, instead
+}
+
+// Set overrides the value at path, whose parts are separated by dots; a dot within a part is
+// written \. as on Helm's command line. A map replaces what was there.
+func Set(path string, value any) Override { return Override{path: path, value: value} }
+
+// SetText overrides as `helm --set` does: path=value, where the text decides the value's type.
+func SetText(assignment string) Override { return Override{text: assignment} }
+
+// Environment renders all releases, in parallel, and returns them in the environment's order.
+// Everything that is wrong with the values of any of them is found at once: the error is a
+// problem.List then.
+func (r *Renderer) Environment(ctx context.Context, env *environment.Environment, overrides ...Override) ([]*Release, error) {
+	releases := make([]*Release, len(env.Releases))
+	faults := make([]error, len(env.Releases))
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, release := range env.Releases {
+		group.Go(func() error {
+			releases[i], faults[i] = r.Release(ctx, release, overrides...)
+			return nil
+		})
+	}
+	_ = group.Wait() // faults has them all
+	var problems problem.List
+	for _, err := range faults {
+		var list problem.List
+		switch {
+		case err == nil:
+		case errors.As(err, &list):
+			problems = append(problems, list...)
+		default:
+			return nil, err
+		}
+	}
+	for i := range problems {
+		problems[i].Environment = env.Name
+	}
+	if err := problems.Sort().Err(); err != nil {
+		return nil, err
+	}
+	return releases, nil
+}
+
+// Release renders one release. Wrong values are a problem.List.
+func (r *Renderer) Release(ctx context.Context, release environment.Release, overrides ...Override) (*Release, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	chart, err := r.chart(release.Chart)
+	if err != nil {
+		return nil, fmt.Errorf("release %s: %w", release.ID(), err)
+	}
+	values, layers, problems := merge(release, overrides)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	problems, err = chart.validate(values, layers)
+	if err != nil {
+		return nil, fmt.Errorf("release %s: %w", release.ID(), err)
+	}
+	if len(problems) > 0 {
+		return nil, in(release, problems)
+	}
+	manifest, notes, err := helm3.Template(ctx, chart.Chart,
+		helm3.Spec{Name: release.Name, Namespace: release.Namespace, Values: values},
+		helm3.Capabilities{KubeVersion: version(r.kubeVersion), APIVersions: r.apiVersions})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, in(release, chart.explain(err, layers))
+	}
+	objects, problems := split(manifest, release, chart.Dir)
+	if len(problems) > 0 {
+		return nil, in(release, problems)
+	}
+	return &Release{Release: release, Values: values, Objects: objects, Manifest: manifest, Notes: notes}, nil
+}
+
+// version completes 1.31 to v1.31.0, as a cluster of that version would say at least.
+func version(v string) string {
+	v = "v" + strings.TrimPrefix(v, "v")
+	if strings.Count(v, ".") == 1 {
+		v += ".0"
+	}
+	return v
+}
+
+func (r *Renderer) chart(dir string) (*chart, error) {
+	r.mu.Lock()
+	load, ok := r.charts[dir]
+	if !ok {
+		load = sync.OnceValues(func() (*chart, error) { return loadChart(dir) })
+		r.charts[dir] = load
+	}
+	r.mu.Unlock()
+	return load()
+}
+
+// apiVersions are the APIs that a platform for this chart serves beyond Kubernetes' own.
+var apiVersions = []string{
+	"networking.istio.io/v1", "networking.istio.io/v1/DestinationRule", "networking.istio.io/v1/Gateway",
+	"networking.istio.io/v1/ServiceEntry", "networking.istio.io/v1/Sidecar", "networking.istio.io/v1/VirtualService",
+	"networking.istio.io/v1/WorkloadEntry", "networking.istio.io/v1/WorkloadGroup",
+	"networking.istio.io/v1alpha3", "networking.istio.io/v1alpha3/EnvoyFilter",
+	"networking.istio.io/v1beta1", "networking.istio.io/v1beta1/ProxyConfig",
+	"security.istio.io/v1", "security.istio.io/v1/AuthorizationPolicy", "security.istio.io/v1/PeerAuthentication",
+	"security.istio.io/v1/RequestAuthentication",
+	"telemetry.istio.io/v1", "telemetry.istio.io/v1/Telemetry",
+	"extensions.istio.io/v1alpha1", "extensions.istio.io/v1alpha1/WasmPlugin",
+	"gateway.networking.k8s.io/v1", "gateway.networking.k8s.io/v1/Gateway", "gateway.networking.k8s.io/v1/HTTPRoute",
+	"route.openshift.io/v1", "route.openshift.io/v1/Route",
+}
+
+// relative shows a path as people in this directory would write it.
+func relative(path string) string {
+	wd, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rest, ok := strings.CutPrefix(path, wd+string(os.PathSeparator)); ok {
+		return rest
+	}
+	return path
+}

@@ -1,0 +1,149 @@
+package render
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chartbasico/pkg/environment"
+)
+
+// release is a release of the small chart with values files of these contents, in a fresh
+// working directory.
+func release(t *testing.T, files ...string) environment.Release {
+	t.Helper()
+	chart, err := filepath.Abs("testdata/chart")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	t.Chdir(dir)
+	r := environment.Release{Name: "one", Namespace: "here", Chart: chart, File: "env.yaml", Line: 7}
+	for i, content := range files {
+		path := filepath.Join(dir, string(rune('a'+i))+".yaml")
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		r.ValuesFiles = append(r.ValuesFiles, path)
+	}
+	return r
+}
+
+func TestRelease(t *testing.T) {
+	in := release(t, "app: shop\nimage: {tag: v1, repository: x}\n", "image: {tag: v2}\n")
+	in.Values = []map[string]any{{"replicas": 2.0}}
+	got, err := New().Release(t.Context(), in)
+	require.NoError(t, err)
+	require.Len(t, got.Objects, 2)
+	assert.Equal(t, "Namespace/shop", ID(got.Objects[0]), "Helm's install order")
+	assert.Equal(t, "ConfigMap/here/shop", ID(got.Objects[1]))
+	assert.Equal(t, map[string]any{"tag": "v2", "replicas": "2"}, got.Objects[1].Object["data"])
+	assert.Equal(t, map[string]any{"tag": "v2", "repository": "x"}, got.Values["image"])
+	assert.Contains(t, got.Manifest, "# Source: small/templates/all.yaml")
+}
+
+func TestOverrides(t *testing.T) {
+	in := release(t, "app: shop\n")
+	in.Values = []map[string]any{{"image": map[string]any{"tag": "v1", "repository": "x"}}}
+	r := New()
+	got, err := r.Release(t.Context(), in, Set("replicas", 3), SetText("image.tag=v9"))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"tag": "v9", "replicas": "3"}, got.Objects[1].Object["data"])
+	assert.Equal(t, "v1", in.Values[0]["image"].(map[string]any)["tag"], "the release itself stays as it was")
+
+	got, err = r.Release(t.Context(), in, Set("image", map[string]any{"tag": "v3"}))
+	require.NoError(t, err)
+	assert.Equal(t, map[string]any{"tag": "v3"}, got.Values["image"], "a map replaces")
+
+	_, err = r.Release(t.Context(), in, Set("imagge.tag", "x"))
+	require.EqualError(t, err, `--set imagge: unknown key "imagge". Fix: write image [values-schema]`)
+}
+
+func TestSplitPath(t *testing.T) {
+	assert.Equal(t, []string{"routing", "versions", "v1.3.4", "x"}, splitPath(`routing.versions.v1\.3\.4.x`))
+}
+
+func TestMistakes(t *testing.T) {
+	template := "templates/all.yaml"
+	for name, c := range map[string]struct {
+		files []string
+		want  []string
+	}{
+		"key, in the file that has it": {[]string{"app: a\nimage:\n  tga: v1\n", "image:\n  tag: v1\n"}, []string{`a.yaml:3 image.tga: unknown key "tga". Fix: write tag [values-schema]`}},
+		"type":                         {[]string{"app: a\nreplicas: many\n"}, []string{`a.yaml:2 replicas: "many"; expected integer [values-schema]`}},
+		"required":                     {[]string{"replicas: 1\n"}, []string{"a.yaml: no app; expected it is required. Fix: add app [values-schema]"}},
+		"all at once":                  {[]string{"app: 1\nreplicas: x\n"}, []string{"a.yaml:1 app: 1; expected string [values-schema]", `a.yaml:2 replicas: "x"; expected integer [values-schema]`}},
+		"key twice":                    {[]string{"app: a\napp: b\n"}, []string{"a.yaml:2 app: the key stands twice, first on line 1; expected each key once. Fix: remove one of the two [values]"}},
+		"a list":                       {[]string{"- app\n"}, []string{"a.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}; expected a map of values. Fix: write key: value lines [values]"}},
+		"rules of the chart": {[]string{"app: x\nbreak: rules\n"}, []string{
+			`a.yaml:1 app: "x"; expected "y". Fix: write y [values]`,
+			"a.yaml image.tag: nothing; expected a tag. Fix: set it [values]",
+		}},
+		"fail":                {[]string{"app: x\nbreak: fail\n"}, []string{template + ":2: the chart says no [template]"}},
+		"stack":               {[]string{"app: x\nbreak: nil\n"}, []string{"templates/_deep.tpl:1: nil pointer evaluating interface {}.such [template]"}},
+		"broken YAML":         {[]string{"app: x\nbreak: yaml\n"}, []string{template + ": error converting YAML to JSON"}},
+		"twice in the object": {[]string{"app: x\nbreak: twice\n"}, []string{template + `: yaml: unmarshal errors: line 10: key "tag" already set in map; expected YAML in which each key stands once`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := release(t, c.files...)
+			_, err := New().Environment(t.Context(), &environment.Environment{Name: "env", Releases: []environment.Release{in}})
+			require.Error(t, err)
+			got := strings.Split(err.Error(), "\n")
+			require.Len(t, got, len(c.want), err)
+			for _, want := range c.want {
+				assert.Contains(t, err.Error(), want)
+			}
+		})
+	}
+}
+
+func TestEnvironmentIsCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := New().Environment(ctx, &environment.Environment{Releases: []environment.Release{release(t, "app: a\n")}})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestChartThatIsNone(t *testing.T) {
+	in := release(t)
+	in.Chart = t.TempDir()
+	_, err := New().Release(t.Context(), in)
+	require.ErrorContains(t, err, "release here/one: chart ")
+}
+
+// Every environment of this repository renders, and renders the same on every run.
+func TestOwnEnvironments(t *testing.T) {
+	files, err := filepath.Glob("../../environments/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			env, err := environment.Load(file)
+			require.NoError(t, err)
+			var first []*Release
+			for range 3 {
+				got, err := New().Environment(t.Context(), env)
+				require.NoError(t, err)
+				require.Len(t, got, len(env.Releases))
+				if first != nil {
+					for i := range got {
+						assert.Equal(t, first[i].Manifest, got[i].Manifest)
+					}
+				}
+				first = got
+			}
+		})
+	}
+}
+
+func BenchmarkEnvironment(b *testing.B) {
+	env, err := environment.Load("../../environments/bookinfo-prod.yaml")
+	require.NoError(b, err)
+	r := New()
+	for b.Loop() {
+		if _, err := r.Environment(b.Context(), env); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,1 @@
+{{- define "small.deep" }}{{ .Values.no.such.thing }}{{ end }}

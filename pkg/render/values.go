@@ -1,0 +1,183 @@
+package render
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/runtime"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"chartbasico/internal/helm3"
+	"chartbasico/internal/yamlnode"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+)
+
+// layer is one source of values.
+type layer struct {
+	file   string
+	line   int        // of the release, where the values are not in a file of their own
+	root   *yaml.Node // nil where lines are not known
+	values map[string]any
+}
+
+type layers []layer
+
+// merge lays a release's values over each other as Helm does, the overrides last.
+func merge(release environment.Release, overrides []Override) (map[string]any, layers, problem.List) {
+	var all layers
+	var wrong problem.List
+	for _, file := range release.ValuesFiles {
+		l, problems := readValues(file)
+		wrong = append(wrong, problems...)
+		all = append(all, l)
+	}
+	for _, values := range release.Values {
+		all = append(all, layer{file: release.File, line: release.Line, values: values})
+	}
+	merged := map[string]any{}
+	for _, l := range all {
+		merged = helm3.MergeValues(merged, l.values)
+	}
+	merged = runtime.DeepCopyJSON(merged)
+	for _, o := range overrides {
+		if err := o.apply(merged); err != nil {
+			wrong = append(wrong, problem.Problem{Severity: problem.Error, Rule: "values", Found: err.Error(), Expected: "path=value", Fix: "correct the override"})
+			continue
+		}
+		set := map[string]any{}
+		_ = o.apply(set) // it could be applied above
+		all = append(all, layer{file: "--set", values: set})
+	}
+	if len(wrong) > 0 {
+		return nil, nil, in(release, wrong)
+	}
+	return merged, all, nil
+}
+
+func (o Override) apply(values map[string]any) error {
+	if o.text != "" {
+		return helm3.SetValue(values, o.text)
+	}
+	parts := splitPath(o.path)
+	at := values
+	for _, part := range parts[:len(parts)-1] {
+		below, ok := at[part].(map[string]any)
+		if !ok {
+			below = map[string]any{}
+			at[part] = below
+		}
+		at = below
+	}
+	at[parts[len(parts)-1]] = normal(o.value)
+	return nil
+}
+
+// normal gives a number the type that it has in values read from a file, all the way down.
+func normal(v any) any {
+	switch v := v.(type) {
+	case int:
+		return float64(v)
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, below := range v {
+			out[k] = normal(below)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, below := range v {
+			out[i] = normal(below)
+		}
+		return out
+	}
+	return v
+}
+
+func splitPath(path string) []string {
+	const dot = "\x00"
+	parts := strings.Split(strings.ReplaceAll(path, `\.`, dot), ".")
+	for i := range parts {
+		parts[i] = strings.ReplaceAll(parts[i], dot, ".")
+	}
+	return parts
+}
+
+func readValues(file string) (layer, problem.List) {
+	l := layer{file: relative(file)}
+	fault := func(line int, path, what, expected, fix string) problem.Problem {
+		return problem.Problem{Severity: problem.Error, Rule: "values", File: l.file, Line: line, Path: path, Found: what, Expected: expected, Fix: fix}
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return l, problem.List{fault(0, "", err.Error(), "a values file", "correct the path or add the file")}
+	}
+	root, twice, err := yamlnode.Parse(data)
+	if err != nil {
+		return l, problem.List{fault(0, "", err.Error(), "one YAML document", "correct the YAML")}
+	}
+	l.root = root
+	var wrong problem.List
+	for _, d := range twice {
+		wrong = append(wrong, fault(d.Line, strings.Join(d.Path, "."), fmt.Sprintf("the key stands twice, first on line %d", d.First), "each key once", "remove one of the two"))
+	}
+	if len(wrong) > 0 {
+		return l, wrong
+	}
+	if err := sigsyaml.Unmarshal(data, &l.values); err != nil {
+		wrong = append(wrong, fault(0, "", err.Error(), "a map of values", "write key: value lines"))
+	}
+	return l, wrong
+}
+
+// locate names the layer in which the value at path was set last, and the line of it.
+func (all layers) locate(path []string) (file string, line int) {
+	best := -1
+	for i := len(all) - 1; i >= 0; i-- {
+		l := all[i]
+		depth := depthOf(l.values, path)
+		if depth <= best {
+			continue
+		}
+		best, file, line = depth, l.file, l.line
+		if l.root != nil {
+			line, _ = yamlnode.Find(l.root, path)
+		}
+	}
+	return file, line
+}
+
+// depthOf counts the leading parts of path that are in values.
+func depthOf(values any, path []string) int {
+	for i, part := range path {
+		var below any
+		ok := false
+		switch at := values.(type) {
+		case map[string]any:
+			below, ok = at[part]
+		case []any:
+			var n int
+			if _, err := fmt.Sscanf(part, "%d", &n); err == nil && n < len(at) {
+				below, ok = at[n], true
+			}
+		}
+		if !ok {
+			return i
+		}
+		values = below
+	}
+	return len(path)
+}
+
+// in says whose problems they are.
+func in(release environment.Release, list problem.List) problem.List {
+	for i := range list {
+		list[i].Release = release.ID()
+		if list[i].File == "" {
+			list[i].File, list[i].Line = relative(release.File), release.Line
+		}
+	}
+	return list
+}
