@@ -1,0 +1,128 @@
+package verify
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	networkingv1 "istio.io/api/networking/v1alpha3"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/rollout"
+)
+
+func rendered(t *testing.T, file string) []*render.Release {
+	t.Helper()
+	env, err := environment.Load(file)
+	require.NoError(t, err)
+	releases, err := render.New().Environment(t.Context(), env)
+	require.NoError(t, err)
+	return releases
+}
+
+func TestAppsOfBookinfo(t *testing.T) {
+	apps, err := Apps(rendered(t, "../../environments/bookinfo-prod.yaml"))
+	require.NoError(t, err)
+	require.Len(t, apps, 1)
+	a := apps[0]
+	assert.Equal(t, "reviews", a.Name)
+	assert.Equal(t, "reviews.bookinfo.svc.cluster.local", a.Host)
+	assert.Equal(t, 9080, a.Port)
+	assert.Equal(t, "/", a.Path)
+	assert.Equal(t, "v1", a.Current)
+	assert.Equal(t, "v1, canary, half, v2", a.stages())
+	assert.Equal(t, map[string]int{"v1": 90, "v2": 10}, a.Stages[1].Weights)
+	assert.Equal(t, 10*time.Second, a.Timeout)
+	assert.Equal(t, networkingv1.LoadBalancerSettings_ROUND_ROBIN, a.Subsets["v1"].balancing())
+	assert.Equal(t, networkingv1.LoadBalancerSettings_LEAST_REQUEST, a.Subsets["v2"].balancing())
+	assert.Equal(t, 1000, a.Subsets["v1"].Pending)
+	assert.Equal(t, []map[string]int{{"v1": 100}}, a.route(a.Release).Splits)
+}
+
+func TestNothingIsRouted(t *testing.T) {
+	apps, err := Apps(rendered(t, "../../environments/apps.yaml"))
+	require.NoError(t, err)
+	assert.Empty(t, apps)
+}
+
+func TestEntriesOfBookinfo(t *testing.T) {
+	entries, err := Entries(rendered(t, "../../environments/bookinfo-prod.yaml"))
+	require.NoError(t, err)
+	require.NotEmpty(t, entries)
+	assert.Equal(t, "productpage", entries[0].App)
+	assert.Equal(t, "bookinfo", entries[0].Namespace)
+	assert.Equal(t, 80, entries[0].Port)
+	assert.Contains(t, entries[0].url(), "http://any.example/")
+}
+
+func TestEgressOfBookinfo(t *testing.T) {
+	egresses, err := Egresses(rendered(t, "../../environments/bookinfo-prod.yaml"))
+	require.NoError(t, err)
+	require.Len(t, egresses, 1)
+	assert.True(t, egresses[0].Closed)
+	assert.ElementsMatch(t, []Outside{{"mysql.example.com", "TCP", 3306}, {"books.example.com", "HTTP", 80}}, egresses[0].Declared)
+	assert.True(t, egresses[0].covers(Workload{Namespace: "bookinfo", App: "reviews", Injected: true}))
+	assert.False(t, egresses[0].covers(Workload{Namespace: "bookinfo", App: "reviews"}), "without a sidecar nothing is refused")
+	assert.False(t, egresses[0].covers(Workload{Namespace: "apps", Injected: true}))
+}
+
+func pod(name, app, version, calls string, sidecar bool) *corev1.Pod {
+	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, Labels: map[string]string{"app": app, "version": version}, Annotations: map[string]string{}}}
+	if calls != "" {
+		p.Annotations[callsAnnotation] = calls
+	}
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
+	p.Spec.Containers = []corev1.Container{{Name: app}}
+	if sidecar {
+		p.Spec.InitContainers = []corev1.Container{{Name: "istio-proxy"}}
+	}
+	return p
+}
+
+func TestWorkloads(t *testing.T) {
+	starting := pod("cart-3", "cart", "v1", "", true)
+	starting.Status.Conditions[0].Status = corev1.ConditionFalse
+	got, err := Workloads([]*corev1.Pod{
+		pod("front-1", "front", "v1", `["cart:8080"]`, true), pod("cart-2", "cart", "v1", "", true), pod("cart-1", "cart", "v1", "", true),
+		starting, pod("gateway", "gateway", "", "", true),
+	})
+	require.NoError(t, err)
+	assert.Equal(t, []Workload{
+		{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"cart-1", "cart-2"}, Injected: true},
+		{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"front-1"}, Injected: true, Calls: []string{"cart:8080"}},
+	}, got)
+
+	_, err = Workloads([]*corev1.Pod{pod("front-1", "front", "v1", "cart", true)})
+	assert.ErrorContains(t, err, `Pod/shop/front-1: annotation chart-basico/calls: found "cart", expected a JSON list of host:port`)
+}
+
+func TestOrigins(t *testing.T) {
+	store := App{Name: "store", Namespace: "shop", Host: "store.shop.svc.cluster.local", Path: "/items"}
+	workloads := []Workload{
+		{Namespace: "shop", App: "cart", Version: "v1", Calls: []string{"store:8080"}},
+		{Namespace: "shop", App: "front", Version: "v1", Calls: []string{"cart:8080", "cart.other:80"}},
+		{Namespace: "other", App: "batch", Version: "v2", Calls: []string{"store.shop:8080"}},
+	}
+	entries := []Entry{{Host: "shop.example", Path: "/", Port: 80, App: "front", Namespace: "shop"}}
+	all, direct := Origins(store, entries, workloads)
+	require.Len(t, all, 3)
+	assert.Equal(t, GatewayName, all[0].Name)
+	assert.Equal(t, "http://shop.example/", all[0].Load.URL)
+	assert.Equal(t, "http://cart:8080/;http://store:8080/items", all[0].Load.Header.Get(callHeader), "through front and cart")
+	assert.Equal(t, "cart/v1", all[1].Name)
+	assert.Equal(t, "http://store:8080/items", all[1].Load.URL)
+	assert.Equal(t, "batch/v2", all[2].Name)
+	assert.Equal(t, []rollout.Origin{all[1], all[2]}, direct)
+
+	exposed, direct := Origins(App{Name: "front", Namespace: "shop", Host: "front.shop.svc.cluster.local", Path: "/"}, entries, workloads)
+	require.Len(t, exposed, 1)
+	assert.Equal(t, exposed, direct, "the gateway leads to it")
+	assert.Empty(t, exposed[0].Load.Header)
+
+	none, _ := Origins(App{Name: "alone", Namespace: "shop", Host: "alone.shop.svc.cluster.local"}, entries, workloads)
+	assert.Empty(t, none)
+}
