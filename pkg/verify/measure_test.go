@@ -1,0 +1,263 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	networkingv1 "istio.io/api/networking/v1alpha3"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/clustertest"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/report"
+	"chartbasico/pkg/rollout"
+	"chartbasico/pkg/traffic"
+)
+
+// send answers for a fake cluster.
+type send func(ctx context.Context, load traffic.Load) (traffic.Tally, error)
+
+// cart is an app of two versions with two pods each, called by front, on a cluster that answers so.
+func cart(t *testing.T, answer send) *routed {
+	t.Helper()
+	policy := func(lb networkingv1.LoadBalancerSettings_SimpleLB) *networkingv1.TrafficPolicy {
+		return &networkingv1.TrafficPolicy{LoadBalancer: &networkingv1.LoadBalancerSettings{LbPolicy: &networkingv1.LoadBalancerSettings_Simple{Simple: lb}}}
+	}
+	front := rollout.Origin{Name: "front/v1", From: cluster.Place{Namespace: "shop", App: "front"}, Load: traffic.Load{URL: "http://cart:8080/", App: "cart"}}
+	return &routed{
+		run: &run{
+			cluster: &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+				return answer(ctx, load)
+			}},
+			env:    &environment.Environment{Name: "shop"},
+			opts:   Options{Requests: 1000}.withDefaults(),
+			report: &report.Report{},
+			workloads: []Workload{
+				{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"a", "b"}},
+				{Namespace: "shop", App: "cart", Version: "v2", Pods: []string{"c", "d"}},
+			},
+		},
+		App: App{
+			Name: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Timeout: time.Second,
+			Stages: []Stage{{"v1", map[string]int{"v1": 100, "v2": 0}}, {"half", map[string]int{"v1": 50, "v2": 50}}, {"v2", map[string]int{"v1": 0, "v2": 100}}},
+			Subsets: map[string]Subset{
+				"v1": {Name: "v1", Policy: policy(networkingv1.LoadBalancerSettings_ROUND_ROBIN), Pending: 40},
+				"v2": {Name: "v2", Policy: policy(networkingv1.LoadBalancerSettings_LEAST_REQUEST), Pending: 40},
+			},
+		},
+		origins: []rollout.Origin{front}, direct: []rollout.Origin{front},
+	}
+}
+
+// the returns the one check of that name.
+func the(t *testing.T, r *routed, name string) report.Check {
+	t.Helper()
+	var found []report.Check
+	for _, c := range r.report.Checks {
+		if c.Name == name {
+			found = append(found, c)
+		}
+	}
+	require.Len(t, found, 1, name)
+	return found[0]
+}
+
+func TestSplit(t *testing.T) {
+	for name, c := range map[string]struct {
+		got    map[string]int
+		errors int
+		pass   bool
+	}{
+		"as wanted":       {map[string]int{"v1": 510, "v2": 490}, 0, true},
+		"far off":         {map[string]int{"v1": 700, "v2": 300}, 0, false},
+		"with errors":     {map[string]int{"v1": 500, "v2": 499}, 1, false},
+		"another version": {map[string]int{"v1": 500, "v2": 499, "v3": 1}, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+				assert.Equal(t, 1000, load.Requests)
+				return traffic.Tally{Requests: 1000, Errors: c.errors, Versions: c.got}, nil
+			})
+			require.NoError(t, r.split(t.Context(), r.Stages[1], r.origins[0]))
+			require.Len(t, r.report.Splits, 1)
+			s := r.report.Splits[0]
+			assert.Equal(t, c.pass, s.Pass, s.Why)
+			assert.Equal(t, "half", s.Stage)
+			assert.Equal(t, "front/v1", s.From)
+		})
+	}
+}
+
+func TestASplitThatCouldNotBeSentIsNone(t *testing.T) {
+	boom := errors.New("envoy died")
+	r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) {
+		return traffic.Tally{Requests: 400, Versions: map[string]int{"v1": 400}}, boom
+	})
+	require.ErrorIs(t, r.split(t.Context(), r.Stages[0], r.origins[0]), boom)
+	assert.Empty(t, r.report.Splits)
+}
+
+func TestRoundRobin(t *testing.T) {
+	for want, sequence := range map[bool][]string{true: {"a", "b", "a", "b"}, false: {"a", "a", "b", "b"}} {
+		r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+			assert.Equal(t, 1, load.Concurrency, "turns can be seen one request at a time only")
+			assert.True(t, load.Sequence)
+			return traffic.Tally{Requests: 4, Sequence: sequence}, nil
+		})
+		require.NoError(t, r.balancing(t.Context(), r.Stages[0]))
+		assert.Equal(t, want, the(t, r, "round robin takes turns").Pass)
+	}
+}
+
+func TestLeastRequest(t *testing.T) {
+	for want, pods := range map[bool]map[string]int{true: {"c": 310, "d": 90}, false: {"c": 205, "d": 195}} {
+		r := cart(t, func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
+			if load.Requests == 0 { // the one that keeps a pod busy
+				assert.Equal(t, "pod=d", load.Header.Get(whenHeader))
+				<-ctx.Done()
+				return traffic.Tally{}, nil
+			}
+			return traffic.Tally{Requests: 400, Pods: pods}, nil
+		})
+		require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
+		assert.Equal(t, want, the(t, r, "least request prefers the idle pod").Pass)
+	}
+}
+
+func TestBalancingThatIsNotMeasuredIsSaid(t *testing.T) {
+	r := cart(t, nil)
+	r.workloads[1].Pods = []string{"c"}
+	r.Stages = append(r.Stages, Stage{"end", map[string]int{"v2": 100}})
+	require.NoError(t, r.balancing(t.Context(), r.Stages[1]), "at half nothing can be seen")
+	require.NoError(t, r.balancing(t.Context(), r.Stages[2]), "one pod takes every turn")
+	r.balancingNotRun()
+	require.Len(t, r.report.NotRun, 1)
+	assert.Equal(t, report.NotRun{
+		Environment: "shop", What: "balancing of cart v2 (LEAST_REQUEST)",
+		Reason: "it runs 1 pods, so there is nothing to balance", Expected: true,
+	}, r.report.NotRun[0])
+}
+
+func TestFillHoldsTheConnectionFirst(t *testing.T) {
+	slowArrived, slowEnds := make(chan struct{}), make(chan struct{})
+	behind := 0
+	r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+		switch {
+		case load.Header.Get(delayHeader) != "":
+			<-slowEnds
+			return traffic.Tally{Requests: 1}, nil
+		case load.Requests == 1:
+			if behind++; behind < 3 { // the slow one is still on its way
+				return traffic.Tally{Requests: 1}, nil
+			}
+			close(slowArrived)
+			return traffic.Tally{Requests: 1, Errors: 1, Failures: map[string]int{"timeout": 1}}, nil
+		}
+		<-slowArrived
+		close(slowEnds)
+		assert.Equal(t, 90, load.Concurrency, "all at once")
+		return traffic.Tally{Requests: 90, Errors: 50, Statuses: map[int]int{200: 40, http.StatusServiceUnavailable: 50}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
+	})
+	got, _, err := r.fill(t.Context(), 90)
+	require.NoError(t, err)
+	assert.Equal(t, 3, behind)
+	assert.Equal(t, 40, got.Served)
+	assert.Equal(t, 50, got.Refused)
+	assert.Equal(t, time.Millisecond, got.SlowestRefusal)
+}
+
+func TestFillSaysThatNothingHadToWait(t *testing.T) {
+	r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) { return traffic.Tally{Requests: 1}, nil })
+	_, _, err := r.fill(t.Context(), 90)
+	assert.ErrorContains(t, err, "ended before another one had to wait")
+}
+
+func TestTimeLimit(t *testing.T) {
+	for name, c := range map[string]struct {
+		status int
+		took   time.Duration
+		pass   bool
+	}{
+		"at the limit":       {504, 1020 * time.Millisecond, true},
+		"too late":           {504, 3 * time.Second, false},
+		"too early":          {504, 100 * time.Millisecond, false},
+		"the app's own word": {200, 6 * time.Second, false},
+		"another error":      {503, time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+				assert.Equal(t, "6s", load.Header.Get(delayHeader))
+				tally := traffic.Tally{Requests: 1, Statuses: map[int]int{c.status: 1}}
+				if c.status == 200 {
+					tally.Latency.Max = c.took
+				} else {
+					tally.ErrorLatency.Max = c.took
+				}
+				return tally, nil
+			})
+			require.NoError(t, r.timeLimit(t.Context()))
+			check := the(t, r, "a request ends at the time limit")
+			assert.Equal(t, c.pass, check.Pass, check.Why)
+		})
+	}
+}
+
+func TestEgressFrom(t *testing.T) {
+	e := Egress{Namespace: "shop", Closed: true, Declared: []Outside{{"bank.example", "HTTP", 80}, {"vault.example", "TLS", 443}}}
+	open := map[string]bool{"http://bank.example/": true}
+	from := func(open map[string]bool) map[string]bool {
+		r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+			if open[load.URL] {
+				return traffic.Tally{Requests: load.Requests}, nil
+			}
+			return traffic.Tally{Requests: load.Requests, Errors: load.Requests, Failures: map[string]int{"502": load.Requests}}, nil
+		})
+		require.NoError(t, r.egressFrom(t.Context(), e, Workload{Namespace: "shop", App: "front", Version: "v1"}))
+		passed := map[string]bool{}
+		for _, c := range r.report.Checks {
+			passed[c.Subject] = c.Pass
+		}
+		require.Len(t, r.report.NotRun, 1, "TLS cannot be sent")
+		return passed
+	}
+	all := map[string]bool{
+		"front/v1 to bank.example:80": true, "front/v1 to undeclared.example:80": true, "front/v1 to undeclared.example:5432": true,
+	}
+	assert.Equal(t, all, from(open))
+
+	closed := maps.Clone(all)
+	closed["front/v1 to bank.example:80"] = false
+	assert.Equal(t, closed, from(nil))
+
+	leaky := maps.Clone(all)
+	leaky["front/v1 to undeclared.example:80"] = false
+	assert.Equal(t, leaky, from(map[string]bool{"http://bank.example/": true, "http://undeclared.example/": true}))
+}
+
+func TestProxies(t *testing.T) {
+	for name, c := range map[string]struct {
+		proxies  []cluster.Proxy
+		pass     bool
+		problems int
+	}{
+		"in sync":     {[]cluster.Proxy{{Namespace: "shop", Pod: "a", Synced: true}}, true, 0},
+		"not in sync": {[]cluster.Proxy{{Namespace: "shop", Pod: "a"}}, false, 0},
+		"rejected":    {[]cluster.Proxy{{Namespace: "shop", Pod: "a", Synced: true, Rejected: []string{"no such filter"}}}, false, 1},
+		"none":        {nil, false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := cart(t, nil)
+			r.opts.Settle = 20 * time.Millisecond
+			r.cluster.(*clustertest.Fake).OnProxies = func() ([]cluster.Proxy, error) { return c.proxies, nil }
+			require.NoError(t, r.proxies(t.Context()))
+			assert.Equal(t, c.pass, the(t, r, "every proxy is in sync and has rejected nothing").Pass)
+			assert.Len(t, r.report.Problems, c.problems)
+		})
+	}
+}
