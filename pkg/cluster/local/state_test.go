@@ -1,0 +1,96 @@
+package local
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestStateIsHeldByOne(t *testing.T) {
+	dir := t.TempDir()
+	s, err := claimState(dir, "one")
+	require.NoError(t, err)
+	info, err := os.Stat(s.dir)
+	require.NoError(t, err)
+	assert.Equal(t, fs.FileMode(0o700), info.Mode().Perm())
+	assert.True(t, held(s.dir))
+	_, err = claimState(dir, "one")
+	require.ErrorIs(t, err, ErrExists)
+	assert.EqualError(t, err, "cluster one: it is running")
+	require.NoError(t, removeStale(dir))
+	assert.DirExists(t, s.dir, "what is held is not stale")
+
+	require.NoError(t, s.remove())
+	assert.NoDirExists(t, s.dir)
+	assert.False(t, held(s.dir))
+}
+
+func TestStaleStateIsRemoved(t *testing.T) {
+	dir := t.TempDir()
+	s, err := claimState(dir, "crashed")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(s.path("etcd"), []byte("data"), 0o600))
+	require.NoError(t, s.lock.Close()) // as the kernel does when the holder dies
+
+	again, err := claimState(dir, "crashed")
+	require.NoError(t, err)
+	assert.NoFileExists(t, again.path("etcd"))
+	require.NoError(t, again.lock.Close())
+	require.NoError(t, removeStale(dir))
+	assert.NoDirExists(t, s.dir)
+	require.NoError(t, removeStale(filepath.Join(dir, "nothing")))
+}
+
+// Claims and removals at once: never two holders, and never a holder whose directory is gone.
+func TestStateClaimsDoNotRace(t *testing.T) {
+	dir := t.TempDir()
+	var holders, claims atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 200 {
+				s, err := claimState(dir, "contested")
+				if err != nil {
+					assert.ErrorIs(t, err, ErrExists)
+					continue
+				}
+				claims.Add(1)
+				assert.Equal(t, int32(1), holders.Add(1))
+				assert.DirExists(t, s.dir)
+				holders.Add(-1)
+				assert.NoError(t, s.remove())
+			}
+		})
+	}
+	wg.Wait()
+	assert.Positive(t, claims.Load())
+}
+
+func TestStatePathMustFitASocket(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 100))
+	_, err := claimState(dir, "one")
+	require.ErrorContains(t, err, "is too long for a Unix socket")
+	assert.NoDirExists(t, dir)
+}
+
+func TestNames(t *testing.T) {
+	for _, name := range []string{"a", "basico", "a-1", strings.Repeat("n", 40)} {
+		o, err := Options{Name: name, Dir: "/tmp"}.withDefaults()
+		assert.NoError(t, err, name)
+		assert.Equal(t, name, o.Name)
+	}
+	for _, name := range []string{"A", "-a", "a-", "a/b", "..", "a.b", strings.Repeat("n", 41)} {
+		_, err := Options{Name: name, Dir: "/tmp"}.withDefaults()
+		assert.ErrorContains(t, err, "the name of a cluster must be lower-case letters", name)
+	}
+	o, err := Options{Dir: "/tmp"}.withDefaults()
+	require.NoError(t, err)
+	assert.Equal(t, DefaultName, o.Name)
+}
