@@ -47,6 +47,15 @@ func TestNamespace(t *testing.T) {
 	assert.NotContains(t, n.Labels, "istio-injection")
 }
 
+// TestEmptyBlocks: a block that is there renders what it stands for, though it says nothing more.
+func TestEmptyBlocks(t *testing.T) {
+	got := renderObjects(t, `{app: shop, namespace: {}, identity: {}, egress: {}}`)
+	assert.Len(t, got, 3)
+	got.get(t, "Namespace/shop")
+	got.get(t, "ServiceAccount/shop")
+	got.get(t, "Sidecar/shop")
+}
+
 func TestIdentity(t *testing.T) {
 	got := renderObjects(t, `
 app: shop

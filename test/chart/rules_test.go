@@ -112,6 +112,10 @@ workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
 		`exposure.port: found 81, a port that the Service does not have; allowed: http (80); fix: set exposure.port to one of them`},
 	{"exposure of one of several ports", "workload: null\nservice: {ports: {http: {port: 80}, grpc: {port: 90}}}\nexposure: {kind: istio, hosts: ['*']}",
 		`exposure.port: found nothing; allowed: grpc (90), http (80); fix: set exposure.port to the port of the Service`},
+	{"a port of exposure beside routing", `
+exposure: {kind: istio, hosts: ["*"], port: 80}
+routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`,
+		`exposure.port: found 80 beside routing; allowed: routing.port, since the routes are those of routing; fix: move it to routing.port`},
 	{"a selector for a Gateway made elsewhere", `exposure: {kind: istio, hosts: ["*"], port: 80, gateway: {existing: istio-system/shared, selector: {a: b}}}`,
 		`exposure.gateway.selector: found a selector beside exposure.gateway.existing istio-system/shared; allowed: a selector of a Gateway that this release makes; fix: remove one of the two`},
 	{"TLS for a Gateway made elsewhere", `exposure: {kind: istio, hosts: ["*"], port: 80, gateway: {existing: istio-system/shared}, tls: {secretName: c}}`,

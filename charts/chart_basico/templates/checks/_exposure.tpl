@@ -5,7 +5,13 @@
 {{- $names := include "chart_basico.names" $ports | fromJsonArray -}}
 {{- $numbers := dict -}}
 {{- range $names -}}{{- $_ := set $numbers . (include "chart_basico.text" (get $ports .).port) -}}{{- end -}}
-{{- if not $.Values.routing -}}
+{{- if $.Values.routing -}}
+{{- if $e.port -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "exposure.port" "found" (printf "%s beside routing" (include "chart_basico.text" $e.port)) "allowed" "routing.port, since the routes are those of routing"
+      "fix" "move it to routing.port") -}}
+{{- end -}}
+{{- else -}}
 {{- if not (include "chart_basico.exposure.port" $) -}}
 {{- $known := include "chart_basico.workload.portsText" $numbers -}}
 {{- include "chart_basico.mistake" (dict
