@@ -24,7 +24,7 @@ const startTimeout = 2 * time.Minute
 func awaitReady(ctx context.Context, name string, ready func(context.Context) error) error {
 	limited, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
+	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		err := ready(limited)

@@ -389,14 +389,17 @@ func TestCreateOutlivesItsProcessUntilDelete(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, status.Pid, session, "the supervisor has a session of its own")
 
-	_, existed, err = Create(t.Context(), o, []string{"/bin/false"})
+	other, existed, err := Create(t.Context(), o, []string{"/bin/false"})
 	require.NoError(t, err)
 	assert.True(t, existed)
+	failed := other.Failed()
 
 	found, err := remove(t.Context(), o)
 	require.NoError(t, err)
 	assert.True(t, found)
 	requireNothingLeft(t, o)
+	failure, open := <-failed
+	assert.False(t, open, "a cluster that somebody stopped has not failed: %v", failure)
 	found, err = remove(t.Context(), o)
 	require.NoError(t, err)
 	assert.False(t, found)

@@ -76,6 +76,7 @@ func (s *supervisor) steps(ctx context.Context) error {
 		return err
 	}
 
+	s.options.Progress("starting cluster " + s.options.Name + " on " + s.claim.address.String())
 	// The API server waits for etcd by itself.
 	if err := s.run(s.etcd()); err != nil {
 		return err

@@ -81,6 +81,10 @@ func (s *supervisor) stop() error {
 	s.stopping.Do(func() {
 		s.cancel(errStopped)
 		if s.api != nil {
+			// Whoever waits for a failure is told that there was none.
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			_ = s.api.Shutdown(ctx)
+			cancel()
 			_ = s.api.Close()
 		}
 		s.processes.Stop()
