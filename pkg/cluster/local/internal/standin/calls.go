@@ -1,0 +1,82 @@
+package standin
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// called is what a call led to.
+type called struct {
+	URL      string          `json:"url"`
+	Status   int             `json:"status,omitempty"`
+	ServedBy string          `json:"servedBy,omitempty"`
+	Error    string          `json:"error,omitempty"`
+	Body     json.RawMessage `json:"body,omitempty"` // if it was JSON
+}
+
+// maxBody bounds what is read of an answer.
+const maxBody = 1 << 20
+
+// callAll makes calls one after the other up to the first that fails.
+func (s *Server) callAll(r *http.Request, calls []call) ([]*called, error) {
+	made := make([]*called, 0, len(calls))
+	for _, c := range calls {
+		result, err := s.call(r, c)
+		made = append(made, result)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", c.url, err)
+			result.Error = err.Error()
+			return made, err
+		}
+	}
+	return made, nil
+}
+
+func (s *Server) call(r *http.Request, c call) (*called, error) {
+	result := &called{URL: c.url.String()}
+	if s.calls == nil {
+		return result, errors.New("who stands outside the mesh calls nobody")
+	}
+	out := (&http.Request{
+		Method: http.MethodGet, URL: c.url, Host: c.url.Host, Header: onward(r.Header, c.then),
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(r.Context())
+	// Not a Client: redirects are answers as well.
+	response, err := s.calls.RoundTrip(out)
+	if err != nil {
+		return result, err
+	}
+	defer response.Body.Close()
+	result.Status = response.StatusCode
+	result.ServedBy = response.Header.Get(servedByHeader)
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
+	if err != nil {
+		return result, fmt.Errorf("read its answer, %d: %w", response.StatusCode, err)
+	}
+	if json.Valid(body) {
+		result.Body = body
+	}
+	if response.StatusCode < http.StatusBadRequest {
+		return result, nil
+	}
+	why := response.Header.Get(errorHeader)
+	if why == "" && result.ServedBy == "" {
+		why = excerpt(body) // a proxy answered, and its body says why
+	}
+	if why == "" {
+		return result, fmt.Errorf("%d", response.StatusCode)
+	}
+	return result, fmt.Errorf("%d: %s", response.StatusCode, why)
+}
+
+// excerpt returns the beginning of a body, as one line.
+func excerpt(body []byte) string {
+	const most = 300
+	if len(body) > most {
+		return oneLine(string(body[:most])) + "…"
+	}
+	return oneLine(string(body))
+}
