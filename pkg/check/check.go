@@ -1,0 +1,115 @@
+// Package check says what is wrong with an environment before anything runs: every object
+// against the schema of its kind, Istio's own validation and analyzers, and rules that need
+// the whole environment. Everything is found at once, in the same order on every run.
+package check
+
+import (
+	"context"
+
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+	"chartbasico/pkg/render"
+)
+
+// Problem is one thing that is wrong. Its Rule is a rule of this package, schema, or the code
+// of a message of Istio's analyzers, such as IST0101.
+type Problem = problem.Problem
+
+// Checker checks rendered environments. It keeps what it has compiled, so that the second
+// environment takes milliseconds. Safe for concurrent use.
+type Checker struct {
+	schemas *schemas
+}
+
+// Option changes a Checker.
+type Option func(*options)
+
+type options struct{ kubeVersion string }
+
+// WithKubeVersion sets the Kubernetes version whose schemas hold, such as 1.31; the patch does
+// not matter. The default is render.DefaultKubeVersion.
+func WithKubeVersion(version string) Option {
+	return func(o *options) { o.kubeVersion = version }
+}
+
+// New returns a Checker. A Kubernetes version whose schemas are not embedded is an error that
+// names those that are.
+func New(opts ...Option) (*Checker, error) {
+	o := options{kubeVersion: render.DefaultKubeVersion}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	s, err := openSchemas(o.kubeVersion)
+	if err != nil {
+		return nil, err
+	}
+	return &Checker{schemas: s}, nil
+}
+
+// Environment returns everything that is wrong with the environment's releases. When ctx ends
+// it returns early, with what it has found; callers look at ctx.
+func (c *Checker) Environment(ctx context.Context, env *environment.Environment, releases []*render.Release) []Problem {
+	m := newModel(releases)
+	var found problem.List
+	broken := map[string]bool{}
+	for _, o := range m.objects {
+		if ctx.Err() != nil {
+			return found
+		}
+		for _, p := range c.schemas.check(o) {
+			broken[o.id] = true
+			found = append(found, p)
+		}
+	}
+	found = append(found, analyze(ctx, m, broken)...)
+	for _, r := range rules {
+		for _, p := range r.check(m) {
+			p.Rule = r.name
+			found = append(found, p)
+		}
+	}
+	for i := range found {
+		found[i].Environment = env.Name
+		if found[i].Severity == "" {
+			found[i].Severity = problem.Error
+		}
+	}
+	return withoutEchoes(found.Sort())
+}
+
+// withoutEchoes leaves out Istio's word about a reference to nothing where a rule of ours has
+// said the same, with the fix.
+func withoutEchoes(found problem.List) problem.List {
+	said := map[string]bool{}
+	for _, p := range found {
+		if p.Rule == "route-host" || p.Rule == "route-subset" {
+			said[p.Object] = true
+		}
+	}
+	out := found[:0]
+	for _, p := range found {
+		if p.Rule == "IST0101" && said[p.Object] && !isGatewayReference(p.Found) {
+			continue
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// rule is a check of the whole environment.
+type rule struct {
+	name  string
+	about string // what must hold, in one sentence
+	check func(*model) problem.List
+}
+
+// rules are all of them, one a file.
+var rules = []rule{
+	ruleOwner, ruleNamespace, ruleVersionLabel, ruleServiceEndpoints, ruleServiceJob, ruleServicePort, rulePortProtocol,
+	ruleRouteHost, ruleRouteSubset, ruleRoutePort, ruleWeights, ruleSubsetEndpoints, ruleOneDestinationRule, ruleCalls,
+}
+
+// problem begins a problem with o.
+func (o object) problem(path, found, expected, fix string) Problem {
+	return Problem{Release: o.release.ID(), File: o.file(), Object: o.id, Path: path, Found: found, Expected: expected, Fix: fix}
+}

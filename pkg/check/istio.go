@@ -1,0 +1,224 @@
+package check
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+
+	"istio.io/istio/pkg/config"
+	"istio.io/istio/pkg/config/analysis"
+	"istio.io/istio/pkg/config/analysis/analyzers"
+	"istio.io/istio/pkg/config/analysis/diag"
+	"istio.io/istio/pkg/config/analysis/legacy/source/kube"
+	"istio.io/istio/pkg/config/mesh"
+	"istio.io/istio/pkg/config/resource"
+	"istio.io/istio/pkg/config/schema/collections"
+	"istio.io/istio/pkg/config/schema/gvk"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
+
+	"chartbasico/pkg/problem"
+)
+
+// platformYAML is what a platform with Istio has before any environment: the ingress gateway
+// and the namespaces. Analyzers ask for these, and switching such analyzers off instead would
+// hide real mistakes, such as a Gateway whose selector matches nothing.
+//
+//go:embed platform.yaml
+var platformYAML string
+
+var platform = sync.OnceValues(func() ([]*unstructured.Unstructured, error) {
+	var out []*unstructured.Unstructured
+	for _, doc := range strings.Split(platformYAML, "\n---\n") {
+		u := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal([]byte(doc), &u.Object); err != nil {
+			return nil, err
+		}
+		out = append(out, u)
+	}
+	return out, nil
+})
+
+var allAnalyzers = sync.OnceValue(analyzers.All)
+
+// analyze runs Istio's validation and analyzers, as istioctl analyze does, over the
+// environment and the platform's baseline. Objects in broken are left out: what their schema
+// refuses cannot be read. Messages of level info are not problems.
+func analyze(ctx context.Context, m *model, broken map[string]bool) problem.List {
+	c := &analysisContext{
+		ctx:       ctx,
+		instances: map[config.GroupVersionKind][]*resource.Instance{},
+		names:     map[config.GroupVersionKind]map[resource.FullName]*resource.Instance{},
+		objects:   map[*resource.Instance]object{},
+	}
+	var out problem.List
+	objects, err := platform()
+	if err != nil {
+		return problem.List{{Rule: "istio", Found: err.Error()}}
+	}
+	for _, u := range objects {
+		if _, err := c.add(u); err != nil {
+			return problem.List{{Rule: "istio", Object: u.GetKind(), Found: err.Error()}}
+		}
+	}
+	c.index(&resource.Instance{
+		Metadata: resource.Metadata{FullName: resource.FullName{Namespace: "istio-system", Name: "meshconfig"}},
+		Message:  mesh.DefaultMeshConfig(), Origin: &kube.Origin{Type: gvk.MeshConfig},
+	}, gvk.MeshConfig)
+	injected := map[string]bool{}
+	for _, o := range m.objects {
+		if o.GetKind() == "Namespace" && o.GetLabels()["istio-injection"] == "enabled" {
+			injected[o.GetName()] = true
+		}
+	}
+	for _, o := range m.objects {
+		if broken[o.id] {
+			continue
+		}
+		instance, err := c.add(o.Unstructured)
+		if err != nil {
+			p := o.problem("", err.Error(), "an object that Istio can read", "")
+			p.Rule = "istio"
+			out = append(out, p)
+		} else if instance != nil {
+			c.objects[instance] = o
+		}
+	}
+	for _, p := range m.pods {
+		if p.GetKind() == "Pod" || broken[p.id] {
+			continue
+		}
+		if instance, err := c.add(p.pod(injected[p.GetNamespace()])); err == nil && instance != nil {
+			c.objects[instance] = p.object
+		}
+	}
+	for _, a := range allAnalyzers() {
+		if c.Canceled() {
+			break
+		}
+		c.SetAnalyzer(a.Metadata().Name)
+		a.Analyze(c)
+	}
+	return append(out, c.found...)
+}
+
+// pod is a pod as the workload's controller would make it, and Istio's webhook after it.
+func (p pods) pod(injected bool) *unstructured.Unstructured {
+	u := &unstructured.Unstructured{Object: map[string]any{"spec": runtime.DeepCopyJSON(p.spec)}}
+	u.SetAPIVersion("v1")
+	u.SetKind("Pod")
+	u.SetNamespace(p.GetNamespace())
+	u.SetName(p.GetName() + "-0")
+	u.SetLabels(p.labels)
+	u.SetAnnotations(p.notes)
+	if injected && p.labels["sidecar.istio.io/inject"] != "false" {
+		containers, _, _ := unstructured.NestedSlice(u.Object, "spec", "initContainers")
+		containers = append(containers, map[string]any{"name": "istio-proxy", "image": "auto"})
+		_ = unstructured.SetNestedSlice(u.Object, containers, "spec", "initContainers") // spec is a map
+	}
+	return u
+}
+
+// analysisContext is Istio's view of the objects. Istio's own keeps them in config stores
+// with informers and a file system, which costs more than the analysis.
+type analysisContext struct {
+	ctx       context.Context //nolint:containedctx // Istio's interface has no place for it
+	instances map[config.GroupVersionKind][]*resource.Instance
+	names     map[config.GroupVersionKind]map[resource.FullName]*resource.Instance
+	objects   map[*resource.Instance]object
+	found     problem.List
+}
+
+var _ analysis.Context = (*analysisContext)(nil)
+
+// add reads an object; it is nil where Istio does not know the kind.
+func (c *analysisContext) add(u *unstructured.Unstructured) (*resource.Instance, error) {
+	gv, err := schema.ParseGroupVersion(u.GetAPIVersion())
+	if err != nil {
+		return nil, err
+	}
+	s, ok := collections.All.FindByGroupVersionAliasesKind(config.GroupVersionKind{Group: gv.Group, Version: gv.Version, Kind: u.GetKind()})
+	if !ok {
+		return nil, nil
+	}
+	spec, err := s.NewInstance()
+	if err != nil {
+		return nil, err
+	}
+	var from any = u.Object["spec"]
+	if _, whole := spec.(runtime.Object); whole {
+		from = u.Object
+	}
+	if from != nil {
+		data, err := json.Marshal(from)
+		if err != nil {
+			return nil, err
+		}
+		if err := config.ApplyJSON(spec, string(data)); err != nil {
+			return nil, err
+		}
+	}
+	instance := resource.PilotConfigToInstance(&config.Config{
+		Meta: config.Meta{GroupVersionKind: s.GroupVersionKind(), Name: u.GetName(), Namespace: u.GetNamespace(), Labels: u.GetLabels(), Annotations: u.GetAnnotations()},
+		Spec: spec,
+	}, s)
+	instance.Origin = &kube.Origin{Type: s.GroupVersionKind(), FullName: instance.Metadata.FullName}
+	c.index(instance, s.GroupVersionKind())
+	return instance, nil
+}
+
+func (c *analysisContext) index(instance *resource.Instance, kind config.GroupVersionKind) {
+	c.instances[kind] = append(c.instances[kind], instance)
+	if c.names[kind] == nil {
+		c.names[kind] = map[resource.FullName]*resource.Instance{}
+	}
+	c.names[kind][instance.Metadata.FullName] = instance
+}
+
+func (c *analysisContext) Report(_ config.GroupVersionKind, message diag.Message) {
+	p := Problem{Rule: message.Type.Code(), Found: fmt.Sprintf(message.Type.Template(), message.Parameters...)}
+	switch message.Type.Level() {
+	case diag.Error:
+		p.Severity = problem.Error
+	case diag.Warning:
+		p.Severity = problem.Warning
+	default:
+		return
+	}
+	if o, ok := c.objects[message.Resource]; ok {
+		p.Release, p.File, p.Object = o.release.ID(), o.file(), o.id
+	} else if message.Resource != nil {
+		return // of the platform, not of the environment
+	}
+	p.Found = strings.Join(strings.Fields(p.Found), " ")
+	c.found = append(c.found, p)
+}
+
+func (c *analysisContext) Find(kind config.GroupVersionKind, name resource.FullName) *resource.Instance {
+	return c.names[kind][name]
+}
+
+func (c *analysisContext) Exists(kind config.GroupVersionKind, name resource.FullName) bool {
+	return c.Find(kind, name) != nil
+}
+
+func (c *analysisContext) ForEach(kind config.GroupVersionKind, fn analysis.IteratorFn) {
+	for _, instance := range c.instances[kind] {
+		if !fn(instance) {
+			return
+		}
+	}
+}
+
+func (c *analysisContext) Canceled() bool       { return c.ctx.Err() != nil }
+func (c *analysisContext) SetAnalyzer(_ string) {}
+
+// isGatewayReference says whether an IST0101 is about a Gateway, and not about a host.
+func isGatewayReference(found string) bool {
+	return strings.Contains(found, "gateway not found") || strings.HasPrefix(found, "Referenced gateway")
+}

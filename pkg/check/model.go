@@ -1,0 +1,302 @@
+package check
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"chartbasico/pkg/render"
+)
+
+// object is a rendered object and the release it is of.
+type object struct {
+	*unstructured.Unstructured
+	id      string // Kind/namespace/name
+	release *render.Release
+}
+
+// file is the user's file that most likely has to change: the last values file, or the environment's.
+func (o object) file() string {
+	file := o.release.File
+	if n := len(o.release.ValuesFiles); n > 0 {
+		file = o.release.ValuesFiles[n-1]
+	}
+	if wd, err := os.Getwd(); err == nil {
+		if rest, ok := strings.CutPrefix(file, wd+string(filepath.Separator)); ok {
+			return rest
+		}
+	}
+	return file
+}
+
+// pods are what a workload's template makes.
+type pods struct {
+	object
+	template string // the template's path in the workload
+	labels   map[string]string
+	notes    map[string]string // annotations
+	spec     map[string]any
+	ends     bool // a Job's or CronJob's
+}
+
+// service is a name that pods can send requests to: a Service, or a host of a ServiceEntry.
+type service struct {
+	object
+	ports    []port
+	selector map[string]string
+	pods     []pods // that it selects
+	entry    bool   // of a ServiceEntry: the endpoints are outside
+}
+
+type port struct {
+	path             string
+	name, protocol   string
+	number           int64
+	target           any // name or number
+	transport        string
+	appProtocolGiven bool
+}
+
+// model is the environment as the rules see it.
+type model struct {
+	objects  []object
+	pods     []pods
+	services map[string]*service // by namespace/name
+	hosts    map[string]*service // hosts of ServiceEntries
+	names    []string            // of services, sorted
+}
+
+// templates are where the kinds of workloads keep their pods.
+var templates = map[string][]string{
+	"Deployment": {"spec", "template"}, "StatefulSet": {"spec", "template"}, "DaemonSet": {"spec", "template"},
+	"ReplicaSet": {"spec", "template"}, "Job": {"spec", "template"}, "CronJob": {"spec", "jobTemplate", "spec", "template"},
+	"Pod": {},
+}
+
+func newModel(releases []*render.Release) *model {
+	m := &model{services: map[string]*service{}, hosts: map[string]*service{}}
+	for _, r := range releases {
+		for _, u := range r.Objects {
+			m.objects = append(m.objects, object{u, render.ID(u), r})
+		}
+	}
+	for _, o := range m.objects {
+		if path, ok := templates[o.GetKind()]; ok {
+			template, _, _ := unstructured.NestedMap(o.Object, path...)
+			labels, _, _ := unstructured.NestedStringMap(template, "metadata", "labels")
+			notes, _, _ := unstructured.NestedStringMap(template, "metadata", "annotations")
+			spec, _, _ := unstructured.NestedMap(template, "spec")
+			m.pods = append(m.pods, pods{
+				object: o, template: strings.Join(path, "."), labels: labels, notes: notes, spec: spec,
+				ends: o.GetKind() == "Job" || o.GetKind() == "CronJob",
+			})
+		}
+	}
+	for _, o := range m.objects {
+		switch {
+		case o.GetKind() == "Service" && o.GetAPIVersion() == "v1":
+			s := &service{object: o, ports: servicePorts(o)}
+			s.selector, _, _ = unstructured.NestedStringMap(o.Object, "spec", "selector")
+			for _, p := range m.pods {
+				if len(s.selector) > 0 && p.GetNamespace() == o.GetNamespace() && contains(p.labels, s.selector) {
+					s.pods = append(s.pods, p)
+				}
+			}
+			key := o.GetNamespace() + "/" + o.GetName()
+			if m.services[key] == nil {
+				m.names = append(m.names, key)
+				m.services[key] = s
+			}
+		case o.GetKind() == "ServiceEntry":
+			hosts, _, _ := unstructured.NestedStringSlice(o.Object, "spec", "hosts")
+			for _, host := range hosts {
+				m.hosts[host] = &service{object: o, ports: entryPorts(o), entry: true}
+			}
+		}
+	}
+	slices.Sort(m.names)
+	return m
+}
+
+// resolve finds what a host names for a pod or a route in the namespace.
+func (m *model) resolve(host, namespace string) *service {
+	parts := strings.Split(host, ".")
+	switch {
+	case len(parts) == 1:
+		if s := m.services[namespace+"/"+host]; s != nil {
+			return s
+		}
+	case len(parts) == 2 || parts[2] == "svc":
+		if s := m.services[parts[1]+"/"+parts[0]]; s != nil {
+			return s
+		}
+	}
+	if s := m.hosts[host]; s != nil {
+		return s
+	}
+	for wide, s := range m.hosts {
+		if suffix, ok := strings.CutPrefix(wide, "*"); ok && strings.HasSuffix(host, suffix) {
+			return s
+		}
+	}
+	return nil
+}
+
+// destinationRules are those whose host is s.
+func (m *model) destinationRules(s *service) []object {
+	var out []object
+	for _, o := range m.objects {
+		if o.GetKind() == "DestinationRule" && m.resolve(text(o.Object, "spec", "host"), o.GetNamespace()) == s {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// destination is a place in a VirtualService that requests are sent to.
+type destination struct {
+	object
+	path, host, subset string
+	port               int64 // 0 where none is named
+	weight             int64
+	weighted           bool
+}
+
+// destinations are all places that a VirtualService names, by route.
+func destinations(o object) [][]destination {
+	var out [][]destination
+	for _, protocol := range []string{"http", "tls", "tcp"} {
+		for i, r := range list(o.Object, "spec", protocol) {
+			base := "spec." + protocol + "[" + strconv.Itoa(i) + "]"
+			var route []destination
+			for j, d := range list(r, "route") {
+				route = append(route, destinationAt(o, d, base+".route["+strconv.Itoa(j)+"]"))
+			}
+			if len(route) > 0 {
+				out = append(out, route)
+			}
+			if mirror, ok := r["mirror"].(map[string]any); ok {
+				out = append(out, []destination{destinationAt(o, map[string]any{"destination": mirror}, base+".mirror")})
+			}
+		}
+	}
+	return out
+}
+
+func destinationAt(o object, d map[string]any, path string) destination {
+	out := destination{object: o, path: path, host: text(d, "destination", "host"), subset: text(d, "destination", "subset")}
+	out.port, _ = number(d, "destination", "port", "number")
+	out.weight, out.weighted = number(d, "weight")
+	return out
+}
+
+func (m *model) virtualServices() []object {
+	return slices.DeleteFunc(slices.Clone(m.objects), func(o object) bool { return o.GetKind() != "VirtualService" })
+}
+
+func servicePorts(o object) []port {
+	var out []port
+	for i, p := range list(o.Object, "spec", "ports") {
+		q := port{path: "spec.ports[" + strconv.Itoa(i) + "]", name: text(p, "name"), protocol: text(p, "appProtocol"), target: p["targetPort"], transport: text(p, "protocol")}
+		q.appProtocolGiven = q.protocol != ""
+		q.number, _ = number(p, "port")
+		if q.target == nil {
+			q.target = q.number
+		}
+		out = append(out, q)
+	}
+	return out
+}
+
+func entryPorts(o object) []port {
+	var out []port
+	for i, p := range list(o.Object, "spec", "ports") {
+		n, _ := number(p, "number")
+		out = append(out, port{path: "spec.ports[" + strconv.Itoa(i) + "]", name: text(p, "name"), number: n})
+	}
+	return out
+}
+
+func (s *service) has(number int64) bool {
+	return slices.ContainsFunc(s.ports, func(p port) bool { return p.number == number })
+}
+
+func (s *service) portNumbers() string {
+	var out []string
+	for _, p := range s.ports {
+		out = append(out, strconv.FormatInt(p.number, 10))
+	}
+	return strings.Join(out, ", ")
+}
+
+// listens says whether a container of the pods has the target port, by name or number.
+func (p pods) listens(target any) bool {
+	for _, kind := range []string{"containers", "initContainers"} {
+		for _, c := range list(p.spec, kind) {
+			for _, cp := range list(c, "ports") {
+				if n, ok := number(cp, "containerPort"); ok && n == target {
+					return true
+				}
+				if name, ok := target.(string); ok && text(cp, "name") == name {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (p pods) portNames() string {
+	var out []string
+	for _, c := range list(p.spec, "containers") {
+		for _, cp := range list(c, "ports") {
+			n, _ := number(cp, "containerPort")
+			out = append(out, strings.TrimPrefix(text(cp, "name")+" "+strconv.FormatInt(n, 10), " "))
+		}
+	}
+	if len(out) == 0 {
+		return "no port"
+	}
+	return strings.Join(out, ", ")
+}
+
+func contains(labels, selector map[string]string) bool {
+	for k, v := range selector {
+		if labels[k] != v {
+			return false
+		}
+	}
+	return true
+}
+
+func list(m map[string]any, path ...string) []map[string]any {
+	items, _, _ := unstructured.NestedFieldNoCopy(m, path...)
+	slice, _ := items.([]any)
+	out := make([]map[string]any, 0, len(slice))
+	for _, item := range slice {
+		at, _ := item.(map[string]any)
+		out = append(out, at)
+	}
+	return out
+}
+
+func text(m map[string]any, path ...string) string {
+	v, _, _ := unstructured.NestedFieldNoCopy(m, path...)
+	s, _ := v.(string)
+	return s
+}
+
+func number(m map[string]any, path ...string) (int64, bool) {
+	v, _, _ := unstructured.NestedFieldNoCopy(m, path...)
+	switch n := v.(type) {
+	case int64:
+		return n, true
+	case float64:
+		return int64(n), true
+	}
+	return 0, false
+}

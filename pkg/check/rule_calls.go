@@ -1,0 +1,43 @@
+package check
+
+import (
+	"encoding/json"
+	"net"
+	"strconv"
+
+	"chartbasico/pkg/problem"
+)
+
+// callsAnnotation lists what a workload calls: a JSON list of host:port.
+const callsAnnotation = "chart-basico/calls"
+
+var ruleCalls = rule{"calls", "Every host and port that a workload says it calls exists.", func(m *model) (out problem.List) {
+	for _, p := range m.pods {
+		note, ok := p.notes[callsAnnotation]
+		if !ok {
+			continue
+		}
+		path := p.template + ".metadata.annotations." + callsAnnotation
+		var calls []string
+		if err := json.Unmarshal([]byte(note), &calls); err != nil {
+			out = append(out, p.problem(path, problem.Quote(note), "a JSON list of host:port", "set calls"))
+			continue
+		}
+		for _, call := range calls {
+			host, number, err := net.SplitHostPort(call)
+			port, perr := strconv.ParseInt(number, 10, 64)
+			if err != nil || perr != nil {
+				out = append(out, p.problem(path, problem.Quote(call), "host:port", "set calls"))
+				continue
+			}
+			s := m.resolve(host, p.GetNamespace())
+			switch {
+			case s == nil:
+				out = append(out, p.problem(path, "it calls "+host+", which is no Service in namespace "+p.GetNamespace()+" and no declared external host", "a host that exists", m.nearHost(host, p.GetNamespace())))
+			case !s.has(port):
+				out = append(out, p.problem(path, "it calls "+call, "a port of "+s.id+": "+s.portNumbers(), "correct the port"))
+			}
+		}
+	}
+	return out
+}}

@@ -1,0 +1,26 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"chartbasico/pkg/problem"
+)
+
+// protocols are the words by which Istio knows what a port speaks.
+var protocols = []string{"http", "http2", "https", "grpc", "grpc-web", "tcp", "tls", "mongo", "mysql", "redis", "udp"}
+
+var rulePortProtocol = rule{"port-protocol", "Each port of a Service says which protocol it speaks: by its name or appProtocol.", func(m *model) (out problem.List) {
+	for _, name := range m.names {
+		s := m.services[name]
+		for _, port := range s.ports {
+			if port.appProtocolGiven || port.transport == "UDP" || slices.ContainsFunc(protocols, func(protocol string) bool {
+				return port.name == protocol || strings.HasPrefix(port.name, protocol+"-")
+			}) {
+				continue
+			}
+			out = append(out, s.problem(port.path+".name", problem.Quote(port.name), "a name that begins with the protocol: "+strings.Join(protocols, ", "), "rename the port, http-"+port.name+" for instance, or set appProtocol"))
+		}
+	}
+	return out
+}}

@@ -1,0 +1,33 @@
+package check
+
+import (
+	"slices"
+	"strings"
+
+	"chartbasico/internal/nearest"
+	"chartbasico/pkg/problem"
+)
+
+var ruleRouteHost = rule{"route-host", "Every host that a route sends to is a Service or a declared external host.", func(m *model) (out problem.List) {
+	for _, o := range m.virtualServices() {
+		for _, d := range slices.Concat(destinations(o)...) {
+			if m.resolve(d.host, o.GetNamespace()) == nil {
+				out = append(out, o.problem(d.path+".destination.host", "host "+problem.Quote(d.host)+", which is no Service in namespace "+o.GetNamespace()+" and no declared external host", "a host that exists", m.nearHost(d.host, o.GetNamespace())))
+			}
+		}
+	}
+	return out
+}}
+
+func (m *model) nearHost(host, namespace string) string {
+	var names []string
+	for _, name := range m.names {
+		if short, ok := strings.CutPrefix(name, namespace+"/"); ok {
+			names = append(names, short)
+		}
+	}
+	if near := nearest.Word(host, names); near != "" {
+		return "write " + near
+	}
+	return "add a release with that Service, or an egress host"
+}

@@ -1,0 +1,148 @@
+package check
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+	"chartbasico/pkg/render"
+)
+
+const injectedNamespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shops, labels: {istio-injection: enabled}}\n"
+
+// rendered is a release with the objects of a multi-document text.
+func rendered(t *testing.T, name, text string, needs ...string) *render.Release {
+	t.Helper()
+	namespace, short, _ := strings.Cut(name, "/")
+	r := &render.Release{Release: environment.Release{Name: short, Namespace: namespace, Needs: needs, ValuesFiles: []string{short + ".yaml"}}}
+	for _, doc := range strings.Split(text, "\n---\n") {
+		data, err := yaml.YAMLToJSON([]byte(doc))
+		require.NoError(t, err)
+		u := &unstructured.Unstructured{}
+		require.NoError(t, u.UnmarshalJSON(data))
+		r.Objects = append(r.Objects, u)
+	}
+	return r
+}
+
+var newest = sync.OnceValues(func() (*Checker, error) { return New() })
+
+func healthy(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("testdata/healthy.yaml")
+	require.NoError(t, err)
+	return string(data)
+}
+
+func run(t *testing.T, releases ...*render.Release) problem.List {
+	t.Helper()
+	checker, err := newest()
+	require.NoError(t, err)
+	return checker.Environment(t.Context(), &environment.Environment{Name: "env"}, releases)
+}
+
+// Each change to the healthy environment breaks one rule; the healthy one breaks none.
+var broken = []struct {
+	rule     string
+	old, new string // replaced in the objects of release shops/shop
+	also     string // an object of release shops/other
+	needs    string // of shops/shop; default/ns where empty
+	want     string
+}{
+	{rule: "owner", also: "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: shops}\nspec: {selector: {app: shop}, ports: [{name: http, port: 80, targetPort: web}]}",
+		want: "other.yaml Service/shops/shop: defined by releases shops/shop and shops/other; expected one owner. Fix: remove it from the values of one of them: shop.yaml or other.yaml [owner]"},
+	{rule: "namespace", needs: "-", want: "shop.yaml Service/shops/shop metadata.namespace: release shops/shop does not need default/ns, which creates namespace shops; expected the namespace first. Fix: add default/ns to its needs [namespace]"},
+	{rule: "namespace", old: "{name: setup, namespace: shops}", new: "{name: setup, namespace: m}", want: "shop.yaml Job/m/setup metadata.namespace: namespace m, which nothing creates"},
+	{rule: "version-label", old: "metadata: {labels: {app: shop, version: v2}}", new: "metadata: {labels: {app: shop}}",
+		want: "shop.yaml Deployment/shops/shop-v2 spec.template.metadata.labels: pods of app shop without a version label"},
+	{rule: "service-endpoints", old: "selector: {app: shop}", new: "selector: {app: shop, tier: x}", want: "shop.yaml Service/shops/shop spec.selector: no workload's pods have the labels app=shop,tier=x"},
+	{rule: "service-job", old: "labels: {app: setup}", new: "labels: {app: shop}", want: "shop.yaml Service/shops/shop spec.selector: it selects the pods of Job/shops/setup, which end"},
+	{rule: "service-port", old: "targetPort: web", new: "targetPort: wbe", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "wbe"; expected one of web 8080`},
+	{rule: "service-port", old: "targetPort: web", new: "targetPort: 8081", want: "no container of Deployment/shops/shop-v2 has the port 8081"},
+	{rule: "port-protocol", old: "{name: http, port", new: "{name: web, port", want: `shop.yaml Service/shops/shop spec.ports[0].name: "web"; expected a name that begins with the protocol`},
+	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: shpo, subset: v2", want: `shop.yaml VirtualService/shops/shop spec.http[0].route[1].destination.host: host "shpo", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop [route-host]`},
+	{rule: "route-subset", old: "{host: shop, subset: v2", new: "{host: shop, subset: v3", want: `spec.http[0].route[1].destination.subset: subset "v3", which no DestinationRule of host shop defines`},
+	{rule: "route-port", old: "subset: v2, port: {number: 80}", new: "subset: v2, port: {number: 81}", want: "spec.http[0].route[1].destination.port.number: 81; expected a port of Service/shops/shop: 80"},
+	{rule: "weights", old: "weight: 90", new: "weight: 89", want: "VirtualService/shops/shop spec.http[0].route: weights that sum to 99; expected 100"},
+	{rule: "subset-endpoints", old: "{name: v2, labels: {version: v2}}", new: "{name: v2, labels: {version: v7}}", want: `DestinationRule/shops/shop spec.subsets[1].labels: subset "v2": no pods of Service/shops/shop have version=v7; expected a workload release of that version`},
+	{rule: "one-destinationrule", also: "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: more, namespace: shops}\nspec: {host: shop.shops.svc.cluster.local}", want: "DestinationRule/shops/shop already; expected one DestinationRule"},
+	{rule: "calls", old: `["shop:80"]`, new: `["shop:81"]`, want: "it calls shop:81; expected a port of Service/shops/shop: 80"},
+	{rule: "calls", old: `["shop:80"]`, new: `["shpo:80"]`, want: "it calls shpo, which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop"},
+	{rule: "schema", old: "containerPort: 8080}]}]}\n---\napiVersion: apps/v1", new: "containerport: 8080}]}]}\n---\napiVersion: apps/v1", want: `Deployment/shops/shop-v1 spec.template.spec.containers.0.ports.0.containerport: unknown key "containerport". Fix: write containerPort [schema]`},
+	{rule: "schema", old: "apiVersion: batch/v1", new: "apiVersion: batch/v2", want: "batch/v2/Job is not a kind of Kubernetes 1.37, Istio or Gateway API. Fix: write batch/v1/Job"},
+	{rule: "IST0106", old: "hosts: [shop]", new: "hosts: [shop]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
+	{rule: "IST0101", old: "hosts: [shop]", new: "hosts: [shop]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
+}
+
+func TestRules(t *testing.T) {
+	ns := rendered(t, "default/ns", injectedNamespace)
+	assert.Empty(t, run(t, ns, rendered(t, "shops/shop", healthy(t), "default/ns")), "the healthy environment")
+
+	for _, c := range broken {
+		t.Run(c.rule, func(t *testing.T) {
+			text := healthy(t)
+			if c.old != "" {
+				require.Contains(t, text, c.old)
+				text = strings.Replace(text, c.old, c.new, 1)
+			}
+			needs := c.needs
+			if needs == "" {
+				needs = "default/ns"
+			}
+			releases := []*render.Release{ns, rendered(t, "shops/shop", text, needs)}
+			if c.also != "" {
+				releases = append(releases, rendered(t, "shops/other", c.also, "default/ns"))
+			}
+			got := run(t, releases...)
+			var hit bool
+			for _, p := range got {
+				hit = hit || p.Rule == c.rule && p.Severity == problem.Error && strings.Contains(p.String(), c.want)
+			}
+			assert.True(t, hit, "want %s\ngot\n%v", c.want, got)
+			assert.Equal(t, got, run(t, releases...), "the same on every run")
+		})
+	}
+}
+
+func TestEveryRuleHasACase(t *testing.T) {
+	cases := map[string]bool{}
+	for _, c := range broken {
+		cases[c.rule] = true
+	}
+	names := map[string]bool{}
+	for _, r := range rules {
+		assert.True(t, cases[r.name], "no case trips %s", r.name)
+		assert.False(t, names[r.name], "two rules are called %s", r.name)
+		assert.NotEmpty(t, r.about, r.name)
+		names[r.name] = true
+	}
+}
+
+func TestUnknownKubernetesVersion(t *testing.T) {
+	for _, version := range []string{"1.30", "", "1.3", "newest"} {
+		_, err := New(WithKubeVersion(version))
+		require.ErrorContains(t, err, "no schemas of Kubernetes \""+version+"\": there are 1.31, 1.32, 1.33, 1.34, 1.35, 1.36, 1.37")
+	}
+	_, err := New(WithKubeVersion("v1.34.4+k3s1"))
+	require.NoError(t, err)
+}
+
+// Every kind's schema compiles, so that none fails on the day when it is first used.
+func TestEverySchemaCompiles(t *testing.T) {
+	for _, version := range versions() {
+		s, err := openSchemas(version)
+		require.NoError(t, err)
+		for _, definition := range s.kinds {
+			_, err := s.compile(definition)
+			require.NoError(t, err, "%s %s", version, definition)
+		}
+	}
+}

@@ -1,0 +1,178 @@
+package check
+
+import (
+	"compress/gzip"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"chartbasico/internal/nearest"
+	"chartbasico/internal/schemaerr"
+	"chartbasico/pkg/problem"
+)
+
+//go:generate go run chartbasico/internal/schemas
+
+//go:embed schemas/*.json.gz
+var files embed.FS
+
+// schemas holds the schemas of one Kubernetes version and of the platform's CRDs as one
+// document in memory, in which a kind is compiled when it is first met. kubeconform, which
+// does the same from a file or address for each kind, would read and compile the types that
+// kinds share again for every one of them.
+type schemas struct {
+	version  string
+	document map[string]any
+	kinds    map[string]string // group/version/Kind to a definition
+
+	mu       sync.Mutex // compiler is not safe for concurrent use
+	compiler *jsonschema.Compiler
+	compiled map[string]*jsonschema.Schema
+}
+
+var minor = regexp.MustCompile(`^v?(\d+\.\d+)(\.|$|[+-])`)
+
+func openSchemas(version string) (*schemas, error) {
+	var name string
+	if m := minor.FindStringSubmatch(version); m != nil {
+		name = m[1]
+	}
+	kube, err := readDocument("kubernetes-" + name + ".json.gz")
+	if err != nil {
+		return nil, fmt.Errorf("no schemas of Kubernetes %q: there are %s", version, strings.Join(versions(), ", "))
+	}
+	crds, err := readDocument("crds.json.gz")
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(kube.Kinds, crds.Kinds)
+	maps.Copy(kube.Definitions, crds.Definitions)
+	s := &schemas{
+		version:  name,
+		document: map[string]any{"definitions": kube.Definitions},
+		kinds:    kube.Kinds,
+		compiler: jsonschema.NewCompiler(),
+		compiled: map[string]*jsonschema.Schema{},
+	}
+	s.compiler.DefaultDraft(jsonschema.Draft7)
+	s.compiler.UseLoader(jsonschema.SchemeURLLoader{})
+	if err := s.compiler.AddResource(documentURL, s.document); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+const documentURL = "mem:///schemas.json"
+
+func versions() []string {
+	entries, _ := files.ReadDir("schemas") // embedded: it is there
+	var out []string
+	for _, e := range entries {
+		if v, ok := strings.CutPrefix(e.Name(), "kubernetes-"); ok {
+			out = append(out, strings.TrimSuffix(v, ".json.gz"))
+		}
+	}
+	return out
+}
+
+type document struct {
+	Kinds       map[string]string `json:"kinds"`
+	Definitions map[string]any    `json:"definitions"`
+}
+
+func readDocument(name string) (*document, error) {
+	f, err := files.Open("schemas/" + name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	var d document
+	if err := json.NewDecoder(z).Decode(&d); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return &d, nil
+}
+
+func (s *schemas) compile(definition string) (*jsonschema.Schema, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if compiled, ok := s.compiled[definition]; ok {
+		return compiled, nil
+	}
+	compiled, err := s.compiler.Compile(documentURL + "#/definitions/" + definition)
+	if err != nil {
+		return nil, err
+	}
+	s.compiled[definition] = compiled
+	return compiled, nil
+}
+
+// check holds an object against the schema of its kind.
+func (s *schemas) check(o object) problem.List {
+	const rule = "schema"
+	fault := func(path, found, expected, fix string) Problem {
+		p := o.problem(path, found, expected, fix)
+		p.Rule = rule
+		return p
+	}
+	gvk := o.GetAPIVersion() + "/" + o.GetKind()
+	definition, ok := s.kinds[gvk]
+	if !ok {
+		fix := "use an API that this version serves"
+		if near := nearest.Word(gvk, slices.Sorted(maps.Keys(s.kinds))); near != "" {
+			fix = "write " + near
+		}
+		return problem.List{fault("apiVersion", gvk+" is not a kind of Kubernetes "+s.version+", Istio or Gateway API", "", fix)}
+	}
+	schema, err := s.compile(definition)
+	if err != nil {
+		return problem.List{fault("", err.Error(), "a schema that compiles", "")}
+	}
+	value := withoutNulls(o.Object)
+	err = schema.Validate(value)
+	var invalid *jsonschema.ValidationError
+	if err == nil {
+		return nil
+	}
+	if !errors.As(err, &invalid) {
+		return problem.List{fault("", err.Error(), "", "")}
+	}
+	var out problem.List
+	for _, f := range schemaerr.Explain(invalid, s.document, value) {
+		out = append(out, fault(strings.Join(f.Path, "."), f.Found, f.Expected, f.Fix))
+	}
+	return out
+}
+
+// withoutNulls leaves out fields that are null, as the API server does.
+func withoutNulls(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, below := range v {
+			if below != nil {
+				out[k] = withoutNulls(below)
+			}
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, below := range v {
+			out[i] = withoutNulls(below)
+		}
+		return out
+	}
+	return v
+}
