@@ -1,0 +1,240 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"chartbasico/pkg/check"
+	"chartbasico/pkg/cluster/local"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
+	"chartbasico/pkg/verify"
+)
+
+type verifyFlags struct {
+	on       string
+	cluster  string
+	envoy    string
+	requests int
+	rate     float64
+	output   string
+	junit    string
+	html     string
+	keep     bool
+}
+
+func newVerifyCommand(s streams) *cobra.Command {
+	f := verifyFlags{}
+	cmd := &cobra.Command{
+		Use:   "verify ENV",
+		Short: "Run an environment on a cluster and measure where its requests go",
+		Long: `verify checks an environment file, starts a cluster, installs the releases with Helm,
+and measures: how requests divide at each stage of each routed app, that none is lost
+while stages change, balancing, queues, time limits, egress, injection, and that every
+proxy is in sync.`,
+		Example: `  basico verify environments/bookinfo-prod.yaml
+  basico verify environments/bookinfo-prod.yaml -o json --junit junit.xml --report report.html
+  basico cluster create && basico verify environments/bookinfo-dev.yaml --cluster basico`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.validate(); err != nil {
+				return err
+			}
+			return runVerify(cmd.Context(), s, f, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.on, "on", "local", "kind of cluster to start: local")
+	flags.StringVar(&f.cluster, "cluster", "", "use the running cluster of that name (see basico cluster create); releases stay on it")
+	flags.StringVar(&f.envoy, "envoy", "", "path of Envoy (default: the one on the PATH, else a pinned one)")
+	flags.IntVar(&f.requests, "requests", 10_000, "requests for each split")
+	flags.Float64Var(&f.rate, "rate", 1e-6, "how often a right split may fail by chance")
+	flags.StringVarP(&f.output, "output", "o", "text", "format of the result: text or json")
+	flags.StringVar(&f.junit, "junit", "", "also write the result as JUnit XML to this file")
+	flags.StringVar(&f.html, "report", "", "also write the result as one HTML page to this file")
+	flags.BoolVar(&f.keep, "keep", false, "keep the cluster running after the result, until Ctrl-C")
+	return cmd
+}
+
+// validate returns everything that is wrong with the flags.
+func (f verifyFlags) validate() error {
+	var errs []error
+	if f.on != "local" {
+		errs = append(errs, fmt.Errorf("--on: found %q, expected local", f.on))
+	}
+	if f.output != "text" && f.output != "json" {
+		errs = append(errs, fmt.Errorf("--output: found %q, expected text or json", f.output))
+	}
+	if f.requests < 1 {
+		errs = append(errs, fmt.Errorf("--requests: found %d, expected 1 or more", f.requests))
+	}
+	if f.rate <= 0 || f.rate >= 1 {
+		errs = append(errs, fmt.Errorf("--rate: found %g, expected more than 0 and less than 1", f.rate))
+	}
+	if f.cluster != "" && (f.keep || f.envoy != "") {
+		errs = append(errs, errors.New("--keep and --envoy are for a cluster that is started here, not for --cluster"))
+	}
+	return errors.Join(errs...)
+}
+
+func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error {
+	say := progress(s.err)
+	say("checking " + file)
+	renderer := render.New()
+	env, problems, err := checkEnvironment(ctx, renderer, file)
+	if err != nil {
+		return err
+	}
+	if len(problems) > 0 {
+		rep := report.Report{Environments: []string{env.Name}, Started: time.Now(), ErrorRate: f.rate, Problems: problems}
+		if err := f.write(s, rep); err != nil {
+			return err
+		}
+		return exitError{status: exitCouldNot}
+	}
+	c, stop, err := f.start(ctx, say)
+	if err != nil {
+		return err
+	}
+	rep, runErr := verify.Run(ctx, c, env, verify.Options{Requests: f.requests, Rate: f.rate, Renderer: renderer, Progress: say})
+	rep.Command = f.command(file)
+	if runErr != nil {
+		rep.Problems = append(rep.Problems, report.Problem{Environment: env.Name, Rule: "could not be run to the end", Found: runErr.Error()})
+	}
+	writeErr := f.write(s, *rep)
+	if f.keep && ctx.Err() == nil {
+		say("the cluster runs on until Ctrl-C: export KUBECONFIG=" + c.Kubeconfig())
+		<-ctx.Done()
+	}
+	if err := errors.Join(writeErr, stop()); err != nil {
+		return err
+	}
+	switch {
+	case runErr != nil:
+		return exitError{status: exitCouldNot}
+	case !rep.Held():
+		return fellShort()
+	}
+	return nil
+}
+
+// checkEnvironment reads, renders and checks an environment. Problems are mistakes in it.
+func checkEnvironment(ctx context.Context, renderer *render.Renderer, file string) (*environment.Environment, []report.Problem, error) {
+	env, err := environment.Load(file)
+	if err != nil {
+		return nil, nil, err
+	}
+	releases, err := renderer.Environment(ctx, env)
+	if err != nil {
+		return nil, nil, err
+	}
+	checker, err := check.New()
+	if err != nil {
+		return nil, nil, err
+	}
+	var problems []report.Problem
+	for _, p := range checker.Environment(ctx, env, releases) {
+		if p.Severity == problem.Error {
+			problems = append(problems, report.Problem{
+				Environment: p.Environment, Release: p.Release, File: p.File, Path: p.Path, Object: p.Object,
+				Rule: p.Rule, Found: p.Found, Expected: p.Expected, Fix: p.Fix,
+			})
+		}
+	}
+	return env, problems, nil
+}
+
+// start returns the cluster to run on, and what ends it if it was started here.
+func (f verifyFlags) start(ctx context.Context, say func(string)) (*local.Cluster, func() error, error) {
+	if f.cluster != "" {
+		c, err := local.Open(ctx, f.cluster)
+		if errors.Is(err, local.ErrNotRunning) {
+			err = fmt.Errorf("%w; start it with: basico cluster create --name %s", err, f.cluster)
+		}
+		return c, func() error { return nil }, err
+	}
+	say("starting a local cluster")
+	c, err := local.Start(ctx, local.Options{Name: fmt.Sprintf("verify-%d", os.Getpid()), Envoy: f.envoy, Progress: func(line string) { say("  " + line) }})
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, func() error {
+		// The context may have been what ended the run.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+		defer cancel()
+		return c.Stop(ctx)
+	}, nil
+}
+
+// command repeats the run.
+func (f verifyFlags) command(file string) string {
+	line := "basico verify " + file
+	if f.requests != 10_000 {
+		line += fmt.Sprintf(" --requests %d", f.requests)
+	}
+	if f.rate != 1e-6 {
+		line += fmt.Sprintf(" --rate %g", f.rate)
+	}
+	return line
+}
+
+// write writes the report in every form that was asked for.
+func (f verifyFlags) write(s streams, rep report.Report) error {
+	var errs []error
+	if f.output == "json" {
+		errs = append(errs, rep.JSON(s.out))
+	} else {
+		errs = append(errs, rep.Text(s.out, textOptions(s.out)))
+	}
+	for _, out := range []struct {
+		path  string
+		write func(io.Writer) error
+	}{{f.junit, rep.JUnit}, {f.html, rep.HTML}} {
+		if out.path != "" {
+			errs = append(errs, writeFile(out.path, out.write))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func writeFile(path string, write func(io.Writer) error) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
+}
+
+// textOptions are for a terminal if that is what w is.
+func textOptions(w io.Writer) report.TextOptions {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return report.TextOptions{}
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		width = 0 // the default will do
+	}
+	return report.TextOptions{Width: width, Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// progress writes a line with the time since it was made. It is safe for concurrent use.
+func progress(w io.Writer) func(string) {
+	start := time.Now()
+	var mu sync.Mutex
+	return func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		fmt.Fprintf(w, "%6.1f s  %s\n", time.Since(start).Seconds(), line)
+	}
+}

@@ -1,0 +1,113 @@
+package test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"chartbasico/pkg/check"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+	"chartbasico/pkg/release"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
+	"chartbasico/pkg/verify"
+)
+
+var renderer = render.New()
+
+// requests is enough to tell 10% from 12%, and quick. The command's default is 10,000.
+const requests = 4000
+
+// Every environment holds: its files, on a cluster.
+func TestEnvironments(t *testing.T) {
+	for _, file := range files(t, "environments/*.yaml") {
+		t.Run(base(file), func(t *testing.T) {
+			ctx := within(t, 2*time.Minute)
+			env, err := environment.Load(file)
+			require.NoError(t, err)
+			rendered, err := renderer.Environment(ctx, env)
+			require.NoError(t, err)
+			assert.Empty(t, problems(t, env, rendered))
+
+			rep := run(t, env, verify.Options{Requests: requests})
+			assertHeld(t, rep)
+			apps, err := verify.Apps(rendered)
+			require.NoError(t, err)
+			for _, app := range apps {
+				for _, stage := range app.Stages {
+					assert.NotEmptyf(t, splitsOf(rep, app.Name, stage.Name), "%s was not measured at stage %s", app.Name, stage.Name)
+				}
+			}
+			uninstall(t, rendered)
+		})
+	}
+}
+
+// problems returns the errors that check finds in an environment.
+func problems(t *testing.T, env *environment.Environment, rendered []*render.Release) []problem.Problem {
+	t.Helper()
+	checker, err := check.New()
+	require.NoError(t, err)
+	var errors []problem.Problem
+	for _, p := range checker.Environment(t.Context(), env, rendered) {
+		if p.Severity == problem.Error {
+			errors = append(errors, p)
+		}
+	}
+	return errors
+}
+
+// run verifies an environment on the shared cluster.
+func run(t *testing.T, env *environment.Environment, opts verify.Options) *report.Report {
+	t.Helper()
+	opts.Renderer = renderer
+	rep, err := verify.Run(within(t, 2*time.Minute), shared(t), env, opts)
+	require.NoError(t, err, text(t, rep))
+	return rep
+}
+
+func assertHeld(t *testing.T, rep *report.Report) {
+	t.Helper()
+	assert.Truef(t, rep.Held(), "it did not hold:\n%s", text(t, rep))
+}
+
+func text(t *testing.T, rep *report.Report) string {
+	t.Helper()
+	var b strings.Builder
+	require.NoError(t, rep.Text(&b, report.TextOptions{}))
+	return b.String()
+}
+
+func splitsOf(rep *report.Report, app, stage string) []report.Split {
+	var splits []report.Split
+	for _, s := range rep.Splits {
+		if s.App == app && s.Stage == stage {
+			splits = append(splits, s)
+		}
+	}
+	return splits
+}
+
+// uninstall removes the releases and sees that nothing is left of them but what should stay: Namespaces.
+func uninstall(t *testing.T, rendered []*render.Release) {
+	t.Helper()
+	ctx := within(t, time.Minute)
+	installer, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
+	require.NoError(t, err)
+	require.NoError(t, installer.Uninstall(ctx, rendered))
+	for _, r := range rendered {
+		for _, o := range r.Objects {
+			if o.GetKind() == "Namespace" {
+				_, err := installer.Client().CoreV1().Namespaces().Get(ctx, o.GetName(), metav1.GetOptions{})
+				require.NoError(t, err, "a Namespace stays")
+			}
+		}
+	}
+	left := leftovers(t, rendered)
+	assert.Emptyf(t, left, "left after uninstall")
+}

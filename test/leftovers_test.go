@@ -1,0 +1,67 @@
+package test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"chartbasico/pkg/release"
+	"chartbasico/pkg/render"
+)
+
+// leftovers returns which of the releases' objects exist on the shared cluster, Namespaces left out.
+func leftovers(t *testing.T, rendered []*render.Release) []string {
+	t.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", shared(t).Kubeconfig())
+	require.NoError(t, err)
+	config.QPS, config.Burst = 200, 400
+	client, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	disco, err := discovery.NewDiscoveryClientForConfig(config)
+	require.NoError(t, err)
+	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
+	var left []string
+	for _, r := range rendered {
+		for _, o := range r.Objects {
+			if o.GetKind() == "Namespace" {
+				continue
+			}
+			kind := o.GroupVersionKind()
+			mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+			require.NoError(t, err)
+			resource := dynamic.ResourceInterface(client.Resource(mapping.Resource))
+			if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+				resource = client.Resource(mapping.Resource).Namespace(o.GetNamespace())
+			}
+			live, err := resource.Get(t.Context(), o.GetName(), metav1.GetOptions{})
+			switch {
+			case apierrors.IsNotFound(err):
+			case err != nil:
+				require.NoError(t, err)
+			case live.GetDeletionTimestamp() == nil: // what waits for the garbage collector is on its way
+				left = append(left, o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName())
+			}
+		}
+	}
+	return left
+}
+
+// uninstallQuietly removes the releases of a test that has said all it had to say.
+func uninstallQuietly(t *testing.T, rendered []*render.Release) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	installer, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
+	require.NoError(t, err)
+	require.NoError(t, installer.Uninstall(ctx, rendered))
+}

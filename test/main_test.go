@@ -1,0 +1,97 @@
+// Package test has the suites that run on a cluster, as any user of the packages would write them. They find every
+// values file and environment by themselves: a new file is a new test.
+//
+// BASICO_CLUSTER names a running cluster to use (basico cluster create); without it the suites share a local one of
+// their own. HELM, HELM4, HELMFILE and KUBECTL are the paths of those commands.
+package test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"chartbasico/pkg/cluster/local"
+)
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if err := stop(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
+}
+
+var (
+	start = sync.OnceValues(func() (*local.Cluster, error) {
+		if name := os.Getenv("BASICO_CLUSTER"); name != "" {
+			return local.Open(context.Background(), name)
+		}
+		var err error
+		own, err = local.Start(context.Background(), local.Options{Name: fmt.Sprintf("test-%d", os.Getpid())})
+		return own, err
+	})
+	own *local.Cluster // what start started
+)
+
+func stop(ctx context.Context) error {
+	if own == nil {
+		return nil
+	}
+	return own.Stop(ctx)
+}
+
+// shared is the cluster of all suites, but for those that kill something. The first that needs it starts it.
+func shared(t *testing.T) *local.Cluster {
+	t.Helper()
+	c, err := start()
+	require.NoError(t, err, "the suites need a cluster")
+	return c
+}
+
+// tool is the path of a command that the scripts provide. Without it a test fails: it has tested nothing.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	path := os.Getenv(name)
+	require.NotEmptyf(t, path, "%s must be the path of that command; make test sets it", name)
+	return path
+}
+
+// files lists the files that match the pattern below the repository's root, which must be some.
+func files(t *testing.T, pattern string) []string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join("..", pattern))
+	require.NoError(t, err)
+	require.NotEmptyf(t, found, "no file matches %s", pattern)
+	for i, f := range found {
+		found[i], err = filepath.Abs(f)
+		require.NoError(t, err)
+	}
+	return found
+}
+
+// base is the name of a file without its extension.
+func base(path string) string { return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) }
+
+// chart is the directory of the chart.
+func chart(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../charts/chart_basico")
+	require.NoError(t, err)
+	return dir
+}
+
+// within bounds what a test may take, so that a hang fails with what was last seen.
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
