@@ -200,10 +200,10 @@ func (c *Cluster) Proxies(ctx context.Context) ([]cluster.Proxy, error) {
 	return proxies, err
 }
 
-// ProxyConfig implements cluster.Cluster.
+// ProxyConfig implements cluster.Cluster. The endpoints are in it too.
 func (c *Cluster) ProxyConfig(ctx context.Context, p cluster.Proxy) (*adminv3.ConfigDump, error) {
 	var raw json.RawMessage
-	query := url.Values{"namespace": {p.Namespace}, "pod": {p.Pod}}
+	query := url.Values{"namespace": {p.Namespace}, "pod": {p.Pod}, "include_eds": {""}}
 	if err := c.call(ctx, http.MethodGet, apiConfigDump, query, nil, &raw); err != nil {
 		return nil, err
 	}
