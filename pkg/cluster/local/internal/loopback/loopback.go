@@ -10,10 +10,7 @@
 // 127.N+3.0.1 stands for the world outside the cluster.
 package loopback
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
 // Net is the first network's number, N.
 type Net byte
@@ -21,12 +18,14 @@ type Net byte
 // PodCIDR is the range of the pods' addresses in the API.
 var PodCIDR = netip.MustParsePrefix("10.244.0.0/16")
 
-// PodIP returns the API's address of the n-th pod, from 1. It is an error if there are too many.
-func PodIP(n int) (netip.Addr, error) {
-	if n < 1 || n > 0xfffe {
-		return netip.Addr{}, fmt.Errorf("no address is left for a pod: all 65534 of %s are in use", PodCIDR)
-	}
-	return netip.AddrFrom4([4]byte{10, 244, byte(n >> 8), byte(n)}), nil
+// Pods is how many addresses there are for pods.
+const Pods = 0xfffe - 1
+
+// PodIP returns the API's address of the n-th pod, from 0 to Pods-1. The first address of the network is left out:
+// where it would be is the cluster's own, 127.N.0.1.
+func PodIP(n int) netip.Addr {
+	n += 2
+	return netip.AddrFrom4([4]byte{10, 244, byte(n >> 8), byte(n)})
 }
 
 // Inbound returns what others dial for a pod's address.

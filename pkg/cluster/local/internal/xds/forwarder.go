@@ -231,10 +231,7 @@ func (f *Forwarder) forwardResponses(up discoveryv3.AggregatedDiscoveryService_S
 		if err != nil {
 			return fmt.Errorf("configuration of %s: %w", p.rewriter.pod, err)
 		}
-		f.update(func() {
-			apply()
-			p.pending[response.GetTypeUrl()] = response.GetNonce()
-		})
+		f.update(func() { p.sent(response, apply) })
 		if err := down.Send(response); err != nil {
 			return err
 		}

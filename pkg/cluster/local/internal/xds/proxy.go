@@ -5,18 +5,21 @@ import (
 	"maps"
 	"net/netip"
 	"strings"
+	"sync"
 
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
 	resourcev3 "github.com/envoyproxy/go-control-plane/pkg/resource/v3"
 )
 
-// proxy is what is known of one Envoy. The Forwarder's lock guards all but the rewriter, which only the stream uses.
+// proxy is what is known of one Envoy. The Forwarder's lock guards all but the rewriter, which has its own.
 type proxy struct {
-	rewriter *rewriter
+	rewriting sync.Mutex // an Envoy that comes back may meet the end of its old stream
+	rewriter  *rewriter
 
 	streams   int
-	pending   map[string]string // by type: the nonce sent and not answered, or refused
+	pending   map[string]string // by type: the nonce sent and not answered
+	staged    map[string]func() // by type: what holds once that is accepted
 	refused   map[string]bool   // by type: the last one was
 	rejected  []string
 	listeners map[netip.AddrPort]netip.AddrPort
@@ -26,7 +29,7 @@ type proxy struct {
 
 func newProxy(r *rewriter) *proxy {
 	return &proxy{
-		rewriter: r, pending: map[string]string{}, refused: map[string]bool{},
+		rewriter: r, pending: map[string]string{}, staged: map[string]func(){}, refused: map[string]bool{},
 		endpoints: map[string]map[netip.Addr]bool{},
 	}
 }
@@ -62,10 +65,22 @@ func (p *proxy) answered(request *discoveryv3.DiscoveryRequest) {
 		return
 	}
 	delete(p.refused, kind)
+	if apply := p.staged[kind]; apply != nil {
+		apply()
+		delete(p.staged, kind)
+	}
 }
 
-// rewrite rewrites a response in place and returns what to note of it.
+// sent notes a response that the proxy is to answer.
+func (p *proxy) sent(response *discoveryv3.DiscoveryResponse, apply func()) {
+	p.pending[response.GetTypeUrl()] = response.GetNonce()
+	p.staged[response.GetTypeUrl()] = apply
+}
+
+// rewrite rewrites a response in place and returns what holds once it is accepted.
 func (p *proxy) rewrite(response *discoveryv3.DiscoveryResponse) (apply func(), err error) {
+	p.rewriting.Lock()
+	defer p.rewriting.Unlock()
 	apply = func() {}
 	switch response.GetTypeUrl() {
 	case resourcev3.ListenerType:
@@ -77,7 +92,12 @@ func (p *proxy) rewrite(response *discoveryv3.DiscoveryResponse) (apply func(), 
 		if err != nil {
 			return nil, err
 		}
-		return func() { p.listeners, p.inbound = table, inbound }, nil
+		cannot := p.rewriter.cannot
+		p.rewriter.cannot = nil
+		return func() {
+			p.listeners, p.inbound = table, inbound
+			p.rejected = append(p.rejected, cannot...)
+		}, nil
 	case resourcev3.ClusterType:
 		names, err := p.rewriter.clusters(response.Resources)
 		if err != nil {
@@ -103,6 +123,7 @@ func (p *proxy) rewrite(response *discoveryv3.DiscoveryResponse) (apply func(), 
 // shortType returns the last part of a type's name: Listener, Cluster, ….
 func shortType(url string) string { return url[strings.LastIndexAny(url, "./")+1:] }
 
+// inboundPorts returns the ports that the proxy is to take, those for mutual TLS alone included: nobody else may.
 func inboundPorts(response *discoveryv3.DiscoveryResponse) (map[uint16]bool, error) {
 	ports := map[uint16]bool{}
 	for _, resource := range response.GetResources() {
@@ -114,7 +135,7 @@ func inboundPorts(response *discoveryv3.DiscoveryResponse) (map[uint16]bool, err
 			continue
 		}
 		for _, chain := range l.GetFilterChains() {
-			if port := chain.GetFilterChainMatch().GetDestinationPort().GetValue(); port != 0 && chain.GetTransportSocket() == nil {
+			if port := chain.GetFilterChainMatch().GetDestinationPort().GetValue(); port != 0 {
 				ports[uint16(port)] = true
 			}
 		}

@@ -40,6 +40,7 @@ type rewriter struct {
 	gateway bool
 	outside func(host string, port uint16) (string, error)
 	vips    map[netip.AddrPort]uint16 // an own port for each listener on a service's address
+	cannot  []string                  // what of the configuration cannot be as istiod means it
 }
 
 func newRewriter(n loopback.Net, pod netip.Addr, gateway bool, outside func(string, uint16) (string, error)) *rewriter {
@@ -98,6 +99,11 @@ func (r *rewriter) listener(l *listenerv3.Listener, table map[netip.AddrPort]net
 		}
 		l.BindToPort = wrapperspb.Bool(true)
 		l.AdditionalAddresses = nil
+		for _, chain := range l.GetFilterChains() {
+			if len(chain.GetFilterChainMatch().GetPrefixRanges()) > 0 {
+				r.cannot = append(r.cannot, fmt.Sprintf("Listener %s: a local cluster cannot tell connections apart by ranges of addresses", l.GetName()))
+			}
+		}
 		bind(socket, r.net.Outbound(r.pod), port)
 		table[original] = netip.AddrPortFrom(r.net.Outbound(r.pod), port)
 	}
@@ -180,7 +186,7 @@ func (r *rewriter) cluster(c *clusterv3.Cluster) error {
 	switch {
 	case strings.HasPrefix(c.GetName(), "inbound|"):
 		// The original destination of what comes in is the application of this pod.
-		port, err := inboundPort(c.GetName())
+		port, err := inboundPort(c)
 		if err != nil {
 			return err
 		}
@@ -222,8 +228,13 @@ func static(c *clusterv3.Cluster, address string) {
 	}
 }
 
-func inboundPort(name string) (uint16, error) {
-	parts := strings.Split(name, "|")
+// inboundPort is the application's port: that of the endpoint, where a Sidecar resource names one, else the one that
+// comes in.
+func inboundPort(c *clusterv3.Cluster) (uint16, error) {
+	for socket := range sockets(c.GetLoadAssignment()) {
+		return uint16(socket.GetPortValue()), nil
+	}
+	parts := strings.Split(c.GetName(), "|")
 	port, err := strconv.ParseUint(parts[1], 10, 16)
 	if err != nil {
 		return 0, fmt.Errorf("expected inbound|PORT|…: %w", err)

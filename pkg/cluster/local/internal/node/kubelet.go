@@ -1,0 +1,64 @@
+package node
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+)
+
+// Kubelet is the part of the kubelet's API that the API server calls for kubectl logs, exec and the like. The logs of
+// Envoys are there. What needs a program in a pod cannot be, and says so.
+func (a *Agent) Kubelet() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", a.logs)
+	for path, what := range map[string]string{
+		"/exec/": "exec", "/attach/": "attach", "/run/": "run", "/portForward/": "port-forward", "/cri/": "exec",
+	} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, fmt.Sprintf("a local cluster cannot %s: its pods are stand-ins, without a program in them. Use a kind cluster for that.", what), http.StatusNotImplemented)
+		})
+	}
+	return mux
+}
+
+func (a *Agent) logs(w http.ResponseWriter, r *http.Request) {
+	namespace, name, container := r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container")
+	for _, p := range a.live() {
+		if p.object.Namespace != namespace || p.object.Name != name {
+			continue
+		}
+		if container != proxyContainer || !p.hasProxy() {
+			http.Error(w, fmt.Sprintf("a local cluster has no log of container %s: a stand-in answers for it. The log of %s is there in pods that have one.", container, proxyContainer), http.StatusNotImplemented)
+			return
+		}
+		if err := copyTail(w, p.proxyLog(), r.URL.Query().Get("tailLines")); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+		return
+	}
+	http.Error(w, fmt.Sprintf("Pod/%s/%s does not run on this node", namespace, name), http.StatusNotFound)
+}
+
+// copyTail writes the last lines of a file, all if n is empty.
+func copyTail(w io.Writer, path, n string) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if lines, err := strconv.Atoi(n); err == nil {
+		for i := len(data) - 1; i > 0; i-- {
+			if data[i-1] != '\n' {
+				continue
+			}
+			if lines--; lines == 0 {
+				data = data[i:]
+				break
+			}
+		}
+	}
+	_, err = w.Write(data)
+	return err
+}
