@@ -16,7 +16,7 @@ lint: ## check formatting, vet, staticcheck and import rules
 race: ## run our packages' tests under the race detector
 	@scripts/race.sh
 
-build: ## build bin/basico and bin/controlplane
+build: ## build bin/basico
 	@scripts/build.sh
 
 clean: ## remove what was built here; what is cached outside the repository stays

@@ -1,22 +1,27 @@
 # Sourced after lib.sh. tool NAME: builds a command line tool from its Go module, once for each
 # version, and prints its path.
 
-# tool NAME PACKAGE MODULE_DIR
-build_tool() {
-  local name=$1 package=$2 dir=$3 bin
+# build_tool NAME PACKAGE MODULE_DIR [LDFLAGS]
+build_kubernetes_minor() { go list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2; }
+
+tool() {
+  local name=$1 package=$2 dir=$3 ldflags=${4:-} bin
   bin=$cache/tools/$name-$(hash "$dir/go.mod" "$dir/go.sum")/$name
   if [ ! -x "$bin" ]; then
     mkdir -p "$(dirname "$bin")"
     slow "building $name from its Go module (once for this version)" \
-      env -C "$dir" go build -o "$bin.$$" "$package"
+      env -C "$dir" go build -ldflags "$ldflags" -o "$bin.$$" "$package"
     mv "$bin.$$" "$bin"
   fi
   printf '%s\n' "$bin"
 }
 
+kubernetes_minor() { go list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2; }
+
 tool() {
   case $1 in
-    helm)          build_tool helm helm.sh/helm/v3/cmd/helm . ;;
+    # Helm 3 renders for Kubernetes 1.20 unless its build says otherwise; its releases say the version of their client.
+    helm)          build_tool helm helm.sh/helm/v3/cmd/helm . "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(kubernetes_minor)" ;;
     helm4)         build_tool helm4 helm.sh/helm/v4/cmd/helm . ;;
     kubectl)       build_tool kubectl k8s.io/kubernetes/cmd/kubectl . ;;
     istioctl)      build_tool istioctl istio.io/istio/istioctl/cmd/istioctl . ;;
