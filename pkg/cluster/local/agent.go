@@ -13,22 +13,9 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
-	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/local/internal/loopback"
+	"chartbasico/pkg/cluster/local/internal/node"
 )
-
-// nodeAgent is the stand-in of the kubelet: what the supervisor needs of it.
-type nodeAgent interface {
-	// Run runs pods until ctx ends, and returns when nothing of them is left.
-	Run(ctx context.Context) error
-	// Resolve returns the loopback address that a program at that place reaches when it dials addr.
-	Resolve(from cluster.Place, addr string) (string, error)
-	// Proxies returns every sidecar and gateway that should be connected, Synced as far as the proxies themselves say.
-	Proxies() []cluster.Proxy
-	// AdminAddress is where a pod's Envoy serves its admin interface.
-	AdminAddress(namespace, pod string) (string, bool)
-	// Kubelet is the kubelet's API, without its TLS.
-	Kubelet() http.Handler
-}
 
 func (s *supervisor) startNode(ctx context.Context, client kubernetes.Interface) error {
 	agent, err := newNodeAgent(s)
@@ -99,7 +86,23 @@ func (s *supervisor) serveKubelet(handler http.Handler) error {
 	return nil
 }
 
-// newNodeAgent makes the node agent of a cluster.
-var newNodeAgent = func(*supervisor) (nodeAgent, error) {
-	return nil, errors.New("no node agent is linked into this program")
+func newNodeAgent(s *supervisor) (*node.Agent, error) {
+	config, err := s.restConfig(nodeUser)
+	if err != nil {
+		return nil, err
+	}
+	return node.New(node.Config{
+		Rest:        config,
+		Node:        s.nodeName(),
+		Net:         loopback.Net(s.claim.net),
+		Address:     s.claim.address,
+		KubeletPort: kubeletPort,
+		XDS:         s.addresses.istiodXDS.String(),
+		Istiod:      s.addresses.istiodPorts(),
+		Envoy:       s.options.Envoy,
+		Dir:         s.state.path("node"),
+		Procs:       s.processes,
+		Failed:      s.fail,
+		Log:         s.log,
+	})
 }

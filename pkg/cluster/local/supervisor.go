@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"chartbasico/internal/proc"
+	"chartbasico/pkg/cluster/local/internal/node"
 )
 
 // supervisor is a running cluster: it owns the processes, the node agent, the address and the state directory, and
@@ -25,7 +26,7 @@ type supervisor struct {
 	addresses   addresses
 	credentials credentials
 	processes   *proc.Group
-	agent       nodeAgent
+	agent       *node.Agent
 	api         *http.Server
 
 	// ctx lasts as long as the cluster; its cause is why it ended.
