@@ -49,6 +49,16 @@ func New(opts ...Option) (*Checker, error) {
 // Environment returns everything that is wrong with the environment's releases. When ctx ends
 // it returns early, with what it has found; callers look at ctx.
 func (c *Checker) Environment(ctx context.Context, env *environment.Environment, releases []*render.Release) []Problem {
+	return c.check(ctx, env.Name, releases, environmentScope)
+}
+
+// Release returns what is wrong with one release by itself. What other releases may bring,
+// such as the Service that a route sends to, is not asked for.
+func (c *Checker) Release(ctx context.Context, release *render.Release) []Problem {
+	return c.check(ctx, "", []*render.Release{release}, releaseScope)
+}
+
+func (c *Checker) check(ctx context.Context, name string, releases []*render.Release, scope scope) []Problem {
 	m := newModel(releases)
 	var found problem.List
 	broken := map[string]bool{}
@@ -61,15 +71,18 @@ func (c *Checker) Environment(ctx context.Context, env *environment.Environment,
 			found = append(found, p)
 		}
 	}
-	found = append(found, analyze(ctx, m, broken)...)
+	found = append(found, analyze(ctx, m, broken, scope)...)
 	for _, r := range rules {
+		if r.scope > scope {
+			continue
+		}
 		for _, p := range r.check(m) {
 			p.Rule = r.name
 			found = append(found, p)
 		}
 	}
 	for i := range found {
-		found[i].Environment = env.Name
+		found[i].Environment = name
 		if found[i].Severity == "" {
 			found[i].Severity = problem.Error
 		}
@@ -100,8 +113,17 @@ func withoutEchoes(found problem.List) problem.List {
 type rule struct {
 	name  string
 	about string // what must hold, in one sentence
+	scope scope
 	check func(*model) problem.List
 }
+
+// scope is how much a rule has to see.
+type scope int
+
+const (
+	releaseScope     scope = iota // it holds for some releases as well as for all
+	environmentScope              // it asks whether something is there, which another release may bring
+)
 
 // rules are all of them, one a file.
 var rules = []rule{

@@ -11,6 +11,7 @@ import (
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/analysis"
 	"istio.io/istio/pkg/config/analysis/analyzers"
+	istioschema "istio.io/istio/pkg/config/analysis/analyzers/schema"
 	"istio.io/istio/pkg/config/analysis/diag"
 	"istio.io/istio/pkg/config/analysis/legacy/source/kube"
 	"istio.io/istio/pkg/config/mesh"
@@ -48,8 +49,8 @@ var allAnalyzers = sync.OnceValue(analyzers.All)
 
 // analyze runs Istio's validation and analyzers, as istioctl analyze does, over the
 // environment and the platform's baseline. Objects in broken are left out: what their schema
-// refuses cannot be read. Messages of level info are not problems.
-func analyze(ctx context.Context, m *model, broken map[string]bool) problem.List {
+// refuses cannot be read. For one release only Istio's validation runs. Messages of level info are not problems.
+func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope) problem.List {
 	c := &analysisContext{
 		ctx:       ctx,
 		instances: map[config.GroupVersionKind][]*resource.Instance{},
@@ -101,8 +102,9 @@ func analyze(ctx context.Context, m *model, broken map[string]bool) problem.List
 		if c.Canceled() {
 			break
 		}
-		c.SetAnalyzer(a.Metadata().Name)
-		a.Analyze(c)
+		if _, validation := a.(*istioschema.ValidationAnalyzer); scope == environmentScope || validation {
+			a.Analyze(c)
+		}
 	}
 	return append(out, c.found...)
 }

@@ -11,7 +11,7 @@ import (
 // callsAnnotation lists what a workload calls: a JSON list of host:port.
 const callsAnnotation = "chart-basico/calls"
 
-var ruleCalls = rule{"calls", "Every host and port that a workload says it calls exists.", func(m *model) (out problem.List) {
+var ruleCalls = rule{"calls", "Every host and port that a workload says it calls exists.", environmentScope, func(m *model) (out problem.List) {
 	for _, p := range m.pods {
 		note, ok := p.notes[callsAnnotation]
 		if !ok {

@@ -8,7 +8,7 @@ import (
 	"chartbasico/pkg/render"
 )
 
-var ruleNamespace = rule{"namespace", "A namespace that objects or releases are in exists before them.", func(m *model) (out problem.List) {
+var ruleNamespace = rule{"namespace", "A namespace that objects or releases are in exists before them.", environmentScope, func(m *model) (out problem.List) {
 	creators := map[string]*render.Release{}
 	releases := map[string]*render.Release{}
 	for _, o := range m.objects {

@@ -2,7 +2,7 @@ package check
 
 import "chartbasico/pkg/problem"
 
-var ruleOneDestinationRule = rule{"one-destinationrule", "A host has one DestinationRule: Istio merges several in an order that nobody chose.", func(m *model) (out problem.List) {
+var ruleOneDestinationRule = rule{"one-destinationrule", "A host has one DestinationRule: Istio merges several in an order that nobody chose.", releaseScope, func(m *model) (out problem.List) {
 	first := map[*service]object{}
 	for _, o := range m.objects {
 		if o.GetKind() != "DestinationRule" || o.Object["spec"] == nil || len(list(o.Object, "spec", "workloadSelector")) > 0 {

@@ -2,7 +2,7 @@ package check
 
 import "chartbasico/pkg/problem"
 
-var ruleOwner = rule{"owner", "Every object is defined once, by one release.", func(m *model) (out problem.List) {
+var ruleOwner = rule{"owner", "Every object is defined once, by one release.", releaseScope, func(m *model) (out problem.List) {
 	first := map[string]object{}
 	for _, o := range m.objects {
 		owner, ok := first[o.id]

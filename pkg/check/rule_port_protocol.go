@@ -10,7 +10,7 @@ import (
 // protocols are the words by which Istio knows what a port speaks.
 var protocols = []string{"http", "http2", "https", "grpc", "grpc-web", "tcp", "tls", "mongo", "mysql", "redis", "udp"}
 
-var rulePortProtocol = rule{"port-protocol", "Each port of a Service says which protocol it speaks: by its name or appProtocol.", func(m *model) (out problem.List) {
+var rulePortProtocol = rule{"port-protocol", "Each port of a Service says which protocol it speaks: by its name or appProtocol.", releaseScope, func(m *model) (out problem.List) {
 	for _, name := range m.names {
 		s := m.services[name]
 		for _, port := range s.ports {

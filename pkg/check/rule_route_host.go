@@ -8,7 +8,7 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-var ruleRouteHost = rule{"route-host", "Every host that a route sends to is a Service or a declared external host.", func(m *model) (out problem.List) {
+var ruleRouteHost = rule{"route-host", "Every host that a route sends to is a Service or a declared external host.", environmentScope, func(m *model) (out problem.List) {
 	for _, o := range m.virtualServices() {
 		for _, d := range slices.Concat(destinations(o)...) {
 			if m.resolve(d.host, o.GetNamespace()) == nil {

@@ -7,7 +7,7 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-var ruleRoutePort = rule{"route-port", "Every port that a route sends to is one of its host; a host of several ports is sent to by number.", func(m *model) (out problem.List) {
+var ruleRoutePort = rule{"route-port", "Every port that a route sends to is one of its host; a host of several ports is sent to by number.", environmentScope, func(m *model) (out problem.List) {
 	for _, o := range m.virtualServices() {
 		for _, d := range slices.Concat(destinations(o)...) {
 			s := m.resolve(d.host, o.GetNamespace())

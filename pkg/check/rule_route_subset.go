@@ -6,7 +6,7 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-var ruleRouteSubset = rule{"route-subset", "Every subset that a route sends to is defined by a DestinationRule of its host.", func(m *model) (out problem.List) {
+var ruleRouteSubset = rule{"route-subset", "Every subset that a route sends to is defined by a DestinationRule of its host.", environmentScope, func(m *model) (out problem.List) {
 	for _, o := range m.virtualServices() {
 		for _, d := range slices.Concat(destinations(o)...) {
 			s := m.resolve(d.host, o.GetNamespace())

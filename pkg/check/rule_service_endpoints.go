@@ -8,7 +8,7 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-var ruleServiceEndpoints = rule{"service-endpoints", "A Service selects the pods of some workload.", func(m *model) (out problem.List) {
+var ruleServiceEndpoints = rule{"service-endpoints", "A Service selects the pods of some workload.", environmentScope, func(m *model) (out problem.List) {
 	for _, name := range m.names {
 		s := m.services[name]
 		if len(s.selector) == 0 || len(s.pods) > 0 || text(s.Object, "spec", "type") == "ExternalName" {

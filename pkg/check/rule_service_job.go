@@ -2,7 +2,7 @@ package check
 
 import "chartbasico/pkg/problem"
 
-var ruleServiceJob = rule{"service-job", "A Service does not select pods that end.", func(m *model) (out problem.List) {
+var ruleServiceJob = rule{"service-job", "A Service does not select pods that end.", releaseScope, func(m *model) (out problem.List) {
 	for _, name := range m.names {
 		s := m.services[name]
 		for _, p := range s.pods {

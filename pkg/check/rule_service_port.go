@@ -2,7 +2,7 @@ package check
 
 import "chartbasico/pkg/problem"
 
-var ruleServicePort = rule{"service-port", "Each port of a Service leads to a port of the containers that it selects.", func(m *model) (out problem.List) {
+var ruleServicePort = rule{"service-port", "Each port of a Service leads to a port of the containers that it selects.", releaseScope, func(m *model) (out problem.List) {
 	for _, name := range m.names {
 		s := m.services[name]
 		for _, port := range s.ports {

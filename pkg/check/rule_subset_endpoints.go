@@ -7,7 +7,7 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-var ruleSubsetEndpoints = rule{"subset-endpoints", "Every subset, and so the version of every weight, has pods of a workload release.", func(m *model) (out problem.List) {
+var ruleSubsetEndpoints = rule{"subset-endpoints", "Every subset, and so the version of every weight, has pods of a workload release.", environmentScope, func(m *model) (out problem.List) {
 	for _, o := range m.objects {
 		if o.GetKind() != "DestinationRule" {
 			continue

@@ -2,7 +2,7 @@ package check
 
 import "chartbasico/pkg/problem"
 
-var ruleVersionLabel = rule{"version-label", "Pods that serve an app say which version they are.", func(m *model) (out problem.List) {
+var ruleVersionLabel = rule{"version-label", "Pods that serve an app say which version they are.", releaseScope, func(m *model) (out problem.List) {
 	for _, p := range m.pods {
 		if p.ends || p.labels["version"] != "" || p.labels["app"] == "" {
 			continue

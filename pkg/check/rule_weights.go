@@ -7,7 +7,7 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-var ruleWeights = rule{"weights", "The weights of a route sum to 100.", func(m *model) (out problem.List) {
+var ruleWeights = rule{"weights", "The weights of a route sum to 100.", releaseScope, func(m *model) (out problem.List) {
 	for _, o := range m.virtualServices() {
 		for _, route := range destinations(o) {
 			var sum int64

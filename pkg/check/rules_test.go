@@ -112,6 +112,16 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// A release by itself is not asked for what others bring, but for all that is its own.
+func TestRelease(t *testing.T) {
+	checker, err := newest()
+	require.NoError(t, err)
+	text := strings.NewReplacer("host: shop, subset: v1", "host: elsewhere, subset: v1", "weight: 90", "weight: 89").Replace(healthy(t))
+	got := checker.Release(t.Context(), rendered(t, "shops/shop", text))
+	require.Len(t, got, 1, got)
+	assert.Equal(t, "weights", got[0].Rule)
+}
+
 func TestEveryRuleHasACase(t *testing.T) {
 	cases := map[string]bool{}
 	for _, c := range broken {

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"chartbasico/pkg/check"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+	"chartbasico/pkg/render"
+)
+
+type checkFlags struct {
+	files       []string
+	chart       string
+	namespace   string
+	kubeVersion string
+	output      string
+}
+
+func newCheckCommand(s streams) *cobra.Command {
+	var f checkFlags
+	cmd := &cobra.Command{
+		Use:   "check ENV... | check -f VALUES",
+		Short: "Say what is wrong with environments before anything runs",
+		Long: `check renders the releases of each environment and holds every object against the schema
+of its Kubernetes version or of Istio, against Istio's own validation and analyzers, and
+against rules that need the whole environment.
+
+With -f it checks the one release that values files make, later files over earlier ones;
+what other releases may bring, such as the Service that a route sends to, is not asked for.`,
+		Example: `  basico check environments/*.yaml
+  basico check environments/bookinfo-prod.yaml --kube-version 1.31 -o json
+  basico check -f values/app1.yaml`,
+		Args: func(_ *cobra.Command, args []string) error { return f.validate(args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return runCheck(cmd.Context(), s, f, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&f.files, "values", "f", nil, "values file of one release, instead of an environment; repeatable")
+	flags.StringVar(&f.chart, "chart", "charts/chart_basico", "with -f: directory of the chart")
+	flags.StringVarP(&f.namespace, "namespace", "n", "default", "with -f: namespace of the release")
+	flags.StringVar(&f.kubeVersion, "kube-version", render.DefaultKubeVersion, "Kubernetes version to check for")
+	flags.StringVarP(&f.output, "output", "o", "text", "format of the result: text or json")
+	return cmd
+}
+
+// validate returns everything that is wrong with the command line.
+func (f checkFlags) validate(args []string) error {
+	var errs []error
+	switch {
+	case len(args) == 0 && len(f.files) == 0:
+		errs = append(errs, errors.New("nothing to check: give an environment file, or -f and a values file"))
+	case len(args) > 0 && len(f.files) > 0:
+		errs = append(errs, fmt.Errorf("-f %s and %s: an environment names its values files itself", f.files[0], args[0]))
+	}
+	if f.output != "text" && f.output != "json" {
+		errs = append(errs, fmt.Errorf("--output: found %q, expected text or json", f.output))
+	}
+	return errors.Join(errs...)
+}
+
+// checked is the result of one environment, or of one release given by -f.
+type checked struct {
+	Environment string            `json:"environment"`
+	Releases    int               `json:"releases"`
+	Objects     int               `json:"objects"`
+	Problems    []problem.Problem `json:"problems"`
+	Seconds     float64           `json:"seconds"`
+}
+
+func runCheck(ctx context.Context, s streams, f checkFlags, args []string) error {
+	checker, err := check.New(check.WithKubeVersion(f.kubeVersion))
+	if err != nil {
+		return err
+	}
+	renderer := render.New(render.WithKubeVersion(f.kubeVersion))
+	var results []checked
+	if len(f.files) > 0 {
+		result, err := checkFiles(ctx, renderer, checker, f)
+		if err != nil {
+			return err
+		}
+		results = append(results, result)
+	}
+	// Every environment that can be read is checked, also where another cannot.
+	var unread []error
+	for _, file := range args {
+		result, err := checkFile(ctx, renderer, checker, file)
+		if err != nil {
+			unread = append(unread, err)
+			continue
+		}
+		results = append(results, result)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := f.print(s, results); err != nil {
+		return err
+	}
+	if len(unread) > 0 {
+		return errors.Join(unread...)
+	}
+	for _, r := range results {
+		if r.errors() > 0 {
+			return fellShort()
+		}
+	}
+	return nil
+}
+
+func checkFile(ctx context.Context, renderer *render.Renderer, checker *check.Checker, file string) (checked, error) {
+	start := time.Now()
+	env, err := environment.Load(file)
+	if err != nil {
+		return checked{}, err
+	}
+	result := checked{Environment: env.Name, Releases: len(env.Releases)}
+	releases, err := renderer.Environment(ctx, env)
+	var wrong problem.List
+	switch {
+	case errors.As(err, &wrong):
+		result.Problems = wrong
+	case err != nil:
+		return checked{}, err
+	default:
+		result.Objects = objects(releases)
+		result.Problems = checker.Environment(ctx, env, releases)
+	}
+	result.Seconds = time.Since(start).Seconds()
+	return result, nil
+}
+
+func checkFiles(ctx context.Context, renderer *render.Renderer, checker *check.Checker, f checkFlags) (checked, error) {
+	start := time.Now()
+	name := filepath.Base(f.files[0])
+	release := environment.Release{Name: strings.TrimSuffix(name, filepath.Ext(name)), Namespace: f.namespace, Chart: f.chart}
+	for _, file := range f.files {
+		abs, err := filepath.Abs(file)
+		if err != nil {
+			return checked{}, err
+		}
+		release.ValuesFiles = append(release.ValuesFiles, abs)
+	}
+	result := checked{Environment: release.Name, Releases: 1}
+	rendered, err := renderer.Release(ctx, release)
+	var wrong problem.List
+	switch {
+	case errors.As(err, &wrong):
+		result.Problems = wrong.Sort()
+	case err != nil:
+		return checked{}, err
+	default:
+		result.Objects = len(rendered.Objects)
+		result.Problems = checker.Release(ctx, rendered)
+	}
+	result.Seconds = time.Since(start).Seconds()
+	return result, nil
+}
+
+func (f checkFlags) print(s streams, results []checked) error {
+	if f.output == "json" {
+		for i := range results {
+			if results[i].Problems == nil {
+				results[i].Problems = []problem.Problem{}
+			}
+		}
+		encoder := json.NewEncoder(s.out)
+		encoder.SetIndent("", "  ")
+		encoder.SetEscapeHTML(false)
+		return encoder.Encode(map[string]any{"kubeVersion": f.kubeVersion, "checked": results})
+	}
+	for _, r := range results {
+		for _, p := range r.Problems {
+			fmt.Fprintf(s.out, "%s: %s\n", p.Severity, p)
+		}
+		fmt.Fprintln(s.out, r.summary())
+	}
+	return nil
+}
+
+// summary is the last line of a result.
+func (r checked) summary() string {
+	line := fmt.Sprintf("%s: %s, %s, %s", r.Environment, count(r.Releases, "release"), count(r.Objects, "object"), count(r.errors(), "problem"))
+	if warnings := len(r.Problems) - r.errors(); warnings > 0 {
+		line += ", " + count(warnings, "warning")
+	}
+	return fmt.Sprintf("%s in %.0f ms", line, r.Seconds*1000)
+}
+
+func (r checked) errors() int {
+	n := 0
+	for _, p := range r.Problems {
+		if p.Severity == problem.Error {
+			n++
+		}
+	}
+	return n
+}
+
+func objects(releases []*render.Release) int {
+	n := 0
+	for _, r := range releases {
+		n += len(r.Objects)
+	}
+	return n
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// small writes an environment of one ConfigMap release and changes into its directory. The
+// chart refuses keys that it does not know.
+func small(t *testing.T, values string) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"charts/chart_basico/Chart.yaml":         "apiVersion: v2\nname: small\nversion: 0.1.0\n",
+		"charts/chart_basico/values.schema.json": `{"type":"object","additionalProperties":false,"properties":{"app":{"type":"string"},"field":{"type":"string"}}}`,
+		"charts/chart_basico/templates/all.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.app }}\n{{ .Values.field | default \"data\" }}: {}\n",
+		"env.yaml":                               "releases:\n- name: one\n  namespace: default\n  chart: charts/chart_basico\n  values: [v.yaml]\n",
+		"v.yaml":                                 values,
+	} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	}
+	t.Chdir(dir)
+}
+
+// verb runs one command by itself.
+func verb(t *testing.T, command func(streams) *cobra.Command, args ...string) result {
+	t.Helper()
+	var out strings.Builder
+	cmd := command(streams{in: strings.NewReader(""), out: &out, err: &out})
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(t.Context())
+	r := result{out: regexp.MustCompile(`in \d+ ms`).ReplaceAllString(out.String(), "in N ms")}
+	if err != nil {
+		r.status, r.err = status(err), err.Error()
+	}
+	return r
+}
+
+func status(err error) int {
+	if exit, ok := err.(exitError); ok { //nolint:errorlint // as it is returned
+		return exit.status
+	}
+	return exitCouldNot
+}
+
+func TestCheck(t *testing.T) {
+	small(t, "app: shop\n")
+	assert.Equal(t, result{out: "env: 1 release, 1 object, 0 problems in N ms\n"}, verb(t, newCheckCommand, "env.yaml"))
+	assert.Equal(t, result{out: "v: 1 release, 1 object, 0 problems in N ms\n"}, verb(t, newCheckCommand, "-f", "v.yaml"))
+
+	small(t, "app: shop\nfild: x\n")
+	got := verb(t, newCheckCommand, "env.yaml")
+	assert.Equal(t, exitFellShort, got.status)
+	assert.Equal(t, "error: v.yaml:2 fild: unknown key \"fild\". Fix: write field [values-schema]\nenv: 1 release, 0 objects, 1 problem in N ms\n", got.out)
+
+	small(t, "app: shop\nfield: dta\n")
+	got = verb(t, newCheckCommand, "env.yaml", "-o", "json")
+	assert.Equal(t, exitFellShort, got.status)
+	var parsed struct {
+		Checked []struct {
+			Environment string
+			Problems    []struct{ Rule, File, Object, Path, Fix, Severity string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.out), &parsed))
+	require.Len(t, parsed.Checked, 1)
+	require.Len(t, parsed.Checked[0].Problems, 1)
+	assert.Equal(t, struct{ Rule, File, Object, Path, Fix, Severity string }{"schema", "v.yaml", "ConfigMap/default/shop", "dta", "write data", "error"}, parsed.Checked[0].Problems[0])
+}
+
+func TestCheckThatCannotRun(t *testing.T) {
+	small(t, "app: shop\n")
+	for name, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"nothing":  {nil, "nothing to check"},
+		"both":     {[]string{"env.yaml", "-f", "v.yaml"}, "an environment names its values files itself"},
+		"no file":  {[]string{"none.yaml"}, "open none.yaml: no such file"},
+		"version":  {[]string{"env.yaml", "--kube-version", "1.9"}, `no schemas of Kubernetes "1.9": there are 1.31`},
+		"output":   {[]string{"env.yaml", "-o", "xml"}, `--output: found "xml", expected text or json`},
+		"no chart": {[]string{"-f", "v.yaml", "--chart", "nowhere"}, "chart nowhere"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := verb(t, newCheckCommand, c.args...)
+			assert.Equal(t, exitCouldNot, got.status)
+			assert.Contains(t, got.err, c.want)
+		})
+	}
+	got := verb(t, newCheckCommand, "none.yaml", "env.yaml")
+	assert.Equal(t, exitCouldNot, got.status)
+	assert.Contains(t, got.out, "env: 1 release", "the other is checked")
+}
+
+func TestRender(t *testing.T) {
+	small(t, "app: shop\n")
+	got := verb(t, newRenderCommand, "env.yaml", "--release", "one")
+	assert.Equal(t, result{out: "# Release: default/one\n---\n# Source: small/templates/all.yaml\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: shop\ndata: {}\n"}, got)
+
+	got = verb(t, newRenderCommand, "env.yaml", "-o", "json")
+	require.Zero(t, got.status, got.err)
+	var parsed struct {
+		Releases []struct {
+			Name    string
+			Objects []map[string]any
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(got.out), &parsed))
+	assert.Equal(t, "ConfigMap", parsed.Releases[0].Objects[0]["kind"])
+
+	assert.Equal(t, `--release: no release "onne" in env.yaml; did you mean one?`, verb(t, newRenderCommand, "env.yaml", "--release", "onne").err)
+	assert.Contains(t, verb(t, newRenderCommand, "env.yaml", "-o", "xml").err, "expected yaml or json")
+	assert.Contains(t, verb(t, newRenderCommand, "env.yaml", "--kube-version", "new").err, "Kubernetes version")
+}
