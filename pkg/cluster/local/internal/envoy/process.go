@@ -98,6 +98,11 @@ func (p *Process) Ready(ctx context.Context) error {
 	for {
 		status, body, err := p.do(ctx, http.MethodGet, "/ready", nil)
 		switch {
+		case p.ended():
+			if death := p.Err(); death != nil {
+				return death
+			}
+			return fmt.Errorf("%s: %w", p.process.Name(), ErrEnded)
 		case err == nil && status == http.StatusOK:
 			return nil
 		case err == nil:
@@ -107,14 +112,19 @@ func (p *Process) Ready(ctx context.Context) error {
 		}
 		select {
 		case <-p.Done():
-			if death := p.Err(); death != nil {
-				return death
-			}
-			return fmt.Errorf("%s: %w", p.process.Name(), ErrEnded)
+		case <-tick.C:
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready; it last said %q: %w", p.process.Name(), seen, context.Cause(ctx))
-		case <-tick.C:
 		}
+	}
+}
+
+func (p *Process) ended() bool {
+	select {
+	case <-p.Done():
+		return true
+	default:
+		return false
 	}
 }
 
@@ -171,6 +181,16 @@ func (p *Process) ask(ctx context.Context, method, path string, query url.Values
 }
 
 func (p *Process) do(ctx context.Context, method, path string, query url.Values) (int, []byte, error) {
+	// Nobody answers for a dead Envoy, even if another program has its address.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.Done():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	// Envoy wants flags without "=".
 	raw := strings.ReplaceAll(query.Encode()+"&", "=&", "&")
 	u := url.URL{Scheme: "http", Host: p.admin.String(), Path: path, RawQuery: strings.TrimSuffix(raw, "&")}

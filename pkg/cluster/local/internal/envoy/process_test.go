@@ -1,0 +1,186 @@
+package envoy
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chartbasico/internal/proc"
+)
+
+func TestAnEnvoyServesWhatItWasTold(t *testing.T) {
+	t.Parallel()
+	ctx := bounded(t)
+	control := newControlPlane(t)
+	at := netip.MustParseAddrPort("127.31.0.1:15006")
+	control.answer(t, at, "told")
+	p, err := Start(ctx, group(t), binary, config(t, "127.31.0.1", control.at))
+	require.NoError(t, err)
+	require.NoError(t, p.Ready(ctx))
+
+	response, body := get(t, "http://"+at.String())
+	assert.Equal(t, "told", body)
+	assert.False(t, response.Close)
+
+	dump, err := p.ConfigDump(ctx, "")
+	require.NoError(t, err)
+	assert.Equal(t, "told", routeBody(t, dump))
+	part, err := p.ConfigDump(ctx, "dynamic_route_configs")
+	require.NoError(t, err)
+	require.Len(t, part.Configs, 1)
+	route := &adminv3.RoutesConfigDump_DynamicRouteConfig{}
+	require.NoError(t, part.Configs[0].UnmarshalTo(route))
+	assert.Equal(t, "1", route.VersionInfo)
+	_, err = p.ConfigDump(ctx, "nonsense")
+	require.ErrorContains(t, err, "envoy of pod-a.shop: ask its admin interface for /config_dump: it answered 404: nonsense not found in config dump")
+
+	_, stats := get(t, "http://"+p.Admin().String()+"/stats")
+	for _, kept := range []string{"cluster_manager.cds.update_success: 1", "listener_manager.lds.update_success: 1", "listener_manager.listener_create_success: "} {
+		assert.Contains(t, stats, kept)
+	}
+	for line := range strings.Lines(stats) {
+		assert.NotRegexp(t, `^(http|cluster\.unused|listener\.)`, line, "it costs memory for nothing")
+	}
+
+	require.NoError(t, p.Drain(ctx))
+	response, body = get(t, "http://"+at.String())
+	assert.Equal(t, "told", body, "it goes on serving")
+	assert.True(t, response.Close, "but tells clients to go")
+
+	p.Stop(10 * time.Second)
+	require.NoError(t, p.Err(), "to be stopped is no death")
+	require.ErrorIs(t, p.Ready(ctx), ErrEnded)
+}
+
+func get(t *testing.T, url string) (*http.Response, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
+	response, err := (&http.Client{Transport: &http.Transport{}}).Do(request)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	return response, string(body)
+}
+
+func routeBody(t *testing.T, dump *adminv3.ConfigDump) string {
+	t.Helper()
+	for _, c := range dump.Configs {
+		routes := &adminv3.RoutesConfigDump{}
+		if !c.MessageIs(routes) {
+			continue
+		}
+		require.NoError(t, c.UnmarshalTo(routes))
+		require.Len(t, routes.DynamicRouteConfigs, 1)
+		route := &routev3.RouteConfiguration{}
+		require.NoError(t, routes.DynamicRouteConfigs[0].RouteConfig.UnmarshalTo(route))
+		return route.VirtualHosts[0].Routes[0].GetDirectResponse().Body.GetInlineString()
+	}
+	return "(no routes in the dump)"
+}
+
+func TestAnEnvoyThatIsToldNothingIsNotReady(t *testing.T) {
+	t.Parallel()
+	control := newControlPlane(t)
+	p, err := Start(bounded(t), group(t), binary, config(t, "127.31.0.2", control.at))
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err = p.Ready(ctx)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.EqualError(t, err, `envoy of pod-a.shop is not ready; it last said "PRE_INITIALIZING": context deadline exceeded`)
+}
+
+func TestAnEnvoyThatDiesSaysWhy(t *testing.T) {
+	t.Parallel()
+	ctx := bounded(t)
+	// Somebody has its admin port, and never answers there.
+	l, err := net.Listen("tcp4", "127.31.0.3:15000")
+	require.NoError(t, err)
+	defer l.Close()
+	p, err := Start(ctx, group(t), binary, config(t, "127.31.0.3", netip.MustParseAddrPort("127.0.0.1:1")))
+	require.NoError(t, err)
+	err = p.Ready(ctx)
+	var death *proc.Death
+	require.ErrorAs(t, err, &death)
+	assert.Equal(t, "envoy of pod-a.shop", death.Name)
+	assert.Equal(t, "exit status 1", death.How)
+	assert.Contains(t, death.LastWords, "cannot bind '127.31.0.3:15000': Address already in use")
+}
+
+func TestAnEnvoyThatIsKilledWhileItIsWaitedForSaysSo(t *testing.T) {
+	t.Parallel()
+	ctx := bounded(t)
+	p, err := Start(ctx, group(t), binary, config(t, "127.31.0.4", netip.MustParseAddrPort("127.0.0.1:1")))
+	require.NoError(t, err)
+	waited := make(chan error, 1)
+	go func() { waited <- p.Ready(ctx) }()
+	require.NoError(t, syscall.Kill(p.Pid(), syscall.SIGSEGV))
+	require.ErrorContains(t, <-waited, "envoy of pod-a.shop died (")
+}
+
+func TestBootstrap(t *testing.T) {
+	t.Parallel()
+	c := config(t, "127.31.0.5", netip.MustParseAddrPort("127.0.0.1:15010"))
+	data, err := Bootstrap(c)
+	require.NoError(t, err)
+	var b struct {
+		Node struct {
+			ID       string
+			Metadata map[string]any
+		}
+		DynamicResources struct {
+			AdsConfig struct {
+				SetNodeOnFirstMessageOnly bool `json:"set_node_on_first_message_only"`
+			} `json:"ads_config"`
+		} `json:"dynamic_resources"`
+		Admin struct {
+			Address struct {
+				SocketAddress struct{ Address string } `json:"socket_address"`
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(data, &b))
+	assert.Equal(t, nodeID, b.Node.ID)
+	assert.Equal(t, map[string]any{"LABELS": map[string]any{"app": "reviews"}, "INSTANCE_IPS": "10.244.0.5"}, b.Node.Metadata)
+	assert.True(t, b.DynamicResources.AdsConfig.SetNodeOnFirstMessageOnly)
+	assert.Equal(t, "127.31.0.5", b.Admin.Address.SocketAddress.Address)
+
+	c = Config{Admin: netip.MustParseAddrPort("10.0.0.1:15000")}
+	_, err = Bootstrap(c)
+	require.EqualError(t, err, "the bootstrap of : ID and Cluster must be set, found \"\" and \"\"\n"+
+		"XDS: expected an address and port, found invalid AddrPort\n"+
+		"Admin: expected a loopback address and port, found 10.0.0.1:15000")
+	_, err = Start(t.Context(), proc.NewGroup(), os.Args[0], c)
+	require.ErrorContains(t, err, "Admin: expected a loopback address", "nothing is started with a mistake")
+}
+
+func TestAConfigDumpWithUnknownExtensionsCanBeRead(t *testing.T) {
+	t.Parallel()
+	dump, err := readConfigDump([]byte(`{"configs": [
+	  {"@type": "type.googleapis.com/envoy.admin.v9.Unheard", "value": {"a": [1]}},
+	  {"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump", "dynamic_route_configs": [{"route_config": {
+	    "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "name": "all", "unheard": 1,
+	    "virtual_hosts": [{"name": "a", "domains": ["*"], "routes": [{"match": {"prefix": "/"},
+	      "typed_per_filter_config": {"x": {"@type": "type.googleapis.com/x.Y", "z": 1}},
+	      "direct_response": {"status": 200, "body": {"inline_string": "read"}}}]}]}}]}]}`))
+	require.NoError(t, err)
+	require.Len(t, dump.Configs, 2)
+	assert.Equal(t, "read", routeBody(t, dump))
+	_, err = readConfigDump([]byte(`{"configs": 1}`))
+	require.Error(t, err)
+}
