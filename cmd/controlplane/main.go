@@ -47,6 +47,10 @@ func main() {
 		fmt.Fprintf(os.Stderr, "controlplane: the first argument must be one of %s, found %q\n", strings.Join(names, ", "), name)
 		os.Exit(2)
 	}
+	if err := setVersions(); err != nil {
+		fmt.Fprintln(os.Stderr, "controlplane:", err)
+		os.Exit(2)
+	}
 	go endWithParent()
 	// The components read os.Args themselves, here and there.
 	os.Args = append([]string{filepath.Join(filepath.Dir(os.Args[0]), name)}, os.Args[2:]...)

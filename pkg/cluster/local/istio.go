@@ -10,6 +10,7 @@ import (
 	"istio.io/istio/manifests"
 
 	"chartbasico/internal/helm3"
+	"chartbasico/internal/version"
 )
 
 const (
@@ -32,7 +33,7 @@ var (
 		return map[string]any{
 			"autoscaleEnabled": false,
 			"telemetry":        map[string]any{"enabled": false}, // its filters exist in Istio's build of Envoy only
-			"global":           map[string]any{"hub": "registry.istio.io/release", "tag": istioVersion},
+			"global":           map[string]any{"hub": "registry.istio.io/release", "tag": version.Istio},
 			// The API server has no route to cluster addresses, so webhooks have URLs.
 			"istiodRemote": map[string]any{"injectionURL": s.injectionURL()},
 			"base":         map[string]any{"validationURL": s.validationURL()},
@@ -47,9 +48,6 @@ var (
 		}
 	}}
 )
-
-// istioVersion is what the pods' images are called; the code is that of the Istio module this project requires.
-const istioVersion = "1.31.0"
 
 func (s *supervisor) injectionURL() string {
 	return "https://" + s.addresses.istiodWebhooks.String() + "/inject"

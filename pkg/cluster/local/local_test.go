@@ -167,6 +167,14 @@ func TestOnlyTheClustersOwnCredentialsOpenIt(t *testing.T) {
 	_ = client
 }
 
+func TestTheServerSaysItsVersion(t *testing.T) {
+	_, client := sharedCluster(t)
+	version, err := client.Discovery().ServerVersion()
+	require.NoError(t, err)
+	assert.Regexp(t, `^v1\.\d+\.\d+$`, version.GitVersion)
+	assert.Equal(t, "v"+version.Major+"."+version.Minor+".", version.GitVersion[:strings.LastIndex(version.GitVersion, ".")+1])
+}
+
 func TestHelmKnowsOfIstio(t *testing.T) {
 	c, _ := sharedCluster(t)
 	helm, err := helm3.New(c.Kubeconfig(), istioNamespace, nil)

@@ -70,7 +70,7 @@ func findControlPlane(ctx context.Context, given string, progress func(string)) 
 	if dir == "" {
 		return "", fmt.Errorf("find the control plane's program: it is not beside %s, and the module %s has no directory here", self, modulePath)
 	}
-	key, err := contentHash(dir, "go.mod", "go.sum", "cmd/controlplane/*.go")
+	key, err := contentHash(dir, "go.mod", "go.sum", "cmd/controlplane/*.go", "internal/version/*.go")
 	if err != nil {
 		return "", err
 	}
