@@ -133,6 +133,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	for _, l := range s.listeners {
 		_ = l.Close() // it may have failed before, and Serve told
 	}
+	s.serving.Wait()
 	if s.calls != nil {
 		defer s.calls.CloseIdleConnections()
 	}
@@ -142,7 +143,6 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = s.server.Close()
 		err = fmt.Errorf("stand-in %s: requests were in flight when its time was over: %w", s.id, err)
 	}
-	s.serving.Wait()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return errors.Join(s.err, err)
