@@ -15,6 +15,23 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
 )
 
+// dumped are the fields of a dump's messages that hold resources: what a dump can be limited to.
+var dumped = func() []string {
+	var names []string
+	for _, m := range []protoreflect.ProtoMessage{
+		&adminv3.ListenersConfigDump{}, &adminv3.RoutesConfigDump{}, &adminv3.ScopedRoutesConfigDump{},
+		&adminv3.ClustersConfigDump{}, &adminv3.EndpointsConfigDump{}, &adminv3.SecretsConfigDump{}, &adminv3.EcdsConfigDump{},
+	} {
+		fields := m.ProtoReflect().Descriptor().Fields()
+		for i := range fields.Len() {
+			if f := fields.Get(i); f.IsList() && f.Message() != nil {
+				names = append(names, string(f.Name()))
+			}
+		}
+	}
+	return names
+}()
+
 func readConfigDump(data []byte) (*adminv3.ConfigDump, error) {
 	dump := &adminv3.ConfigDump{}
 	err := protojson.UnmarshalOptions{DiscardUnknown: true, Resolver: types{protoregistry.GlobalTypes}}.Unmarshal(data, dump)

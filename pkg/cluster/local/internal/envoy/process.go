@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,15 +129,22 @@ func (p *Process) ended() bool {
 	}
 }
 
-// ConfigDump returns Envoy's configuration as it has it. Resource limits it to one field of the dump's messages, as in
-// "dynamic_route_configs"; all, with endpoints, if it is empty. What extensions this program does not know have, is
-// missing in it.
+// ConfigDump returns Envoy's configuration as it has it. Resource limits it to the messages in one field of the dump's,
+// as in "dynamic_route_configs"; all, with endpoints, if it is empty. The configuration of extensions that this program
+// does not know is missing in it.
 func (p *Process) ConfigDump(ctx context.Context, resource string) (*adminv3.ConfigDump, error) {
 	query := url.Values{"include_eds": {""}}
 	if resource != "" {
-		query = url.Values{"resource": {resource}}
+		if !slices.Contains(dumped, resource) {
+			return nil, fmt.Errorf("%s: ask for a part of its config_dump: found %q, expected one of %s", p.process.Name(), resource, strings.Join(dumped, ", "))
+		}
+		query.Set("resource", resource)
 	}
 	body, err := p.ask(ctx, http.MethodGet, "/config_dump", query)
+	var refused *refusal
+	if resource != "" && errors.As(err, &refused) && refused.status == http.StatusNotFound {
+		return &adminv3.ConfigDump{}, nil // so says Envoy before it has the first of a kind
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -172,13 +180,21 @@ func (p *Process) Stop(grace time.Duration) {
 func (p *Process) ask(ctx context.Context, method, path string, query url.Values) ([]byte, error) {
 	status, body, err := p.do(ctx, method, path, query)
 	if err == nil && status != http.StatusOK {
-		err = fmt.Errorf("it answered %d: %s", status, strings.TrimSpace(string(body)))
+		err = &refusal{status, strings.TrimSpace(string(body))}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: ask its admin interface for %s: %w", p.process.Name(), path, err)
 	}
 	return body, nil
 }
+
+// refusal is an answer of the admin interface other than 200.
+type refusal struct {
+	status int
+	why    string
+}
+
+func (r *refusal) Error() string { return fmt.Sprintf("it answered %d: %s", r.status, r.why) }
 
 func (p *Process) do(ctx context.Context, method, path string, query url.Values) (int, []byte, error) {
 	// Nobody answers for a dead Envoy, even if another program has its address.

@@ -45,7 +45,7 @@ func TestAnEnvoyServesWhatItWasTold(t *testing.T) {
 	require.NoError(t, part.Configs[0].UnmarshalTo(route))
 	assert.Equal(t, "1", route.VersionInfo)
 	_, err = p.ConfigDump(ctx, "nonsense")
-	require.ErrorContains(t, err, "envoy of pod-a.shop: ask its admin interface for /config_dump: it answered 404: nonsense not found in config dump")
+	require.ErrorContains(t, err, `envoy of pod-a.shop: ask for a part of its config_dump: found "nonsense", expected one of static_listeners, dynamic_listeners, `)
 
 	_, stats := get(t, "http://"+p.Admin().String()+"/stats")
 	for _, kept := range []string{"cluster_manager.cds.update_success: 1", "listener_manager.lds.update_success: 1", "listener_manager.listener_create_success: "} {
@@ -103,6 +103,15 @@ func TestAnEnvoyThatIsToldNothingIsNotReady(t *testing.T) {
 	err = p.Ready(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.EqualError(t, err, `envoy of pod-a.shop is not ready; it last said "PRE_INITIALIZING": context deadline exceeded`)
+	for _, resource := range dumped {
+		dump, err := p.ConfigDump(t.Context(), resource)
+		require.NoError(t, err, "it has none of %s, and that is no mistake", resource)
+		want := 0
+		if resource == "static_clusters" || resource == "static_endpoint_configs" {
+			want = 1 // where the control plane is
+		}
+		assert.Len(t, dump.Configs, want, resource)
+	}
 }
 
 func TestAnEnvoyThatDiesSaysWhy(t *testing.T) {
