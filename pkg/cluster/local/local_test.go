@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +32,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
 
 	"chartbasico/internal/helm3"
 )
@@ -248,6 +252,67 @@ func parseAddress(t *testing.T, text string) string {
 		slices.Reverse(raw[i : i+4])
 	}
 	return net.IP(raw).String()
+}
+
+func TestPortsAreForwarded(t *testing.T) {
+	c, client := sharedCluster(t)
+	require.NoError(t, awaitDeployment(t.Context(), client, istioNamespace, "istiod"))
+	for _, test := range []struct {
+		selector string
+		port     int
+		path     string
+		want     string
+	}{
+		{"app=istiod", 8080, "/ready", ""},                  // the process that the pod stands for
+		{"istio=ingressgateway", 15000, "/ready", "LIVE\n"}, // Envoy's admin interface, as istioctl asks for it
+	} {
+		t.Run(fmt.Sprint(test.selector, ":", test.port), func(t *testing.T) {
+			base := forward(t, c, client, test.selector, test.port)
+			for range 3 { // a session takes one connection after the other
+				resp, err := http.Get(base + test.path) //nolint:noctx // ends with the test's session
+				require.NoError(t, err)
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.NoError(t, resp.Body.Close())
+				assert.Equal(t, http.StatusOK, resp.StatusCode, "%s", body)
+				if test.want != "" {
+					assert.Equal(t, test.want, string(body))
+				}
+				http.DefaultClient.CloseIdleConnections()
+			}
+		})
+	}
+	t.Run("nobody listens", func(t *testing.T) {
+		_, err := http.Get(forward(t, c, client, "istio=ingressgateway", 9)) //nolint:noctx // ends with the test's session
+		assert.Error(t, err)
+	})
+}
+
+// forward forwards a free port to the first pod of the selector and returns a URL.
+func forward(t *testing.T, c *Cluster, client kubernetes.Interface, selector string, port int) string {
+	t.Helper()
+	pods, err := client.CoreV1().Pods(istioNamespace).List(t.Context(), metav1.ListOptions{LabelSelector: selector})
+	require.NoError(t, err)
+	require.NotEmpty(t, pods.Items)
+	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
+	require.NoError(t, err)
+	transport, upgrader, err := spdy.RoundTripperFor(config)
+	require.NoError(t, err)
+	url := client.CoreV1().RESTClient().Post().Resource("pods").Namespace(istioNamespace).Name(pods.Items[0].Name).SubResource("portforward").URL()
+	dialer := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, url)
+	ready := make(chan struct{})
+	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, []string{fmt.Sprintf("0:%d", port)}, t.Context().Done(), ready, io.Discard, io.Discard)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() { ended <- forwarder.ForwardPorts() }()
+	select {
+	case <-ready:
+	case err := <-ended:
+		require.NoError(t, err)
+	}
+	ports, err := forwarder.GetPorts()
+	require.NoError(t, err)
+	return fmt.Sprintf("http://127.0.0.1:%d", ports[0].Local)
 }
 
 func TestTwoClustersSideBySide(t *testing.T) {

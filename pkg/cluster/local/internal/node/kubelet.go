@@ -8,14 +8,15 @@ import (
 	"strconv"
 )
 
-// Kubelet is the part of the kubelet's API that the API server calls for kubectl logs, exec and the like. The logs of
-// Envoys are there. What needs a program in a pod cannot be, and says so.
+// Kubelet is the part of the kubelet's API that the API server calls for kubectl logs, port-forward, exec and the
+// like. Ports and the logs of Envoys are there. What needs a program in a pod cannot be, and says so.
 func (a *Agent) Kubelet() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	mux.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", a.logs)
+	mux.HandleFunc("/portForward/{namespace}/{pod}", a.forward)
 	for path, what := range map[string]string{
-		"/exec/": "exec", "/attach/": "attach", "/run/": "run", "/portForward/": "port-forward", "/cri/": "exec",
+		"/exec/": "exec", "/attach/": "attach", "/run/": "run", "/cri/": "exec",
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, fmt.Sprintf("a local cluster cannot %s: its pods are stand-ins, without a program in them. Use a kind cluster for that.", what), http.StatusNotImplemented)
