@@ -98,6 +98,10 @@ func TestAnEnvoyThatIsToldNothingIsNotReady(t *testing.T) {
 	control := newControlPlane(t)
 	p, err := Start(bounded(t), group(t), binary, config(t, "127.31.0.2", control.at))
 	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		status, body, err := p.do(t.Context(), http.MethodGet, "/ready", nil)
+		return err == nil && status == http.StatusServiceUnavailable && string(body) == "PRE_INITIALIZING\n"
+	}, 30*time.Second, 10*time.Millisecond)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	err = p.Ready(ctx)

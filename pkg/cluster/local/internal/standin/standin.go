@@ -69,7 +69,8 @@ type Server struct {
 
 	draining atomic.Bool
 	open     atomic.Int64 // connections
-	active   atomic.Int64 // when a request last began or ended while draining, in ns since 1970
+	active   atomic.Int64 // when a request last came while draining, in ns since 1970
+	quiet    time.Duration
 
 	mu  sync.Mutex
 	err error // of listeners
@@ -83,7 +84,7 @@ func Serve(id Identity, b Behaviour, dial Dial, listeners ...net.Listener) *Serv
 	if b.Status == 0 {
 		b.Status = http.StatusServiceUnavailable
 	}
-	s := &Server{id: id, behaviour: b, listeners: listeners}
+	s := &Server{id: id, behaviour: b, listeners: listeners, quiet: defaultQuiet}
 	s.body = append(marshal(newAnswer(id)), '\n')
 	s.servedBy = []string{id.String()}
 	s.contentType = []string{"application/json"}
@@ -120,9 +121,9 @@ func Serve(id Identity, b Behaviour, dial Dial, listeners ...net.Listener) *Serv
 	return s
 }
 
-// quiet is how long no request may have come before idle connections are closed by a server that is to end. A
+// defaultQuiet is for how long no request must have come before a server that is to end closes idle connections. A
 // request that crosses the closing is lost, so clients that still use their connections are told by an answer.
-const quiet = 100 * time.Millisecond
+const defaultQuiet = 100 * time.Millisecond
 
 // Shutdown ends the server: no new connections from now on, answers tell clients to close theirs, requests in
 // flight end, then idle connections are closed. At the end of ctx whatever is left is closed at once, and the error
@@ -151,7 +152,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) awaitQuiet(ctx context.Context) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	for s.open.Load() > 0 && time.Since(time.Unix(0, s.active.Load())) < quiet {
+	for s.open.Load() > 0 && time.Since(time.Unix(0, s.active.Load())) < s.quiet {
 		select {
 		case <-ctx.Done():
 			return
@@ -165,8 +166,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	if s.draining.Load() {
 		s.active.Store(time.Now().UnixNano())
-		defer func() { s.active.Store(time.Now().UnixNano()) }()
-		header["Connection"] = []string{"close"} // to HTTP/2, net/http says it by GOAWAY
 	}
 	header[servedByHeader] = s.servedBy
 	a, err := readAsked(&s.id, r.Header)
@@ -215,9 +214,11 @@ func (s *Server) behaves(r *http.Request) bool {
 
 // wait waits, and returns false if the client has gone before.
 func wait(r *http.Request, delay time.Duration) bool {
-	// That the client has gone is noticed only once its request has been read.
-	if _, err := io.Copy(io.Discard, r.Body); err != nil {
-		return false
+	if r.ProtoMajor == 1 {
+		// That the client has gone is noticed only once its request has been read.
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			return false
+		}
 	}
 	timer := time.NewTimer(delay)
 	defer timer.Stop()
@@ -259,6 +260,9 @@ func marshal(a answer) []byte {
 
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, a *asked, status int, err error, calls []*called) {
 	header := w.Header()
+	if s.draining.Load() {
+		header["Connection"] = []string{"close"} // to HTTP/2, net/http says it by GOAWAY
+	}
 	if err != nil {
 		header[errorHeader] = []string{oneLine(err.Error())}
 	}

@@ -26,15 +26,22 @@ type mesh struct {
 	mu      sync.Mutex
 	servers map[string]*Server // by host:port
 	dials   atomic.Int64
+	atGate  chan struct{} // gets one for each call to the host gate,
+	gate    chan struct{} // which fails when this is closed
 }
 
 func newMesh(t *testing.T) *mesh {
 	t.Helper()
-	return &mesh{t: t, servers: map[string]*Server{}}
+	return &mesh{t: t, servers: map[string]*Server{}, atGate: make(chan struct{}), gate: make(chan struct{})}
 }
 
 func (m *mesh) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	m.dials.Add(1)
+	if addr == "gate:9080" {
+		m.atGate <- struct{}{}
+		<-m.gate
+		return nil, errors.New("nothing is behind the gate")
+	}
 	m.mu.Lock()
 	s := m.servers[addr]
 	m.mu.Unlock()
@@ -346,21 +353,21 @@ func TestGRPC(t *testing.T) {
 func TestShutdownLosesNoRequest(t *testing.T) {
 	t.Parallel()
 	for _, h2c := range []bool{false, true} {
-		s := newMesh(t).add("reviews", Behaviour{})
-		c := client(t, h2c)
-		// One request in flight, and one kept connection without any.
+		m := newMesh(t)
+		s := m.add("reviews", Behaviour{})
+		s.quiet = time.Hour // it must end because its clients go
+		// One request in flight on one connection, until the gate opens, and another connection kept.
 		type result struct {
 			response *http.Response
 			err      error
 		}
 		inFlight := make(chan result, 1)
-		sent := make(chan struct{})
 		go func() {
-			ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { close(sent) }})
-			response, _, err := try(ctx, c, s, "Basico-Delay", "300ms")
+			response, _, err := try(t.Context(), client(t, h2c), s, "Basico-Call", "http://gate:9080/")
 			inFlight <- result{response, err}
 		}()
-		<-sent
+		<-m.atGate
+		c := client(t, h2c)
 		ask(t, c, s)
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(t.Context()) }()
@@ -368,16 +375,17 @@ func TestShutdownLosesNoRequest(t *testing.T) {
 			_, err := net.Dial("tcp4", s.listeners[0].Addr().String())
 			return err != nil
 		}, 10*time.Second, time.Millisecond, "no new connections")
-		// The kept connection is used once more, and its client is told.
 		var reused bool
 		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused }})
 		response, _, err := try(ctx, c, s)
 		require.NoError(t, err)
 		assert.True(t, reused)
 		assert.Equal(t, !h2c, response.Close, "Connection: close (to HTTP/2, GOAWAY says it)")
+		close(m.gate)
 		r := <-inFlight
 		require.NoError(t, r.err)
-		assert.Equal(t, http.StatusOK, r.response.StatusCode)
+		assert.Equal(t, "http://gate:9080/: nothing is behind the gate", r.response.Header.Get("Basico-Error"))
+		assert.Equal(t, !h2c, r.response.Close, "also those that came before")
 		require.NoError(t, <-done)
 		assert.Zero(t, s.open.Load(), "every connection is counted down")
 		_, _, err = try(t.Context(), c, s)
@@ -385,12 +393,25 @@ func TestShutdownLosesNoRequest(t *testing.T) {
 	}
 }
 
-func TestShutdownOfAnIdleServerIsQuick(t *testing.T) {
+func TestShutdownWaitsForNobody(t *testing.T) {
 	t.Parallel()
 	s := newMesh(t).add("reviews", Behaviour{})
-	begin := time.Now()
-	require.NoError(t, s.Shutdown(t.Context()))
-	assert.Less(t, time.Since(begin), quiet, "nobody to wait for")
+	s.quiet = time.Hour
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	require.NoError(t, s.Shutdown(ctx))
+	require.NoError(t, s.Shutdown(ctx), "again is no mistake")
+}
+
+func TestShutdownClosesConnectionsThatNobodyUses(t *testing.T) {
+	t.Parallel()
+	for _, h2c := range []bool{false, true} {
+		s := newMesh(t).add("reviews", Behaviour{})
+		ask(t, client(t, h2c), s)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		require.NoError(t, s.Shutdown(ctx))
+		cancel()
+	}
 }
 
 func TestShutdownIsHardWhenItsTimeIsOver(t *testing.T) {
