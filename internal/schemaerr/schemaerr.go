@@ -78,7 +78,7 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 		return
 	case *kind.Required:
 		for _, key := range k.Missing {
-			e.add(err.InstanceLocation, "no "+key, "it is required", "add "+key)
+			e.add(err.InstanceLocation, "no "+key+", which is required", "", "add "+key)
 		}
 		return
 	case *kind.Type:

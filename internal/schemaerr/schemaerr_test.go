@@ -32,7 +32,7 @@ func TestExplain(t *testing.T) {
 	require.NoError(t, err)
 
 	for value, want := range map[string]Finding{
-		`{}`:                              {[]string{}, "no app", "it is required", "add app"},
+		`{}`:                              {[]string{}, "no app, which is required", "", "add app"},
 		`{"app":"A"}`:                     {[]string{"app"}, `"A"`, "text that matches ^[a-z]+$", ""},
 		`{"app":"a","kind":"job"}`:        {[]string{"kind"}, `"job"`, "Deployment or Job", "write Job"},
 		`{"app":"a","box":{"imgae":"x"}}`: {[]string{"box", "imgae"}, `unknown key "imgae"`, "", "write image"},

@@ -90,21 +90,23 @@ func (c *Checker) check(ctx context.Context, name string, releases []*render.Rel
 	return withoutEchoes(found.Sort())
 }
 
-// withoutEchoes leaves out Istio's word about a reference to nothing where a rule of ours has
-// said the same, with the fix.
+// withoutEchoes leaves out what Istio says about a reference to nothing, or a subset of no
+// pods, where a rule of ours has said the same of that object, with the fix.
 func withoutEchoes(found problem.List) problem.List {
 	said := map[string]bool{}
 	for _, p := range found {
-		if p.Rule == "route-host" || p.Rule == "route-subset" {
-			said[p.Object] = true
+		switch p.Rule {
+		case ruleRouteHost.name, ruleRouteSubset.name:
+			said["IST0101 "+p.Object] = true
+		case ruleSubsetEndpoints.name:
+			said["IST0173 "+p.Object] = true
 		}
 	}
 	out := found[:0]
 	for _, p := range found {
-		if p.Rule == "IST0101" && said[p.Object] && !isGatewayReference(p.Found) {
-			continue
+		if !said[p.Rule+" "+p.Object] || isGatewayReference(p.Found) {
+			out = append(out, p)
 		}
-		out = append(out, p)
 	}
 	return out
 }

@@ -112,6 +112,19 @@ func TestRules(t *testing.T) {
 	}
 }
 
+// What a rule of ours explains is not said again in Istio's words; another reference of the
+// same object is.
+func TestEchoes(t *testing.T) {
+	ns := rendered(t, "default/ns", injectedNamespace)
+	text := strings.NewReplacer("{name: v2, labels: {version: v2}}", "{name: v2, labels: {version: v7}}",
+		"{host: shop, subset: v2", "{host: shpo, subset: v2", "hosts: [shop]", "hosts: [shop]\n  gateways: [none]").Replace(healthy(t))
+	var got []string
+	for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
+		got = append(got, p.Rule)
+	}
+	assert.Equal(t, []string{"subset-endpoints", "IST0101", "IST0132", "route-host"}, got)
+}
+
 // A release by itself is not asked for what others bring, but for all that is its own.
 func TestRelease(t *testing.T) {
 	checker, err := newest()

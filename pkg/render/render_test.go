@@ -72,7 +72,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		"key, in the file that has it": {[]string{"app: a\nimage:\n  tga: v1\n", "image:\n  tag: v1\n"}, []string{`a.yaml:3 image.tga: unknown key "tga". Fix: write tag [values-schema]`}},
 		"type":                         {[]string{"app: a\nreplicas: many\n"}, []string{`a.yaml:2 replicas: "many"; expected integer [values-schema]`}},
-		"required":                     {[]string{"replicas: 1\n"}, []string{"a.yaml: no app; expected it is required. Fix: add app [values-schema]"}},
+		"required":                     {[]string{"replicas: 1\n"}, []string{"a.yaml: no app, which is required. Fix: add app [values-schema]"}},
 		"all at once":                  {[]string{"app: 1\nreplicas: x\n"}, []string{"a.yaml:1 app: 1; expected string [values-schema]", `a.yaml:2 replicas: "x"; expected integer [values-schema]`}},
 		"key twice":                    {[]string{"app: a\napp: b\n"}, []string{"a.yaml:2 app: the key stands twice, first on line 1; expected each key once. Fix: remove one of the two [values]"}},
 		"a list":                       {[]string{"- app\n"}, []string{"a.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}; expected a map of values. Fix: write key: value lines [values]"}},
