@@ -301,15 +301,25 @@ func (a *Agent) register(ctx context.Context) error {
 func (a *Agent) keepLease(ctx context.Context) {
 	leases := a.client.CoordinationV1().Leases(corev1.NamespaceNodeLease)
 	seconds := int32(leaseDuration / time.Second)
-	renew := func() error {
+	var held *coordinationv1.Lease
+	renew := func() (err error) {
 		now := metav1.NewMicroTime(time.Now())
-		lease := &coordinationv1.Lease{
-			ObjectMeta: metav1.ObjectMeta{Name: a.config.Node},
-			Spec:       coordinationv1.LeaseSpec{HolderIdentity: &a.config.Node, LeaseDurationSeconds: &seconds, RenewTime: &now},
+		if held == nil {
+			if held, err = leases.Get(ctx, a.config.Node, metav1.GetOptions{}); apierrors.IsNotFound(err) {
+				held, err = leases.Create(ctx, &coordinationv1.Lease{
+					ObjectMeta: metav1.ObjectMeta{Name: a.config.Node},
+					Spec:       coordinationv1.LeaseSpec{HolderIdentity: &a.config.Node, LeaseDurationSeconds: &seconds, RenewTime: &now},
+				}, metav1.CreateOptions{})
+			}
+			if err != nil {
+				held = nil
+				return err
+			}
 		}
-		_, err := leases.Update(ctx, lease, metav1.UpdateOptions{})
-		if apierrors.IsNotFound(err) {
-			_, err = leases.Create(ctx, lease, metav1.CreateOptions{})
+		renewed := held.DeepCopy()
+		renewed.Spec.RenewTime = &now
+		if held, err = leases.Update(ctx, renewed, metav1.UpdateOptions{}); err != nil {
+			held = nil // somebody else has changed it
 		}
 		return err
 	}
