@@ -76,7 +76,7 @@ func (s *Server) call(r *http.Request, c call) (*called, error) {
 func excerpt(body []byte) string {
 	const most = 300
 	if len(body) > most {
-		return oneLine(string(body[:most])) + "…"
+		return oneLine(string(body[:most])) + " ..."
 	}
 	return oneLine(string(body))
 }

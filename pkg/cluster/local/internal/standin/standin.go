@@ -292,7 +292,13 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, a *asked, status
 	_, _ = w.Write(body) // fails only if the client has gone
 }
 
-// oneLine makes a text fit for a header.
+// oneLine makes a text fit for a header: control characters end words, and what is not ASCII is a question mark.
 func oneLine(s string) string {
-	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f }), " ")
+	words := strings.FieldsFunc(s, func(r rune) bool { return r < ' ' || r == 0x7f })
+	return strings.Map(func(r rune) rune {
+		if r > 0x7f {
+			return '?'
+		}
+		return r
+	}, strings.Join(words, " "))
 }

@@ -271,6 +271,11 @@ func TestAHeaderThatCannotBeReadIsABadRequest(t *testing.T) {
 		` Basico-When: found "name=a", expected app=NAME, version=NAME or pod=NAME`, response.Header.Get("Basico-Error"))
 }
 
+func TestOneLine(t *testing.T) {
+	t.Parallel()
+	assert.Equal(t, "a b c ? d", oneLine("a\r\nb\tc \u00e9 d\n"))
+}
+
 func TestADelayEndsWhenTheClientGoes(t *testing.T) {
 	t.Parallel()
 	m := newMesh(t)
