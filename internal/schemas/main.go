@@ -18,8 +18,8 @@ import (
 	"strings"
 )
 
-// kubernetes are the versions whose schemas are embedded: the last patch of each that the Go
-// module proxy had when they were generated.
+// kubernetes are the versions whose schemas are embedded, one patch of each minor: patches do
+// not change the API.
 var kubernetes = []string{"v1.31.14", "v1.32.11", "v1.33.7", "v1.34.4", "v1.35.2", "v1.36.2", "v1.37.2"}
 
 const dir = "pkg/check/schemas"
