@@ -19,6 +19,8 @@ import (
 	"testing"
 	"time"
 
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
@@ -28,6 +30,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -36,6 +39,8 @@ import (
 	"k8s.io/client-go/transport/spdy"
 
 	"chartbasico/internal/helm3"
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/traffic"
 )
 
 func TestStartIsFast(t *testing.T) {
@@ -86,6 +91,73 @@ func TestDeploymentRunsAndIsInjected(t *testing.T) {
 		_, err := client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
 	}, 40*time.Second, 50*time.Millisecond)
+}
+
+func TestTrafficGoesThroughRealProxies(t *testing.T) {
+	c, client := sharedCluster(t)
+	namespace := newNamespace(t, client, map[string]string{"istio-injection": "enabled"})
+	for _, name := range []string{"web", "caller"} {
+		_, err := client.AppsV1().Deployments(namespace).Create(t.Context(), newDeployment(name, 1), metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	service := &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": "web"},
+			Ports:    []corev1.ServicePort{{Name: "http", Port: 80, TargetPort: intstr.FromInt32(8080)}},
+		},
+	}
+	_, err := client.CoreV1().Services(namespace).Create(t.Context(), service, metav1.CreateOptions{})
+	require.NoError(t, err)
+	for _, name := range []string{"web", "caller"} {
+		require.NoError(t, awaitDeployment(t.Context(), client, namespace, name))
+	}
+
+	var mine []cluster.Proxy
+	require.Eventually(t, func() bool {
+		proxies, err := c.Proxies(t.Context())
+		require.NoError(t, err)
+		mine = slices.DeleteFunc(proxies, func(p cluster.Proxy) bool { return p.Namespace != namespace })
+		return len(mine) == 2 && mine[0].Synced && mine[1].Synced && routes(t, c, mine[0])["80"]
+	}, 20*time.Second, 20*time.Millisecond)
+	for _, p := range mine {
+		assert.False(t, p.Gateway)
+		assert.Empty(t, p.Rejected)
+	}
+
+	from := cluster.Place{Namespace: namespace, App: "caller", Version: "v1"}
+	tally, err := c.Send(t.Context(), from, traffic.Load{URL: "http://web/", App: "web", Requests: 200})
+	require.NoError(t, err)
+	assert.Equal(t, 200, tally.Requests)
+	assert.Zero(t, tally.Errors, "%v", tally.Failures)
+	assert.Equal(t, map[string]int{"v1": 200}, tally.Versions)
+
+	from.App = "nobody"
+	_, err = c.Send(t.Context(), from, traffic.Load{URL: "http://web/", App: "web", Requests: 1})
+	require.ErrorIs(t, err, cluster.ErrNoPlace)
+	_, err = c.ProxyConfig(t.Context(), cluster.Proxy{Namespace: namespace, Pod: "none"})
+	assert.EqualError(t, err, "Pod/"+namespace+"/none has no running proxy")
+}
+
+// routes returns the names of the routes that a proxy has.
+func routes(t *testing.T, c *Cluster, p cluster.Proxy) map[string]bool {
+	t.Helper()
+	dump, err := c.ProxyConfig(t.Context(), p)
+	require.NoError(t, err)
+	names := map[string]bool{}
+	for _, part := range dump.GetConfigs() {
+		if !part.MessageIs(&adminv3.RoutesConfigDump{}) {
+			continue
+		}
+		all := &adminv3.RoutesConfigDump{}
+		require.NoError(t, part.UnmarshalTo(all))
+		for _, dynamic := range all.GetDynamicRouteConfigs() {
+			route := &routev3.RouteConfiguration{}
+			require.NoError(t, dynamic.GetRouteConfig().UnmarshalTo(route))
+			names[route.GetName()] = true
+		}
+	}
+	return names
 }
 
 func TestAdmissionIsReal(t *testing.T) {
@@ -368,18 +440,19 @@ func TestADeadProcessIsReportedWithItsLastWords(t *testing.T) {
 	failed := c.Failed()
 	status, err := c.Status(t.Context())
 	require.NoError(t, err)
-	i := slices.IndexFunc(status.Processes, func(p Process) bool { return p.Name == "kube-scheduler" })
+	i := slices.IndexFunc(status.Processes, func(p Process) bool { return strings.HasPrefix(p.Name, "envoy of istio-ingressgateway") })
 	require.GreaterOrEqual(t, i, 0)
 	require.NoError(t, syscall.Kill(status.Processes[i].Pid, syscall.SIGKILL))
 	select {
 	case err := <-failed:
-		assert.ErrorContains(t, err, "kube-scheduler died (signal: killed); its last words:")
+		assert.ErrorContains(t, err, "envoy of istio-ingressgateway")
+		assert.ErrorContains(t, err, "died (signal: killed); its last words:")
 	case <-time.After(10 * time.Second):
 		t.Fatal("nothing was reported")
 	}
 	status, err = c.Status(t.Context())
 	require.NoError(t, err)
-	assert.Contains(t, status.Failure, "kube-scheduler died")
+	assert.Contains(t, status.Failure, "died (signal: killed); its last words:")
 	require.NoError(t, c.Stop(t.Context()))
 	requireNothingLeft(t, o)
 }
