@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -127,6 +128,10 @@ func (s *supervisor) steps(ctx context.Context) error {
 		return err
 	}
 	step("ingress gateway ready")
+	if err := awaitReady(ctx, "the API server's list of its kinds", func(context.Context) error { return listsIstio(client) }); err != nil {
+		return err
+	}
+	step("Istio's kinds in the API server's list")
 	return s.serveAPI()
 }
 
@@ -150,6 +155,22 @@ func (s *supervisor) startIstio(ctx context.Context, client kubernetes.Interface
 		return err
 	}
 	return awaitWebhooks(ctx, client)
+}
+
+// listsIstio says whether the API server names Istio's kinds among its own. It serves them before it lists them, and
+// Helm and kubectl, which read the list once and keep it, would find no such kind.
+func listsIstio(client kubernetes.Interface) error {
+	const version, kind = "networking.istio.io/v1", "DestinationRule"
+	_, lists, err := client.Discovery().ServerGroupsAndResources()
+	if err != nil {
+		return err
+	}
+	for _, list := range lists {
+		if list.GroupVersion == version && slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Kind == kind }) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s %s is not in it", version, kind)
 }
 
 func ensureNamespace(ctx context.Context, client kubernetes.Interface, name string) error {
