@@ -91,19 +91,34 @@ func (t *text) splits(splits []Split) {
 	}
 }
 
+// checks shows each failed check in full, and those that passed as a line for each kind of check: the other reports
+// have them one by one.
 func (t *text) checks(checks []Check) {
 	t.title("Checks", len(checks))
 	for _, group := range groups(checks, func(c Check) string { return c.Environment }) {
 		t.wrap(group[0].Environment, 2)
-		table := grid{width: t.width - 4, shrink: []int{2, 3}, drop: -1}
-		for _, c := range group {
-			if c.Pass {
-				table.row(word(true), c.Name, c.Subject, c.Got)
-				continue
+		table := grid{width: t.width - 4, shrink: []int{2}, drop: -1}
+		for _, kind := range groups(group, func(c Check) string { return c.Name }) {
+			var passed []Check
+			for _, c := range kind {
+				if c.Pass {
+					passed = append(passed, c)
+				}
 			}
-			table.row(word(false), c.Name, c.Subject)
-			table.note("wanted " + c.Want + "; got " + c.Got)
-			table.note(c.Why)
+			switch len(passed) {
+			case 0:
+			case 1:
+				table.row(word(true), passed[0].Name, passed[0].Subject+": "+passed[0].Got)
+			default:
+				table.row(word(true), passed[0].Name, fmt.Sprintf("%d of %d", len(passed), len(kind)))
+			}
+			for _, c := range kind {
+				if !c.Pass {
+					table.row(word(false), c.Name, c.Subject)
+					table.note("wanted " + c.Want + "; got " + c.Got)
+					table.note(c.Why)
+				}
+			}
 		}
 		t.table(table, 4)
 	}
