@@ -140,7 +140,7 @@ func TestClusterMistakesAreToldBeforeAnythingStarts(t *testing.T) {
 		{[]string{"create", "--name", "No"}, `basico: the name of a cluster must be lower-case letters, digits and inner dashes, at most 40, found "No"`},
 		{[]string{"create", "-o", "yaml"}, `basico: --output: found "yaml", expected text or json`},
 		{[]string{"status", "-o", "yaml"}, `basico: --output: found "yaml", expected text or json`},
-		{[]string{"create", "--envoy", "/nowhere/envoy"}, "basico: Envoy: stat /nowhere/envoy: no such file or directory"},
+		{[]string{"create", "--envoy", "/nowhere/envoy"}, "basico: use Envoy at /nowhere/envoy: "},
 		{[]string{"delete", "all"}, `basico: unknown command "all" for "basico cluster delete"`},
 	} {
 		r := basico(t, append([]string{"cluster"}, test.args...)...)

@@ -24,7 +24,7 @@ func (s *supervisor) startNode(ctx context.Context, client kubernetes.Interface)
 	}
 	s.agent = agent
 	s.tasks.Go(func() {
-		err := agent.Run(s.ctx)
+		err := agent.Run(s.withLog(s.ctx))
 		if s.ctx.Err() == nil {
 			s.fail(fmt.Errorf("the node agent ended: %w", err))
 		}

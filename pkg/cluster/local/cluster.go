@@ -264,15 +264,15 @@ func (c *Cluster) Done() <-chan struct{} {
 	return c.supervisor.stopped
 }
 
-// saidError is what the supervisor answered instead of what was asked for.
+// saidError is what a supervisor, of another process perhaps, answered instead of what was asked for.
 type saidError struct {
 	message string
-	noPlace bool
+	is      error // the error it was there, if callers branch on it
 }
 
 func (e *saidError) Error() string { return e.message }
 
-func (e *saidError) Is(target error) bool { return e.noPlace && target == cluster.ErrNoPlace }
+func (e *saidError) Is(target error) bool { return e.is != nil && target == e.is }
 
 // call asks the supervisor. in and out are JSON; nil is nothing.
 func (c *Cluster) call(ctx context.Context, method, path string, query url.Values, in, out any) error {
@@ -299,7 +299,11 @@ func (c *Cluster) call(ctx context.Context, method, path string, query url.Value
 		if err := json.NewDecoder(resp.Body).Decode(&said); err != nil || said.Error == "" {
 			return fmt.Errorf("ask cluster %s: %s %s: %s", c.name, method, path, resp.Status)
 		}
-		return &saidError{message: said.Error, noPlace: said.NoPlace}
+		answered := &saidError{message: said.Error}
+		if said.NoPlace {
+			answered.is = cluster.ErrNoPlace
+		}
+		return answered
 	}
 	if out == nil {
 		return nil

@@ -110,9 +110,9 @@ func follow(messages *json.Decoder, progress func(string)) error {
 		case m.Ready:
 			return nil
 		case m.Exists:
-			return fmt.Errorf("%s: %w", m.Error, ErrExists)
+			return &saidError{message: m.Error, is: ErrExists}
 		case m.Error != "":
-			return errors.New(m.Error)
+			return &saidError{message: m.Error}
 		default:
 			progress(m.Progress)
 		}

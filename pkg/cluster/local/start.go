@@ -42,7 +42,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 
 // start runs the steps of the start until they are done, something dies, or ctx ends.
 func (s *supervisor) start(ctx context.Context) error {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(s.withLog(ctx))
 	defer cancel(nil)
 	ended := make(chan struct{})
 	defer close(ended)

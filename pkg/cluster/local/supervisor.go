@@ -11,6 +11,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
+
 	"chartbasico/internal/proc"
 	"chartbasico/pkg/cluster/local/internal/node"
 )
@@ -107,6 +110,11 @@ func (s *supervisor) stop() error {
 	})
 	<-s.stopped
 	return s.stopErr
+}
+
+// withLog sends what Kubernetes' client libraries say to the log: by themselves they write to standard error.
+func (s *supervisor) withLog(ctx context.Context) context.Context {
+	return klog.NewContext(ctx, logr.FromSlogHandler(s.log.Handler()))
 }
 
 // stopRequested stops the cluster for somebody who does not wait here.
