@@ -212,8 +212,8 @@ func (a *routed) fill(ctx context.Context, requests int) (assert.Queued, time.Du
 	}, tally.Elapsed, err
 }
 
-// tolerance is how far from the limit a request may end.
-const tolerance = 500 * time.Millisecond
+// tolerance is how far from the limit a request may end: the proxy's clock is exact, but a busy machine is late.
+func tolerance(limit time.Duration) time.Duration { return 500*time.Millisecond + limit/20 }
 
 // timeLimit sends a request that takes longer than the route allows.
 func (a *routed) timeLimit(ctx context.Context) error {
@@ -239,7 +239,7 @@ func (a *routed) timeLimit(ctx context.Context) error {
 	for s := range tally.Statuses {
 		status = s
 	}
-	a.check("a request ends at the time limit", a.Name+" from "+o.Name, assert.Timeout(a.Timeout, tolerance, status, took), took)
+	a.check("a request ends at the time limit", a.Name+" from "+o.Name, assert.Timeout(a.Timeout, tolerance(a.Timeout), status, took), took)
 	return nil
 }
 

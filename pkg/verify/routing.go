@@ -40,10 +40,10 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 	if arrived, err := a.moveTo(ctx, first); err != nil || !arrived {
 		return err
 	}
-	beside(a.timeLimit)
 	if err := a.balancing(ctx, first); err != nil {
 		return err
 	}
+	beside(a.timeLimit) // not before: its request would take a turn
 	if arrived, err := a.walk(ctx); err != nil || !arrived {
 		return err
 	}

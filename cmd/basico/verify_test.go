@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// verifyWith runs the verb in process.
+func verifyWith(t *testing.T, args ...string) (out, errOut string, err error) {
+	t.Helper()
+	var o, e bytes.Buffer
+	cmd := newVerifyCommand(streams{out: &o, err: &e})
+	cmd.SilenceErrors, cmd.SilenceUsage = true, true
+	cmd.SetArgs(args)
+	err = cmd.ExecuteContext(t.Context())
+	return o.String(), e.String(), err
+}
+
+func TestVerifySaysAllThatIsWrongWithItsFlags(t *testing.T) {
+	_, errOut, err := verifyWith(t, "x.yaml", "--on", "moon", "-o", "xml", "--requests", "0", "--rate", "2", "--cluster", "a", "--keep")
+	require.Error(t, err)
+	assert.Equal(t, `--on: found "moon", expected local
+--output: found "xml", expected text or json
+--requests: found 0, expected 1 or more
+--rate: found 2, expected more than 0 and less than 1
+--keep and --envoy are for a cluster that is started here, not for --cluster`, err.Error())
+	assert.Empty(t, errOut, "nothing has started")
+}
+
+func TestVerifyWithoutSuchACluster(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	_, _, err := verifyWith(t, "../../environments/apps.yaml", "--cluster", "nowhere")
+	assert.ErrorContains(t, err, "basico cluster create --name nowhere")
+}
+
+// Mistakes in the files come as a report, all of them, before anything starts.
+func TestVerifyChecksFirst(t *testing.T) {
+	chart, err := filepath.Abs("../../charts/chart_basico")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "broken.yaml")
+	write := func(name, content string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	write("broken.yaml", "helmDefaults: {createNamespace: false}\nreleases:\n  - name: cart\n    namespace: nowhere\n    chart: "+chart+"\n    values:\n      - cart.yaml\n")
+	write("cart.yaml", "app: cart\nservice:\n  ports:\n    http:\n      port: 80\n      targetPort: http\n")
+
+	began := time.Now()
+	out, _, err := verifyWith(t, file, "-o", "json", "--junit", filepath.Join(dir, "junit.xml"), "--report", filepath.Join(dir, "report.html"))
+	var exit exitError
+	require.ErrorAs(t, err, &exit)
+	assert.Equal(t, exitCouldNot, exit.status)
+	assert.Less(t, time.Since(began), 30*time.Second)
+
+	var result struct {
+		Splits   []any
+		Problems []struct{ Rule, Found string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(out), &result))
+	assert.Empty(t, result.Splits)
+	var found []string
+	for _, p := range result.Problems {
+		found = append(found, p.Found)
+	}
+	assert.GreaterOrEqual(t, len(found), 2, "a namespace that nobody makes, and a Service without endpoints: %v", found)
+	for _, name := range []string{"junit.xml", "report.html"} {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		assert.Contains(t, string(content), "nowhere", name)
+	}
+}
