@@ -251,6 +251,20 @@ func TestTheServerSaysItsVersion(t *testing.T) {
 	assert.Equal(t, "v"+version.Major+"."+version.Minor+".", version.GitVersion[:strings.LastIndex(version.GitVersion, ".")+1])
 }
 
+func TestIstiosKindsAreListed(t *testing.T) {
+	_, client := sharedCluster(t)
+	for version, kinds := range map[string][]string{
+		"networking.istio.io/v1": {"virtualservices", "destinationrules", "gateways", "sidecars", "serviceentries"},
+		"security.istio.io/v1":   {"peerauthentications", "authorizationpolicies"},
+	} {
+		list, err := client.Discovery().ServerResourcesForGroupVersion(version)
+		require.NoError(t, err)
+		for _, kind := range kinds {
+			assert.True(t, slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == kind }), "%s %s is not listed", version, kind)
+		}
+	}
+}
+
 func TestHelmKnowsOfIstio(t *testing.T) {
 	c, _ := sharedCluster(t)
 	helm, err := helm3.New(c.Kubeconfig(), istioNamespace, nil)

@@ -5,14 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -128,7 +130,13 @@ func (s *supervisor) steps(ctx context.Context) error {
 		return err
 	}
 	step("ingress gateway ready")
-	if err := awaitReady(ctx, "the API server's list of its kinds", func(context.Context) error { return listsIstio(client) }); err != nil {
+	definitions, err := metadata.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	if err := awaitReady(ctx, "the API server's list of its kinds", func(ctx context.Context) error {
+		return listsItsKinds(ctx, client, definitions)
+	}); err != nil {
 		return err
 	}
 	step("Istio's kinds in the API server's list")
@@ -157,20 +165,35 @@ func (s *supervisor) startIstio(ctx context.Context, client kubernetes.Interface
 	return awaitWebhooks(ctx, client)
 }
 
-// listsIstio says whether the API server names Istio's kinds among its own. It serves them before it lists them, and
-// Helm and kubectl, which read the list once and keep it, would find no such kind.
-func listsIstio(client kubernetes.Interface) error {
-	const version, kind = "networking.istio.io/v1", "DestinationRule"
+// listsItsKinds says whether the API server lists every kind that was defined in it. It serves them before it lists
+// them, and Helm and kubectl, which read the list once and keep it, would find no such kind.
+func listsItsKinds(ctx context.Context, client kubernetes.Interface, definitions metadata.Interface) error {
 	_, lists, err := client.Discovery().ServerGroupsAndResources()
 	if err != nil {
 		return err
 	}
+	listed := map[string]bool{} // plural.group, as definitions are named
 	for _, list := range lists {
-		if list.GroupVersion == version && slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Kind == kind }) {
-			return nil
+		group, _, _ := strings.Cut(list.GroupVersion, "/")
+		for _, r := range list.APIResources {
+			listed[r.Name+"."+group] = true
 		}
 	}
-	return fmt.Errorf("%s %s is not in it", version, kind)
+	resource := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	defined, err := definitions.Resource(resource).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, d := range defined.Items {
+		if !listed[d.Name] {
+			missing = append(missing, d.Name)
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("not in it are %s", strings.Join(missing, ", "))
+	}
+	return nil
 }
 
 func ensureNamespace(ctx context.Context, client kubernetes.Interface, name string) error {
