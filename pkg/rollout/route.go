@@ -171,7 +171,7 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route) ([]string, erro
 // held is what one proxy has of a route.
 type held struct {
 	splits    map[string]bool // each in words
-	endpoints map[string]int  // by subset; nil if the proxy did not say
+	endpoints map[string]int  // by subset
 }
 
 func (h held) differs(want Route) string {
@@ -181,9 +181,6 @@ func (h held) differs(want Route) string {
 	}
 	if !maps.Equal(h.splits, wanted) {
 		return fmt.Sprintf("divides %s, expected %s", list(h.splits), list(wanted))
-	}
-	if want.Endpoints == nil || h.endpoints == nil {
-		return ""
 	}
 	for _, subset := range slices.Sorted(maps.Keys(want.Endpoints)) {
 		if got := h.endpoints[subset]; got != want.Endpoints[subset] {
@@ -209,7 +206,7 @@ func inWords(split map[string]int) string {
 
 // carriedBy reads what a proxy has of the routes to a host.
 func carriedBy(dump *adminv3.ConfigDump, host string) (held, error) {
-	h := held{splits: map[string]bool{}}
+	h := held{splits: map[string]bool{}, endpoints: map[string]int{}}
 	for _, part := range dump.GetConfigs() {
 		switch {
 		case part.MessageIs((*adminv3.RoutesConfigDump)(nil)):
@@ -226,9 +223,6 @@ func carriedBy(dump *adminv3.ConfigDump, host string) (held, error) {
 			endpoints := &adminv3.EndpointsConfigDump{}
 			if err := part.UnmarshalTo(endpoints); err != nil {
 				return h, err
-			}
-			if h.endpoints == nil {
-				h.endpoints = map[string]int{}
 			}
 			for _, e := range endpoints.GetDynamicEndpointConfigs() {
 				if err := h.addEndpoints(e.GetEndpointConfig(), host); err != nil {

@@ -130,8 +130,15 @@ func escape(key string) string { return strings.ReplaceAll(key, ".", `\.`) }
 // extra is how many requests more than fit into the queue are sent.
 const extra = 50
 
-// hold is how long the slow request keeps the only connection. All others must have arrived in that time.
-const hold = 1500 * time.Millisecond
+// hold is how long the slow request keeps the only connection: long enough for all others to arrive, and within the
+// time limit, which also holds for those that wait.
+func (a *routed) hold() time.Duration {
+	const long = 1500 * time.Millisecond
+	if a.Timeout > 0 {
+		return min(long, a.Timeout*6/10)
+	}
+	return long
+}
 
 // queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
 // served in the end, and the others are refused at once.
@@ -162,7 +169,7 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", what, version, err)
 	}
-	a.check("a full queue refuses at once", a.Name+" "+version, assert.Queue(a.Subsets[version].Pending, hold/2, got), took)
+	a.check("a full queue refuses at once", a.Name+" "+version, assert.Queue(a.Subsets[version].Pending, a.hold()/2, got), took)
 	_, err = a.moveTo(ctx, stage)
 	return err
 }
@@ -172,7 +179,7 @@ func (a *routed) fill(ctx context.Context, requests int) (assert.Queued, time.Du
 	base := o.Load
 	base.Header = with(base.Header, "Basico-Queue", "one")
 	slow := base
-	slow.Header = with(slow.Header, delayHeader, hold.String())
+	slow.Header = with(slow.Header, delayHeader, a.hold().String())
 	slow.Requests, slow.Concurrency = 1, 1
 	held := make(chan error, 1)
 	go func() {
