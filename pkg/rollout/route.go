@@ -13,6 +13,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -103,22 +104,65 @@ func WaitForRoute(ctx context.Context, c cluster.Cluster, want Route) error {
 	if len(want.Splits) == 0 {
 		return fmt.Errorf("no route to %s is wanted, so there is nothing to wait for", want.Host)
 	}
+	return until(ctx, "route to "+want.Host, func() ([]string, error) { return lacking(ctx, c, want) })
+}
+
+// until asks again and again what is missing, until it is nothing, or an error, or ctx ends.
+func until(ctx context.Context, what string, missing func() ([]string, error)) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
 	for {
-		missing, err := lacking(ctx, c, want)
-		if ctx.Err() != nil {
-			return fmt.Errorf("route to %s: %w; last seen: %s", want.Host, context.Cause(ctx), strings.Join(missing, "; "))
-		}
-		if err != nil || len(missing) == 0 {
+		last, err := missing()
+		if ctx.Err() == nil && (err != nil || len(last) == 0) {
 			return err
 		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("route to %s: %w; last seen: %s", want.Host, context.Cause(ctx), strings.Join(missing, "; "))
+			return fmt.Errorf("%s: %w; last seen: %s", what, context.Cause(ctx), strings.Join(last, "; "))
 		}
 	}
+}
+
+// Known is what one proxy should know of a Service.
+type Known struct {
+	Proxy string // namespace/pod
+	Host  string // the Service's full name
+	Pods  int    // how many pods it leads to
+}
+
+// WaitForEndpoints waits until proxies know the pods behind Services, and that they are healthy.
+func WaitForEndpoints(ctx context.Context, c cluster.Cluster, wanted []Known) error {
+	return until(ctx, "endpoints", func() ([]string, error) {
+		proxies, err := c.Proxies(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("asking for the proxies: %w", err)
+		}
+		byName := map[string]cluster.Proxy{}
+		for _, p := range proxies {
+			byName[p.Namespace+"/"+p.Pod] = p
+		}
+		dumps := map[string]*adminv3.ConfigDump{}
+		var missing []string
+		for _, w := range wanted {
+			if dumps[w.Proxy] == nil {
+				dump, err := c.ProxyConfig(ctx, byName[w.Proxy])
+				if err != nil {
+					missing = append(missing, fmt.Sprintf("%s: %v", w.Proxy, err))
+					continue
+				}
+				dumps[w.Proxy] = dump
+			}
+			has, err := carriedBy(dumps[w.Proxy], w.Host)
+			if err != nil {
+				return nil, fmt.Errorf("configuration of %s: %w", w.Proxy, err)
+			}
+			if got := has.endpoints[""]; got != w.Pods {
+				missing = append(missing, fmt.Sprintf("%s knows %d endpoints of %s, expected %d", w.Proxy, got, w.Host, w.Pods))
+			}
+		}
+		return missing, nil
+	})
 }
 
 // lacking says in words what each proxy still lacks.
@@ -282,7 +326,12 @@ func (h held) addEndpoints(config *anypb.Any, host string) error {
 	}
 	n := 0
 	for _, l := range load.GetEndpoints() {
-		n += len(l.GetLbEndpoints())
+		for _, e := range l.GetLbEndpoints() {
+			// Istio tells of pods that are not ready too, as unhealthy.
+			if h := e.GetHealthStatus(); h == corev3.HealthStatus_HEALTHY || h == corev3.HealthStatus_UNKNOWN {
+				n++
+			}
+		}
 	}
 	h.endpoints[subset] = max(h.endpoints[subset], n) // a Service with several ports has a cluster for each
 	return nil

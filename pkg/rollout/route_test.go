@@ -50,9 +50,12 @@ func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int)
 		action.ClusterSpecifier = &routev3.RouteAction_WeightedClusters{WeightedClusters: weighted}
 	}
 	load := &endpointv3.ClusterLoadAssignment{ClusterName: "outbound|9080|v1|" + reviews, Endpoints: []*endpointv3.LocalityLbEndpoints{{}}}
+	load.Endpoints[0].LbEndpoints = []*endpointv3.LbEndpoint{{HealthStatus: corev3.HealthStatus_UNHEALTHY}} // a pod that is not ready
 	for range endpoints {
 		load.Endpoints[0].LbEndpoints = append(load.Endpoints[0].LbEndpoints, &endpointv3.LbEndpoint{HealthStatus: corev3.HealthStatus_HEALTHY})
 	}
+	all := proto.Clone(load).(*endpointv3.ClusterLoadAssignment)
+	all.ClusterName = "outbound|9080||" + reviews
 	return &adminv3.ConfigDump{Configs: []*anypb.Any{
 		packed(t, &adminv3.RoutesConfigDump{DynamicRouteConfigs: []*adminv3.RoutesConfigDump_DynamicRouteConfig{{
 			RouteConfig: packed(t, &routev3.RouteConfiguration{Name: "9080", VirtualHosts: []*routev3.VirtualHost{
@@ -62,7 +65,7 @@ func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int)
 				}}}},
 			}}),
 		}}}),
-		packed(t, &adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{EndpointConfig: packed(t, load)}}}),
+		packed(t, &adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{EndpointConfig: packed(t, load)}, {EndpointConfig: packed(t, all)}}}),
 	}}
 }
 
@@ -129,6 +132,28 @@ func TestWaitForRouteSeesItArrive(t *testing.T) {
 func TestWaitForRouteWantsSomething(t *testing.T) {
 	assert.ErrorContains(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews}), "nothing to wait for")
 	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}}), clustertest.ErrNotSet)
+}
+
+func TestWaitForEndpoints(t *testing.T) {
+	fake := &clustertest.Fake{
+		OnProxies: func() ([]cluster.Proxy, error) {
+			return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage"}}, nil
+		},
+		OnProxyConfig: func(p cluster.Proxy) (*adminv3.ConfigDump, error) {
+			if p.Pod == "" {
+				return nil, errors.New("no such proxy")
+			}
+			return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
+		},
+	}
+	wait := func(k Known) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+		defer cancel()
+		return WaitForEndpoints(ctx, fake, []Known{k})
+	}
+	require.NoError(t, wait(Known{"bookinfo/productpage", reviews, 2}))
+	require.ErrorContains(t, wait(Known{"bookinfo/productpage", reviews, 3}), "bookinfo/productpage knows 2 endpoints of "+reviews+", expected 3")
+	require.ErrorContains(t, wait(Known{"bookinfo/other", reviews, 2}), "bookinfo/other: no such proxy")
 }
 
 func TestSplits(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"chartbasico/pkg/assert"
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/render"
+	"chartbasico/pkg/rollout"
 	"chartbasico/pkg/traffic"
 )
 
@@ -157,6 +158,9 @@ func (r *run) sendOut(ctx context.Context, w Workload, o Outside) (traffic.Tally
 
 // reach sends through every way in, and along every call that a workload says it makes.
 func (r *run) reach(ctx context.Context) error {
+	if err := r.settleEndpoints(ctx); err != nil {
+		return err
+	}
 	for _, e := range r.entries {
 		tally, err := r.cluster.Send(ctx, cluster.Place{}, traffic.Load{URL: e.url(), App: e.App, Requests: few, Concurrency: 2})
 		if err != nil {
@@ -177,6 +181,48 @@ func (r *run) reach(ctx context.Context) error {
 			}
 			r.check("a call is answered", w.String()+" → "+call, assert.Reached(host, tally.Requests, tally.Errors, tally.Failures), tally.Elapsed)
 		}
+	}
+	return nil
+}
+
+// settleEndpoints waits until every proxy that is about to send knows the pods behind what it is sent to.
+func (r *run) settleEndpoints(ctx context.Context) error {
+	proxies, err := r.cluster.Proxies(ctx)
+	if err != nil {
+		return fmt.Errorf("asking for the proxies: %w", err)
+	}
+	pods := map[string]int{} // by Service
+	for _, w := range r.workloads {
+		pods[rollout.FullName(w.App, w.Namespace)] += len(w.Pods)
+	}
+	var wanted []rollout.Known
+	know := func(proxy, host string) {
+		if pods[host] > 0 {
+			wanted = append(wanted, rollout.Known{Proxy: proxy, Host: host, Pods: pods[host]})
+		}
+	}
+	for _, p := range proxies {
+		for _, e := range r.entries {
+			if p.Gateway {
+				know(p.Namespace+"/"+p.Pod, rollout.FullName(e.App, e.Namespace))
+			}
+		}
+	}
+	for _, w := range r.workloads {
+		for _, call := range w.Calls {
+			host, _, err := net.SplitHostPort(call)
+			if err != nil || !w.Injected {
+				continue
+			}
+			for _, p := range w.Pods {
+				know(w.Namespace+"/"+p, rollout.FullName(host, w.Namespace))
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Settle, fmt.Errorf("they had not arrived after %v", r.opts.Settle))
+	defer cancel()
+	if err := rollout.WaitForEndpoints(ctx, r.cluster, wanted); err != nil {
+		r.fails("endpoints arrive at every proxy", r.env.Name, "each proxy knows the pods of what it sends to", err)
 	}
 	return nil
 }
