@@ -17,7 +17,8 @@ type Chart struct {
 	Dir     string // absolute, or the archive it came from
 	Schema  []byte // values.schema.json; nil where the chart has none
 
-	loaded *chart.Chart
+	loaded    *chart.Chart
+	templates *templates
 }
 
 // LoadChart reads a chart from a directory or a packaged archive.
@@ -33,7 +34,7 @@ func LoadChart(dir string) (*Chart, error) {
 	if err := loaded.Validate(); err != nil {
 		return nil, fmt.Errorf("chart %s: %w", dir, err)
 	}
-	return &Chart{Name: loaded.Name(), Version: loaded.Metadata.Version, Dir: abs, Schema: loaded.Schema, loaded: loaded}, nil
+	return &Chart{Name: loaded.Name(), Version: loaded.Metadata.Version, Dir: abs, Schema: loaded.Schema, loaded: loaded, templates: &templates{}}, nil
 }
 
 // instance returns a chart that Helm may change: it resolves dependencies in the chart itself.

@@ -222,6 +222,12 @@ func Template(ctx context.Context, chart *Chart, spec Spec, caps Capabilities) (
 	if err != nil {
 		return "", "", fmt.Errorf("Kubernetes version %q: want one such as v1.37.0: %w", caps.KubeVersion, err)
 	}
+	asked := chartutil.DefaultCapabilities.Copy()
+	asked.KubeVersion = *version
+	asked.APIVersions = append(asked.APIVersions, caps.APIVersions...)
+	if ch, err = chart.rendered(ch, spec, asked); err != nil {
+		return "", "", err
+	}
 	install := action.NewInstall(&action.Configuration{Log: func(string, ...any) {}})
 	install.ClientOnly = true
 	install.DryRun = true
