@@ -48,7 +48,7 @@ func ownClusters(t *testing.T) {
 	t.Setenv("GOCACHE", strings.TrimSpace(string(goCache)))
 	cache, err := os.UserCacheDir()
 	require.NoError(t, err)
-	own, err := os.MkdirTemp("", "basico") // short: a socket's path must fit
+	own, err := os.MkdirTemp("", "basico") //nolint:usetesting // short: a socket's path must fit
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(own) })
 	require.NoError(t, os.MkdirAll(filepath.Join(cache, "basico"), 0o755))

@@ -155,7 +155,7 @@ func TestUpgradeCancelled(t *testing.T) {
 	go func() { <-api.held; cancel() }()
 	_, err := client(t, server.URL).Upgrade(ctx, Spec{Name: "one", ChartDir: "testdata/chart", Values: map[string]any{}})
 	require.ErrorIs(t, err, context.Canceled)
-	assert.ErrorContains(t, err, "install here/one: stopped")
+	require.ErrorContains(t, err, "install here/one: stopped")
 
 	api.mu.Lock()
 	defer api.mu.Unlock()

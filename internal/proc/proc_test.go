@@ -98,7 +98,7 @@ func TestDeathBySignalIsReported(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, syscall.Kill(p.Pid(), syscall.SIGKILL))
 	await(t, p)
-	assert.EqualError(t, p.Err(), "still died (signal: killed) and wrote nothing")
+	require.EqualError(t, p.Err(), "still died (signal: killed) and wrote nothing")
 }
 
 func TestStopEndsAllAndIsNoDeath(t *testing.T) {
@@ -113,11 +113,11 @@ func TestStopEndsAllAndIsNoDeath(t *testing.T) {
 	assert.Len(t, g.Processes(), 3)
 	g.Stop()
 	for _, p := range ps {
-		assert.NoError(t, p.Err())
-		assert.ErrorIs(t, syscall.Kill(p.Pid(), 0), syscall.ESRCH)
+		require.NoError(t, p.Err())
+		require.ErrorIs(t, syscall.Kill(p.Pid(), 0), syscall.ESRCH)
 	}
 	_, err := g.Start(self("still", filepath.Join(dir, "late")))
-	assert.ErrorIs(t, err, ErrStopped)
+	require.ErrorIs(t, err, ErrStopped)
 }
 
 func TestTerminateAsksThenKills(t *testing.T) {
@@ -126,7 +126,7 @@ func TestTerminateAsksThenKills(t *testing.T) {
 	p, err := g.Start(self("still", newLog(t)))
 	require.NoError(t, err)
 	p.Terminate(time.Minute)
-	assert.NoError(t, p.Err())
+	require.NoError(t, p.Err())
 	assert.Equal(t, "signal: terminated", p.cmd.ProcessState.String())
 
 	log := newLog(t)
@@ -137,7 +137,7 @@ func TestTerminateAsksThenKills(t *testing.T) {
 		return err == nil && len(out) > 0
 	}, 10*time.Second, time.Millisecond)
 	p.Terminate(time.Millisecond)
-	assert.NoError(t, p.Err())
+	require.NoError(t, p.Err())
 	assert.Equal(t, "signal: killed", p.cmd.ProcessState.String())
 }
 
@@ -196,11 +196,11 @@ func TestMistakesAreErrors(t *testing.T) {
 	g := NewGroup()
 	t.Cleanup(g.Stop)
 	_, err := g.Start(Spec{Name: "envoy", Path: "envoy", Log: newLog(t)})
-	assert.EqualError(t, err, `start envoy: the path of the executable must be absolute, found "envoy"`)
+	require.EqualError(t, err, `start envoy: the path of the executable must be absolute, found "envoy"`)
 	_, err = g.Start(Spec{Name: "envoy", Path: "/nowhere/envoy", Log: newLog(t)})
-	assert.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorIs(t, err, os.ErrNotExist)
 	_, err = g.Start(self("still", "/nowhere/log"))
-	assert.ErrorIs(t, err, os.ErrNotExist)
+	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
 func TestNiceLowersThePriority(t *testing.T) {

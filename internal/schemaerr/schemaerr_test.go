@@ -1,7 +1,6 @@
 package schemaerr
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
@@ -48,7 +47,7 @@ func TestExplain(t *testing.T) {
 			parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(value))
 			require.NoError(t, err)
 			var invalid *jsonschema.ValidationError
-			require.True(t, errors.As(compiled.Validate(parsed), &invalid))
+			require.ErrorAs(t, compiled.Validate(parsed), &invalid)
 			assert.Equal(t, []Finding{want}, Explain(invalid, doc, parsed))
 		})
 	}

@@ -31,7 +31,7 @@ func TestDriftIsFound(t *testing.T) {
 	var out strings.Builder
 	err = run(t.Context(), []string{"-check", "-root", copied}, &out)
 	for _, f := range files {
-		assert.ErrorContains(t, err, f.path+" is not what charts/chart_basico/values.schema.yaml says; run: go run ./internal/valuesdoc")
+		require.ErrorContains(t, err, f.path+" is not what charts/chart_basico/values.schema.yaml says; run: go run ./internal/valuesdoc")
 	}
 	require.NoError(t, run(t.Context(), []string{"-root", copied}, &out))
 	require.NoError(t, run(t.Context(), []string{"-check", "-root", copied}, &out))

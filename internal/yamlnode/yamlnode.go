@@ -2,6 +2,7 @@
 package yamlnode
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -17,14 +18,14 @@ func Parse(data []byte) (*yaml.Node, []Duplicate, error) {
 	decoder := yaml.NewDecoder(strings.NewReader(string(data)))
 	var doc, second yaml.Node
 	if err := decoder.Decode(&doc); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, nil, nil
 		}
 		return nil, nil, err
 	}
 	if err := decoder.Decode(&second); err == nil {
 		return nil, nil, fmt.Errorf("line %d: a second document; only one is read", second.Line)
-	} else if err != io.EOF {
+	} else if !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
 	root := doc.Content[0]

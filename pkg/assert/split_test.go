@@ -242,8 +242,8 @@ func TestSplitThatHolds(t *testing.T) {
 
 	one := Split(map[string]int{"v1": 100}, map[string]int{"v1": 10000}, 0, rate)
 	assert.True(t, one.Pass)
-	assert.Equal(t, 1.0, one.PValue)
-	assert.Equal(t, 100.0, one.Interval["v1"][1])
+	assert.InDelta(t, 1.0, one.PValue, 0)
+	assert.InDelta(t, 100.0, one.Interval["v1"][1], 0)
 
 	four := Split(map[string]int{"a": 25, "b": 25, "c": 25, "d": 25}, map[string]int{"a": 2500, "b": 2450, "c": 2520, "d": 2530}, 0, rate)
 	assert.True(t, four.Pass)

@@ -152,7 +152,7 @@ func (c *analysisContext) add(u *unstructured.Unstructured) (*resource.Instance,
 	if err != nil {
 		return nil, err
 	}
-	var from any = u.Object["spec"]
+	from := u.Object["spec"]
 	if _, whole := spec.(runtime.Object); whole {
 		from = u.Object
 	}

@@ -23,5 +23,5 @@ func TestList(t *testing.T) {
 func TestQuote(t *testing.T) {
 	assert.Equal(t, `"a\nb"`, Quote("a\nb"))
 	assert.Equal(t, "3", Quote(3))
-	assert.Equal(t, 80, len(Quote(strings.Repeat("x", 500))))
+	assert.Len(t, Quote(strings.Repeat("x", 500)), 80)
 }

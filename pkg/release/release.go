@@ -217,7 +217,8 @@ func inOrder(ctx context.Context, releases []*render.Release, after map[string][
 			if err := step(ctx, r); err != nil {
 				mu.Lock()
 				// What only ended because another one failed is not news.
-				if !errors.Is(err, errStopped) && !(errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errStopped)) {
+				stopped := errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errStopped)
+				if !stopped && !errors.Is(err, errStopped) {
 					errs = append(errs, err)
 				}
 				mu.Unlock()

@@ -66,7 +66,7 @@ func (c *chart) validate(values map[string]any, layers layers) (problem.List, er
 		return nil, err
 	}
 	var out problem.List
-	for _, f := range schemaerr.Explain(invalid, c.document, map[string]any(coalesced)) {
+	for _, f := range schemaerr.Explain(invalid, c.document, coalesced) {
 		out = append(out, c.problem(f.Path, layers, problem.Problem{Rule: "values-schema", Found: f.Found, Expected: f.Expected, Fix: f.Fix}))
 	}
 	return out, nil

@@ -86,7 +86,7 @@ var shared struct {
 func sharedCluster(t *testing.T) (*Cluster, *kubernetes.Clientset) {
 	t.Helper()
 	shared.once.Do(func() {
-		if shared.dir, shared.err = os.MkdirTemp("", "basico"); shared.err != nil {
+		if shared.dir, shared.err = os.MkdirTemp("", "basico"); shared.err != nil { //nolint:usetesting // it outlives the test
 			return
 		}
 		options := Options{Name: "shared", Dir: shared.dir, Progress: func(line string) { fmt.Fprintln(os.Stderr, line) }}
@@ -114,7 +114,7 @@ func clientOf(t *testing.T, c *Cluster) *kubernetes.Clientset {
 // shortDir is a directory with a path that leaves room for a Unix socket's.
 func shortDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "basico")
+	dir, err := os.MkdirTemp("", "basico") //nolint:usetesting // short: a socket's path must fit
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir

@@ -58,8 +58,8 @@ func TestCertificatesAreForTheirPurposeOnly(t *testing.T) {
 	}
 	assert.NoError(t, verify(server, ca, "127.64.0.1", x509.ExtKeyUsageServerAuth))
 	assert.NoError(t, verify(server, ca, "kubernetes", x509.ExtKeyUsageServerAuth))
-	assert.ErrorAs(t, verify(server, ca, "127.68.0.1", x509.ExtKeyUsageServerAuth), &x509.HostnameError{})
-	assert.ErrorAs(t, verify(server, other, "kubernetes", x509.ExtKeyUsageServerAuth), &x509.UnknownAuthorityError{})
+	require.ErrorAs(t, verify(server, ca, "127.68.0.1", x509.ExtKeyUsageServerAuth), &x509.HostnameError{})
+	require.ErrorAs(t, verify(server, other, "kubernetes", x509.ExtKeyUsageServerAuth), &x509.UnknownAuthorityError{})
 	assert.NoError(t, verify(client, ca, "", x509.ExtKeyUsageClientAuth))
-	assert.ErrorAs(t, verify(client, ca, "", x509.ExtKeyUsageServerAuth), &x509.CertificateInvalidError{})
+	require.ErrorAs(t, verify(client, ca, "", x509.ExtKeyUsageServerAuth), &x509.CertificateInvalidError{})
 }

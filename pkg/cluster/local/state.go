@@ -45,8 +45,7 @@ func claimState(parent, name string) (*state, error) {
 	}
 	s := &state{dir: dir, lock: lock}
 	if err := s.empty(); err != nil {
-		s.remove()
-		return nil, err
+		return nil, errors.Join(err, s.remove())
 	}
 	return s, nil
 }

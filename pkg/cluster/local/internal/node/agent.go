@@ -107,12 +107,16 @@ func New(config Config) (*Agent, error) {
 
 // Run runs pods until ctx ends, and returns when nothing of them is left.
 func (a *Agent) Run(ctx context.Context) error {
-	serving := make(chan error, 1)
-	go func() { serving <- a.forwarder.Serve(a.listener) }()
+	served := make(chan struct{})
+	var serving error
+	go func() {
+		defer close(served)
+		serving = a.forwarder.Serve(a.listener)
+	}()
 	defer a.outside.Close()
 	defer func() {
 		a.forwarder.Close()
-		<-serving
+		<-served
 	}()
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -149,8 +153,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.register(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("register Node/%s: %w", a.config.Node, err)
 	}
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-served:
+		return fmt.Errorf("serve Envoys: %w", serving)
+	}
 }
 
 // seen starts a pod that is new, and ends one that is to be deleted.

@@ -189,7 +189,7 @@ func (f *Forwarder) StreamAggregatedResources(down discoveryv3.AggregatedDiscove
 	select {
 	case err = <-requests:
 		cancel()
-		<-responses
+		err = errors.Join(err, <-responses)
 	case err = <-responses:
 		// Envoy's side cannot be interrupted but by the end of this call, which ends its Recv.
 	}
