@@ -35,7 +35,11 @@ var (
 			return local.Open(context.Background(), name)
 		}
 		var err error
-		own, err = local.Start(context.Background(), local.Options{Name: fmt.Sprintf("test-%d", os.Getpid())})
+		own, err = local.Start(context.Background(), local.Options{Name: fmt.Sprintf("test-%d", os.Getpid()), Progress: func(line string) {
+			if testing.Verbose() {
+				fmt.Fprintln(os.Stderr, line)
+			}
+		}})
 		return own, err
 	})
 	own *local.Cluster // what start started

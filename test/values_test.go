@@ -81,10 +81,12 @@ func installAll(t *testing.T, releases []environment.Release, used map[string]bo
 	require.NoError(t, err)
 	var done []*render.Release
 	for _, r := range releases {
+		began := time.Now()
 		rendered, err := renderer.Release(ctx, r)
 		require.NoError(t, err)
 		require.NoErrorf(t, terratest.InstallE(t, options(t, r), r.Chart, r.Name), "install %s", r.Name)
 		require.NoErrorf(t, watch.Ready(ctx, release.Workloads(rendered)), "release %s", r.Name)
+		t.Logf("%s installed and ready in %v", r.Name, time.Since(began).Round(time.Millisecond))
 		done = append(done, rendered)
 		for _, f := range r.ValuesFiles {
 			used[f] = true
@@ -99,8 +101,10 @@ func installAll(t *testing.T, releases []environment.Release, used map[string]bo
 	}
 	slices.Reverse(done)
 	for _, r := range done {
+		began := time.Now()
 		require.NoErrorf(t, terratest.DeleteE(t, options(t, r.Release), r.Name, true), "uninstall %s", r.Name)
 		require.NoError(t, watch.Gone(ctx, release.Workloads(r)))
+		t.Logf("%s uninstalled and gone in %v", r.Name, time.Since(began).Round(time.Millisecond))
 	}
 	assert.Empty(t, leftovers(t, done), "left after uninstall")
 }
