@@ -64,3 +64,23 @@ func (s *Steady) Stop() ([]Flow, error) {
 	s.wg.Wait()
 	return s.flows, errors.Join(s.errs...)
 }
+
+// Join adds the counts of flows from the same origins, in the same order. Nothing may be joined to nothing.
+func Join(flows, more []Flow) []Flow {
+	if len(flows) == 0 {
+		return more
+	}
+	for i, f := range more {
+		t := &flows[i].Tally
+		t.Requests += f.Tally.Requests
+		t.Errors += f.Tally.Errors
+		t.Elapsed += f.Tally.Elapsed
+		if t.Failures == nil {
+			t.Failures = map[string]int{}
+		}
+		for reason, n := range f.Tally.Failures {
+			t.Failures[reason] += n
+		}
+	}
+	return flows
+}

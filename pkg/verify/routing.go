@@ -66,32 +66,23 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 	return nil
 }
 
-// walk goes from stage to stage with a steady flow of requests, and measures at each. It says whether it got to the end.
+// walk goes from stage to stage, with a steady flow of requests while the stage changes, and measures at each. It says
+// whether it got to the end.
 func (a *routed) walk(ctx context.Context) (bool, error) {
-	steady := rollout.StartSteady(ctx, a.cluster, a.origins, a.opts.SteadyRate)
-	arrived, err := a.measureStages(ctx)
-	flows, flowErr := steady.Stop()
-	if err != nil {
-		return false, err
-	}
-	if flowErr != nil {
-		return false, flowErr
-	}
-	for _, f := range flows {
-		a.check("no request lost while stages change", a.Name+" from "+f.Origin.Name,
-			assert.NoneLost(f.Tally.Requests, f.Tally.Errors, f.Tally.Failures), f.Tally.Elapsed)
-	}
-	return arrived, nil
-}
-
-func (a *routed) measureStages(ctx context.Context) (bool, error) {
+	var flows []rollout.Flow
 	for i, stage := range a.Stages {
 		if i > 0 {
-			if arrived, err := a.moveTo(ctx, stage); err != nil || !arrived {
+			arrived, during, err := a.moveUnderLoad(ctx, stage)
+			if err != nil {
+				return false, err
+			}
+			flows = rollout.Join(flows, during)
+			if !arrived {
 				for _, s := range a.Stages[i+1:] {
 					a.notRun(fmt.Sprintf("splits of %s at stage %s", a.Name, s.Name), "the walk ended at stage "+stage.Name, false)
 				}
-				return false, err
+				a.lost(flows)
+				return false, nil
 			}
 		}
 		for _, o := range a.origins {
@@ -100,7 +91,27 @@ func (a *routed) measureStages(ctx context.Context) (bool, error) {
 			}
 		}
 	}
+	a.lost(flows)
 	return true, nil
+}
+
+// moveUnderLoad moves to a stage while requests go on, and returns what came of them.
+func (a *routed) moveUnderLoad(ctx context.Context, stage Stage) (bool, []rollout.Flow, error) {
+	steady := rollout.StartSteady(ctx, a.cluster, a.origins, a.opts.SteadyRate)
+	arrived, err := a.moveTo(ctx, stage)
+	flows, flowErr := steady.Stop()
+	if err == nil {
+		err = flowErr
+	}
+	return arrived, flows, err
+}
+
+// lost judges the requests that went on while stages changed.
+func (a *routed) lost(flows []rollout.Flow) {
+	for _, f := range flows {
+		a.check("no request lost while stages change", a.Name+" from "+f.Origin.Name,
+			assert.NoneLost(f.Tally.Requests, f.Tally.Errors, f.Tally.Failures), f.Tally.Elapsed)
+	}
 }
 
 // split measures how the requests of one origin divide.
