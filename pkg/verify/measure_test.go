@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	networkingv1 "istio.io/api/networking/v1alpha3"
 
+	judge "chartbasico/pkg/assert"
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/clustertest"
 	"chartbasico/pkg/environment"
@@ -144,37 +146,57 @@ func TestBalancingThatIsNotMeasuredIsSaid(t *testing.T) {
 	}, r.report.NotRun[0])
 }
 
-func TestFillHoldsTheConnectionFirst(t *testing.T) {
-	slowArrived, slowEnds := make(chan struct{}), make(chan struct{})
-	behind := 0
-	r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+// queueOf answers like a proxy with one connection and a queue of that length.
+func queueOf(t *testing.T, length int) send {
+	t.Helper()
+	var mu sync.Mutex
+	waiting, behind := 0, 0
+	free := make(chan struct{})
+	return func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
+		assert.Equal(t, 1, load.Requests)
 		switch {
 		case load.Header.Get(delayHeader) != "":
-			<-slowEnds
-			return traffic.Tally{Requests: 1}, nil
-		case load.Requests == 1:
+			<-ctx.Done()
+			close(free)
+			return traffic.Tally{}, ctx.Err()
+		case load.Timeout > 0:
 			if behind++; behind < 3 { // the slow one is still on its way
 				return traffic.Tally{Requests: 1}, nil
 			}
-			close(slowArrived)
 			return traffic.Tally{Requests: 1, Errors: 1, Failures: map[string]int{"timeout": 1}}, nil
 		}
-		<-slowArrived
-		close(slowEnds)
-		assert.Equal(t, 90, load.Concurrency, "all at once")
-		return traffic.Tally{Requests: 90, Errors: 50, Statuses: map[int]int{200: 40, http.StatusServiceUnavailable: 50}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
-	})
-	got, _, err := r.fill(t.Context(), 90)
-	require.NoError(t, err)
-	assert.Equal(t, 3, behind)
-	assert.Equal(t, 40, got.Served)
-	assert.Equal(t, 50, got.Refused)
-	assert.Equal(t, time.Millisecond, got.SlowestRefusal)
+		assert.Equal(t, 3, behind, "nothing is sent before the connection is held")
+		mu.Lock()
+		waiting++
+		full := waiting > length
+		mu.Unlock()
+		if full {
+			return traffic.Tally{Requests: 1, Errors: 1, Statuses: map[int]int{http.StatusServiceUnavailable: 1}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
+		}
+		select {
+		case <-free:
+		case <-time.After(time.Second): // the delay of the slow one
+		}
+		return traffic.Tally{Requests: 1, Statuses: map[int]int{200: 1}}, nil
+	}
+}
+
+func TestFillTheQueue(t *testing.T) {
+	for length, want := range map[int]judge.Queued{
+		40: {Sent: 90, Served: 40, Refused: 50, SlowestRefusal: time.Millisecond},
+		30: {Sent: 90, Served: 30, Refused: 60, SlowestRefusal: time.Millisecond},
+		95: {Sent: 90, Served: 90},
+	} {
+		got, _, err := cart(t, queueOf(t, length)).fill(t.Context(), 90, 50)
+		require.NoError(t, err)
+		assert.Equal(t, want, got)
+		assert.Equal(t, length == 40, judge.Queue(40, time.Second, got).Pass)
+	}
 }
 
 func TestFillSaysThatNothingHadToWait(t *testing.T) {
 	r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) { return traffic.Tally{Requests: 1}, nil })
-	_, _, err := r.fill(t.Context(), 90)
+	_, _, err := r.fill(t.Context(), 90, 50)
 	assert.ErrorContains(t, err, "ended before another one had to wait")
 }
 

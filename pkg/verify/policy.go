@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"chartbasico/pkg/assert"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/rollout"
+	"chartbasico/pkg/traffic"
 )
 
 // Stand-ins are told by these headers to be slow, and where.
@@ -130,15 +132,17 @@ func escape(key string) string { return strings.ReplaceAll(key, ".", `\.`) }
 // extra is how many requests more than fit into the queue are sent.
 const extra = 50
 
-// hold is how long the slow request keeps the only connection: long enough for all others to arrive, and within the
-// time limit, which also holds for those that wait.
+// hold bounds how long the slow request keeps the only connection: within the time limit, which holds for those that
+// wait too.
 func (a *routed) hold() time.Duration {
-	const long = 1500 * time.Millisecond
 	if a.Timeout > 0 {
-		return min(long, a.Timeout*6/10)
+		return a.Timeout * 9 / 10
 	}
-	return long
+	return 30 * time.Second
 }
+
+// atOnce is the longest that a refusal may take on a busy machine.
+func (a *routed) atOnce() time.Duration { return min(2*time.Second, a.hold()/2) }
 
 // queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
 // served in the end, and the others are refused at once.
@@ -165,58 +169,102 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	if arrived, err := a.moveTo(ctx, stage, narrow...); err != nil || !arrived {
 		return err
 	}
-	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra)
+	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra, extra)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", what, version, err)
 	}
-	a.check("a full queue refuses at once", a.Name+" "+version, assert.Queue(a.Subsets[version].Pending, a.hold()/2, got), took)
+	a.check("a full queue refuses at once", a.Name+" "+version, assert.Queue(a.Subsets[version].Pending, a.atOnce(), got), took)
 	_, err = a.moveTo(ctx, stage)
 	return err
 }
 
-func (a *routed) fill(ctx context.Context, requests int) (assert.Queued, time.Duration, error) {
-	o := a.caller()
-	base := o.Load
-	base.Header = with(base.Header, "Basico-Queue", "one")
-	slow := base
-	slow.Header = with(slow.Header, delayHeader, a.hold().String())
-	slow.Requests, slow.Concurrency = 1, 1
-	held := make(chan error, 1)
-	go func() {
-		tally, err := a.cluster.Send(ctx, o.From, slow)
-		if err == nil && tally.Errors > 0 {
-			err = fmt.Errorf("the slow request failed: %v", tally.Failures)
-		}
-		held <- err
-	}()
-	// The slow request holds the connection as soon as another one has to wait.
-	behind := base
-	behind.Requests, behind.Concurrency, behind.Timeout = 1, 1, 50*time.Millisecond
-	for waits := false; !waits; {
-		tally, err := a.cluster.Send(ctx, o.From, behind)
-		if err != nil {
-			return assert.Queued{}, 0, err
-		}
-		waits = tally.Failures["timeout"] > 0
+// quiet is how long no more refusals may come until the queue counts as full and all as arrived.
+const quiet = 500 * time.Millisecond
+
+// fill holds the connection by a slow request, sends the others at once, each by itself, and lets the slow one go when
+// as many are refused as should be and no more refusals come. A queue that is longer than it should be refuses too
+// few, and the slow one goes on to its end.
+func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queued, time.Duration, error) {
+	one := a.caller().Load
+	one.Header = with(one.Header, "Basico-Queue", "one")
+	one.Requests, one.Concurrency = 1, 1
+	holding, release := context.WithCancel(ctx)
+	defer release()
+	held, err := a.holdConnection(holding, one)
+	if err != nil {
+		return assert.Queued{}, 0, err
+	}
+
+	start := time.Now()
+	type outcome struct {
+		tally traffic.Tally
+		err   error
+	}
+	outcomes := make(chan outcome, requests)
+	for range requests {
+		go func() {
+			tally, err := a.cluster.Send(ctx, a.caller().From, one)
+			outcomes <- outcome{tally, err}
+		}()
+	}
+	var got assert.Queued
+	var errs []error
+	full := time.NewTimer(quiet)
+	full.Stop()
+	for received := 0; received < requests; {
+		var o outcome
 		select {
-		case err := <-held:
-			if err == nil {
-				err = fmt.Errorf("the slow request ended before another one had to wait")
+		case <-full.C:
+			release()
+			continue
+		case o = <-outcomes:
+			received++
+		}
+		got.Sent += o.tally.Requests
+		got.Served += o.tally.Requests - o.tally.Errors
+		if n := o.tally.Statuses[http.StatusServiceUnavailable]; n > 0 {
+			got.Refused += n
+			got.SlowestRefusal = max(got.SlowestRefusal, o.tally.ErrorLatency.Max)
+			if got.Refused >= refusals {
+				full.Reset(quiet)
 			}
-			return assert.Queued{}, 0, err
+		}
+		if o.err != nil {
+			errs = append(errs, o.err)
+		}
+	}
+	release()
+	<-held
+	return got, time.Since(start), errors.Join(errs...)
+}
+
+// holdConnection sends a slow request and returns when another one has to wait behind it. The channel is closed when
+// the slow one has ended.
+func (a *routed) holdConnection(ctx context.Context, one traffic.Load) (<-chan struct{}, error) {
+	slow := one
+	slow.Header = with(slow.Header, delayHeader, a.hold().String())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		// It is let go in the middle, so what becomes of it says nothing.
+		_, _ = a.cluster.Send(ctx, a.caller().From, slow)
+	}()
+	behind := one
+	behind.Timeout = 200 * time.Millisecond
+	for {
+		tally, err := a.cluster.Send(ctx, a.caller().From, behind)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-ended:
+			return nil, errors.New("the slow request ended before another one had to wait")
 		default:
 		}
+		if tally.Failures["timeout"] > 0 {
+			return ended, nil
+		}
 	}
-	flood := base
-	flood.Requests, flood.Concurrency = requests, requests
-	tally, err := a.cluster.Send(ctx, o.From, flood)
-	if e := <-held; err == nil {
-		err = e
-	}
-	return assert.Queued{
-		Sent: tally.Requests, Served: tally.Requests - tally.Errors, Refused: tally.Statuses[http.StatusServiceUnavailable],
-		SlowestRefusal: tally.ErrorLatency.Max,
-	}, tally.Elapsed, err
 }
 
 // tolerance is how far from the limit a request may end: the proxy's clock is exact, but a busy machine is late.
