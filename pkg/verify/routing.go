@@ -117,7 +117,7 @@ func (a *routed) lost(flows []rollout.Flow) {
 // split measures how the requests of one origin divide.
 func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error {
 	load := o.Load
-	load.Requests = a.opts.Requests
+	load.Requests, load.Concurrency = a.opts.Requests, 64 // enough for every proxy on the way to be busy
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
 		return fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)

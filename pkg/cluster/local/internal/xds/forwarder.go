@@ -178,7 +178,7 @@ func (f *Forwarder) StreamAggregatedResources(down discoveryv3.AggregatedDiscove
 			f.proxies[pod] = p
 		}
 		p.streams++
-		p.pending = map[string]string{}
+		p.pending = map[string][]response{}
 	})
 	defer f.update(func() { p.streams-- })
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,30 +19,40 @@ type proxy struct {
 	rewriter  *rewriter
 
 	streams   int
-	pending   map[string]string // by type: the nonce sent and not answered
-	staged    map[string]func() // by type: what holds once that is accepted
-	refused   map[string]bool   // by type: the last one was
+	pending   map[string][]response // by type: what was sent and is not answered, the oldest first
+	refused   map[string]bool       // by type: the last one was
 	rejected  []string
 	listeners map[netip.AddrPort]netip.AddrPort
 	inbound   map[uint16]bool
 	endpoints map[string]map[netip.Addr]bool // the pods of each cluster
 }
 
+// response is what was sent to the proxy, and what holds once it is accepted.
+type response struct {
+	nonce string
+	apply func()
+}
+
 func newProxy(r *rewriter) *proxy {
 	return &proxy{
-		rewriter: r, pending: map[string]string{}, staged: map[string]func(){}, refused: map[string]bool{},
+		rewriter: r, pending: map[string][]response{}, refused: map[string]bool{},
 		endpoints: map[string]map[netip.Addr]bool{},
 	}
 }
 
 // synced: it has its listeners, and neither an answer is out nor was the last one a refusal.
 func (p *proxy) synced() bool {
-	return p.streams > 0 && p.listeners != nil && len(p.pending) == 0 && len(p.refused) == 0
+	for _, responses := range p.pending {
+		if len(responses) > 0 {
+			return false
+		}
+	}
+	return p.streams > 0 && p.listeners != nil && len(p.refused) == 0
 }
 
 // uses: the pod is an endpoint, or may be until the proxy has answered.
 func (p *proxy) uses(pod netip.Addr) bool {
-	if p.pending[resourcev3.EndpointType] != "" {
+	if len(p.pending[resourcev3.EndpointType]) > 0 {
 		return true
 	}
 	for _, pods := range p.endpoints {
@@ -52,29 +63,34 @@ func (p *proxy) uses(pod netip.Addr) bool {
 	return false
 }
 
-// answered takes the proxy's answer to a response: an acknowledgement, or a refusal with its reason.
+// answered takes the proxy's answer to a response: an acknowledgement, or a refusal with its reason. It answers those
+// before as well: the proxy has taken them in their order.
 func (p *proxy) answered(request *discoveryv3.DiscoveryRequest) {
 	kind := request.GetTypeUrl()
-	if nonce := request.GetResponseNonce(); nonce == "" || nonce != p.pending[kind] {
+	pending := p.pending[kind]
+	i := slices.IndexFunc(pending, func(r response) bool { return r.nonce == request.GetResponseNonce() })
+	if i < 0 {
 		return
 	}
-	delete(p.pending, kind)
-	if detail := request.GetErrorDetail(); detail != nil {
+	p.pending[kind] = pending[i+1:]
+	detail := request.GetErrorDetail()
+	for j, r := range pending[:i+1] {
+		if j < i || detail == nil {
+			r.apply()
+		}
+	}
+	if detail != nil {
 		p.refused[kind] = true
 		p.rejected = append(p.rejected, fmt.Sprintf("%s: %s", shortType(kind), detail.GetMessage()))
 		return
 	}
 	delete(p.refused, kind)
-	if apply := p.staged[kind]; apply != nil {
-		apply()
-		delete(p.staged, kind)
-	}
 }
 
 // sent notes a response that the proxy is to answer.
-func (p *proxy) sent(response *discoveryv3.DiscoveryResponse, apply func()) {
-	p.pending[response.GetTypeUrl()] = response.GetNonce()
-	p.staged[response.GetTypeUrl()] = apply
+func (p *proxy) sent(sent *discoveryv3.DiscoveryResponse, apply func()) {
+	kind := sent.GetTypeUrl()
+	p.pending[kind] = append(p.pending[kind], response{nonce: sent.GetNonce(), apply: apply})
 }
 
 // rewrite rewrites a response in place and returns what holds once it is accepted.

@@ -22,7 +22,10 @@ func TestSyncedAndRejected(t *testing.T) {
 	p.listeners = map[netip.AddrPort]netip.AddrPort{}
 	assert.True(t, p.synced())
 
-	p.pending[resourcev3.ListenerType] = "n1"
+	send := func(nonce string, apply func()) {
+		p.sent(&discoveryv3.DiscoveryResponse{TypeUrl: resourcev3.ListenerType, Nonce: nonce}, apply)
+	}
+	send("n1", func() { t.Error("what was refused does not hold") })
 	assert.False(t, p.synced(), "an answer is out")
 	p.answered(&discoveryv3.DiscoveryRequest{TypeUrl: resourcev3.ListenerType, ResponseNonce: "n0"})
 	assert.False(t, p.synced(), "the answer to an older one is none")
@@ -30,8 +33,14 @@ func TestSyncedAndRejected(t *testing.T) {
 	assert.False(t, p.synced(), "it was refused")
 	assert.Equal(t, []string{"Listener: no such filter"}, p.rejected)
 
-	p.pending[resourcev3.ListenerType] = "n2"
+	var applied []string
+	send("n2", func() { applied = append(applied, "n2") })
+	send("n3", func() { applied = append(applied, "n3") })
 	p.answered(&discoveryv3.DiscoveryRequest{TypeUrl: resourcev3.ListenerType, ResponseNonce: "n2"})
+	assert.Equal(t, []string{"n2"}, applied)
+	assert.False(t, p.synced(), "an answer is out")
+	p.answered(&discoveryv3.DiscoveryRequest{TypeUrl: resourcev3.ListenerType, ResponseNonce: "n3"})
+	assert.Equal(t, []string{"n2", "n3"}, applied, "each response counts, though another one was sent before it was accepted")
 	assert.True(t, p.synced(), "a later one was accepted")
 	assert.Len(t, p.rejected, 1, "the refusal is not forgotten")
 
