@@ -4,7 +4,12 @@ source "$(dirname "$0")/lib.sh"
 source scripts/tools.sh
 say "test: the tools that the suites compare with, then every package"
 scripts/build.sh
-HELM=$(tool helm) HELM4=$(tool helm4) KUBECTL=$(tool kubectl) ISTIOCTL=$(tool istioctl) HELMFILE=$(tool helmfile)
+# One assignment a line: a tool that cannot be built ends the script.
+HELM=$(tool helm)
+HELM4=$(tool helm4)
+KUBECTL=$(tool kubectl)
+ISTIOCTL=$(tool istioctl)
+HELMFILE=$(tool helmfile)
 export HELM HELM4 KUBECTL ISTIOCTL HELMFILE
 gotestsum=$(tool gotestsum)
 events=$(mktemp)

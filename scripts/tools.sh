@@ -2,9 +2,7 @@
 # version, and prints its path.
 
 # build_tool NAME PACKAGE MODULE_DIR [LDFLAGS]
-build_kubernetes_minor() { go list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2; }
-
-tool() {
+build_tool() {
   local name=$1 package=$2 dir=$3 ldflags=${4:-} bin
   bin=$cache/tools/$name-$(hash "$dir/go.mod" "$dir/go.sum")/$name
   if [ ! -x "$bin" ]; then
@@ -16,12 +14,16 @@ tool() {
   printf '%s\n' "$bin"
 }
 
-kubernetes_minor() { go list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2; }
+# Helm 3 renders for Kubernetes 1.20 unless its build says otherwise; its releases say the version of their client.
+helm3_flags() {
+  local minor
+  minor=$(go list -m -f '{{.Version}}' k8s.io/client-go | cut -d. -f2)
+  printf -- '-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=%s' "$minor"
+}
 
 tool() {
   case $1 in
-    # Helm 3 renders for Kubernetes 1.20 unless its build says otherwise; its releases say the version of their client.
-    helm)          build_tool helm helm.sh/helm/v3/cmd/helm . "-X helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor=$(kubernetes_minor)" ;;
+    helm)          build_tool helm helm.sh/helm/v3/cmd/helm . "$(helm3_flags)" ;;
     helm4)         build_tool helm4 helm.sh/helm/v4/cmd/helm . ;;
     kubectl)       build_tool kubectl k8s.io/kubernetes/cmd/kubectl . ;;
     istioctl)      build_tool istioctl istio.io/istio/istioctl/cmd/istioctl . ;;
