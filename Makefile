@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint race build clean
+.PHONY: help demo test lint race bench build clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ lint: ## check formatting, vet, staticcheck and import rules
 
 race: ## run our packages' tests under the race detector
 	@scripts/race.sh
+
+bench: ## time a check of bookinfo-prod beside helm template and istioctl analyze
+	@scripts/bench.sh
 
 build: ## build bin/basico
 	@scripts/build.sh

@@ -1,0 +1,330 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/local/internal/standin"
+	"chartbasico/pkg/cluster/local/internal/xds"
+)
+
+// testAgent is an agent that runs nothing, on an API with the objects.
+func testAgent(t *testing.T, objects ...runtime.Object) *Agent {
+	t.Helper()
+	client := fake.NewClientset(objects...)
+	a := &Agent{
+		config:  Config{Node: "n", Net: 64, Address: netip.MustParseAddr("127.64.0.1"), Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler)},
+		client:  client,
+		outside: standin.NewOutside(netip.MustParseAddr("127.0.0.1")),
+		running: map[types.UID]*pod{}, addresses: map[netip.Addr]types.UID{},
+	}
+	t.Cleanup(a.outside.Close)
+	var err error
+	a.forwarder, err = xds.New("127.0.0.1:1", a.config.Net, a.outside.Address, a.config.Log)
+	require.NoError(t, err)
+	t.Cleanup(a.forwarder.Close)
+	factory := informers.NewSharedInformerFactory(client, 0)
+	a.services = factory.Core().V1().Services().Lister()
+	a.slices = factory.Discovery().V1().EndpointSlices().Lister()
+	a.pods = factory.Core().V1().Pods().Lister()
+	ctx, cancel := context.WithCancel(t.Context())
+	factory.Start(ctx.Done())
+	t.Cleanup(factory.Shutdown)
+	t.Cleanup(cancel)
+	factory.WaitForCacheSync(ctx.Done())
+	return a
+}
+
+func podObject(name string, labels map[string]string, containers ...corev1.Container) *corev1.Pod {
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name), Labels: labels},
+		Spec:       corev1.PodSpec{RestartPolicy: corev1.RestartPolicyAlways, Containers: containers},
+	}
+}
+
+// add makes the agent believe that a pod runs and is ready.
+func (a *Agent) add(t *testing.T, object *corev1.Pod) *pod {
+	t.Helper()
+	p := newPod(a, object)
+	ip, err := a.claim(object.UID)
+	require.NoError(t, err)
+	p.ip, p.up, p.ready = ip, true, true
+	a.running[object.UID] = p
+	return p
+}
+
+func service(name, clusterIP string, port, target int32) *corev1.Service {
+	return &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name},
+		Spec: corev1.ServiceSpec{
+			ClusterIP: clusterIP, Selector: map[string]string{"app": name},
+			Ports: []corev1.ServicePort{{Name: "http", Port: port, TargetPort: intstr.FromInt32(target)}},
+		},
+	}
+}
+
+func slice(name string, port int32, ready map[string]bool) *discoveryv1.EndpointSlice {
+	http := "http"
+	s := &discoveryv1.EndpointSlice{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name + "-1", Labels: map[string]string{discoveryv1.LabelServiceName: name}},
+		Ports:      []discoveryv1.EndpointPort{{Name: &http, Port: &port}},
+	}
+	for address, ready := range ready {
+		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{address}, Conditions: discoveryv1.EndpointConditions{Ready: &ready}})
+	}
+	return s
+}
+
+var app = corev1.Container{Name: "app", Ports: []corev1.ContainerPort{{Name: "http", ContainerPort: 9080}}}
+
+func TestResolveWithoutSidecar(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t,
+		service("reviews", "10.96.0.7", 80, 9080),
+		slice("reviews", 9080, map[string]bool{"10.244.0.2": true, "10.244.0.9": false}),
+		service("empty", "10.96.0.8", 80, 9080),
+	)
+	reviews := a.add(t, podObject("reviews-1", map[string]string{"app": "reviews", "version": "v1"}, app))
+	require.Equal(t, "10.244.0.2", reviews.ip.String())
+	a.add(t, podObject("caller-1", map[string]string{"app": "caller"}, app))
+	from := cluster.Place{Namespace: "shop", App: "caller"}
+
+	for addr, want := range map[string]string{
+		"reviews:80":                        "127.64.0.2:9080",
+		"reviews.shop:80":                   "127.64.0.2:9080",
+		"reviews.shop.svc:80":               "127.64.0.2:9080",
+		"reviews.shop.svc.cluster.local:80": "127.64.0.2:9080",
+		"10.244.0.2:9080":                   "127.64.0.2:9080",
+		"localhost:9080":                    "127.64.0.3:9080",
+		"127.0.0.1:80":                      "127.64.0.3:61080",
+	} {
+		got, err := a.Resolve(from, addr)
+		require.NoError(t, err, addr)
+		assert.Equal(t, want, got, addr)
+	}
+	got, err := a.Resolve(from, "books.example.com:80")
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(got, "127.0.0.1:"), "the stand-in for the world outside, found %s", got)
+
+	_, err = a.Resolve(from, "empty:80")
+	require.EqualError(t, err, "Service/shop/empty, port 80: no endpoint is ready")
+	_, err = a.Resolve(from, "reviews:81")
+	require.EqualError(t, err, "Service/shop/reviews has no port 81")
+	_, err = a.Resolve(cluster.Place{Namespace: "shop", App: "nobody"}, "reviews:80")
+	require.ErrorIs(t, err, cluster.ErrNoPlace)
+	_, err = a.Resolve(cluster.Place{}, "x:80")
+	require.ErrorIs(t, err, cluster.ErrNoPlace, "no gateway runs")
+	_, err = a.Resolve(from, "reviews:http")
+	require.Error(t, err)
+}
+
+func TestAPlaceIsAReadyPod(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t)
+	labels := map[string]string{"app": "reviews", "version": "v1"}
+	starting := a.add(t, podObject("a", labels, app))
+	starting.ready = false
+	a.add(t, podObject("b", labels, app))
+	p, err := a.find(cluster.Place{Namespace: "shop", App: "reviews", Version: "v1"})
+	require.NoError(t, err)
+	assert.Equal(t, "b", p.object.Name)
+	p, err = a.find(cluster.Place{Namespace: "shop", Pod: "a"})
+	require.NoError(t, err, "a pod by name may call before it is ready")
+	assert.Equal(t, "a", p.object.Name)
+	_, err = a.find(cluster.Place{Namespace: "shop", App: "reviews", Version: "v2"})
+	require.ErrorIs(t, err, cluster.ErrNoPlace)
+	_, err = a.find(cluster.Place{Namespace: "elsewhere", App: "reviews"})
+	require.ErrorIs(t, err, cluster.ErrNoPlace)
+	close(p.ending)
+	_, err = a.find(cluster.Place{Namespace: "shop", Pod: "a"})
+	require.ErrorIs(t, err, cluster.ErrNoPlace, "it is ending")
+}
+
+func TestAddressesAreNotSoonAnothers(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t)
+	first, err := a.claim("one")
+	require.NoError(t, err)
+	a.release(first)
+	second, err := a.claim("two")
+	require.NoError(t, err)
+	assert.NotEqual(t, first, second)
+	assert.NotEqual(t, a.config.Address, a.config.Net.Inbound(first), "the cluster's own address is no pod's")
+}
+
+func TestListenPorts(t *testing.T) {
+	t.Parallel()
+	http := func(port intstr.IntOrString) *corev1.Probe {
+		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: port}}}
+	}
+	c := corev1.Container{
+		Ports: []corev1.ContainerPort{
+			{Name: "http", ContainerPort: 9080}, {ContainerPort: 53, Protocol: corev1.ProtocolUDP}, {ContainerPort: 9090, Protocol: corev1.ProtocolTCP},
+		},
+		ReadinessProbe: http(intstr.FromInt32(8081)), LivenessProbe: http(intstr.FromString("http")), StartupProbe: http(intstr.FromInt32(agentPort)),
+	}
+	assert.Equal(t, []uint16{9080, 9090, 8081}, listenPorts(c))
+}
+
+func TestProbes(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t)
+	sidecar := corev1.Container{Name: proxyContainer, Env: []corev1.EnvVar{{
+		Name: "ISTIO_KUBE_APP_PROBERS", Value: `{"/app-health/app/readyz":{"httpGet":{"path":"/health","port":9080}}}`,
+	}}}
+	p := a.add(t, podObject("a", nil, app, sidecar))
+	moved := func(path string) *corev1.Probe {
+		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(agentPort)}}}
+	}
+	err := p.probe(t.Context(), app, moved("/app-health/app/livez"))
+	require.ErrorIs(t, err, errNeverReady)
+	assert.ErrorContains(t, err, "istio-proxy knows no probe /app-health/app/livez")
+	err = p.probe(t.Context(), app, moved("/app-health/app/readyz"))
+	require.Error(t, err, "nobody listens")
+	assert.NotErrorIs(t, err, errNeverReady, "and may later")
+	named := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("htpp")}}}
+	err = p.probe(t.Context(), app, named)
+	require.ErrorIs(t, err, errNeverReady)
+	assert.ErrorContains(t, err, `container app has no port named "htpp"`)
+	require.NoError(t, p.probe(t.Context(), app, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{}}}))
+}
+
+func TestPodsThatEnd(t *testing.T) {
+	t.Parallel()
+	sidecar := corev1.Container{Name: proxyContainer}
+	for name, c := range map[string]struct {
+		policy     corev1.RestartPolicy
+		exit       int
+		containers []corev1.Container
+		runs       bool
+		phase      corev1.PodPhase
+	}{
+		"a service":                         {corev1.RestartPolicyAlways, 0, []corev1.Container{app}, true, corev1.PodRunning},
+		"a script":                          {corev1.RestartPolicyNever, 0, []corev1.Container{app}, false, corev1.PodSucceeded},
+		"a script that fails":               {corev1.RestartPolicyNever, 3, []corev1.Container{app}, false, corev1.PodFailed},
+		"a script that is tried again":      {corev1.RestartPolicyOnFailure, 3, []corev1.Container{app}, true, corev1.PodRunning},
+		"a script beside an ordinary Envoy": {corev1.RestartPolicyNever, 0, []corev1.Container{app, sidecar}, true, corev1.PodRunning},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			object := podObject("a", nil, c.containers...)
+			object.Spec.RestartPolicy = c.policy
+			a := testAgent(t, object)
+			p := a.add(t, object)
+			p.phase = corev1.PodRunning
+			p.behaviour = standin.Behaviour{Exit: c.exit}
+			assert.Equal(t, c.runs, p.endOfScripts(t.Context()))
+			assert.Equal(t, c.phase, p.phase)
+			if c.exit != 0 && !c.runs {
+				assert.Equal(t, int32(c.exit), p.containers[0].state.Terminated.ExitCode)
+			}
+		})
+	}
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	object := podObject("a", nil, app)
+	object.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "example.com/gate"}}
+	a := testAgent(t, object)
+	p := a.add(t, object)
+	p.phase = corev1.PodRunning
+	find := func(s *corev1.PodStatus, kind corev1.PodConditionType) corev1.PodCondition {
+		for _, c := range s.Conditions {
+			if c.Type == kind {
+				return c
+			}
+		}
+		return corev1.PodCondition{}
+	}
+	s := &corev1.PodStatus{}
+	p.fill(s)
+	assert.Equal(t, corev1.ConditionTrue, find(s, corev1.ContainersReady).Status)
+	assert.Equal(t, corev1.ConditionFalse, find(s, corev1.PodReady).Status, "its gate is closed")
+	s.Conditions = append(s.Conditions, corev1.PodCondition{Type: "example.com/gate", Status: corev1.ConditionTrue})
+	p.fill(s)
+	ready := find(s, corev1.PodReady)
+	assert.Equal(t, corev1.ConditionTrue, ready.Status)
+	p.fill(s)
+	assert.Equal(t, ready.LastTransitionTime, find(s, corev1.PodReady).LastTransitionTime, "nothing has changed")
+	p.ready, p.why = false, "Envoy died"
+	p.fill(s)
+	assert.Equal(t, "Envoy died", find(s, corev1.PodReady).Message)
+	assert.Equal(t, p.ip.String(), s.PodIP)
+}
+
+func TestMetadataIsWhatInjectionGave(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t)
+	object := podObject("a", map[string]string{"app": "reviews"}, corev1.Container{
+		Name: proxyContainer, Image: "registry.istio.io/release/proxyv2:1.31.0",
+		Env: []corev1.EnvVar{
+			{Name: "ISTIO_META_CLUSTER_ID", Value: "Kubernetes"},
+			{Name: "ISTIO_METAJSON_ANNOTATIONS", Value: `{"a":"b"}`},
+			{Name: "PROXY_CONFIG", Value: `{"concurrency":2}`},
+			{Name: "ISTIO_META_OWNER", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.namespace"}}},
+			{Name: "ISTIO_META_OTHER", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{}}},
+		},
+	})
+	p := a.add(t, object)
+	m := p.metadata(object.Spec.Containers[0])
+	for key, want := range map[string]any{
+		"CLUSTER_ID": "Kubernetes", "OWNER": "shop", "NAMESPACE": "shop", "NAME": "a", "ISTIO_VERSION": "1.31.0",
+		"PROXY_CONFIG": map[string]any{"concurrency": 2.0}, "INSTANCE_IPS": p.ip.String(),
+	} {
+		assert.Equal(t, want, m[key], key)
+	}
+	assert.NotContains(t, m, "OTHER")
+}
+
+func TestKubeletSaysWhatCannotBe(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t)
+	p := a.add(t, podObject("a", nil, app, corev1.Container{Name: proxyContainer}))
+	require.NoError(t, os.WriteFile(p.proxyLog(), []byte("one\ntwo\nthree\n"), 0o600))
+	require.Equal(t, a.config.Dir, filepath.Dir(p.proxyLog()))
+	for path, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"/containerLogs/shop/a/istio-proxy":             {http.StatusOK, "one\ntwo\nthree\n"},
+		"/containerLogs/shop/a/istio-proxy?tailLines=2": {http.StatusOK, "two\nthree\n"},
+		"/containerLogs/shop/a/app":                     {http.StatusNotImplemented, "a stand-in answers for it"},
+		"/containerLogs/shop/b/app":                     {http.StatusNotFound, "Pod/shop/b does not run on this node"},
+		"/exec/shop/a/app":                              {http.StatusNotImplemented, "a local cluster cannot exec"},
+		"/attach/shop/a/app":                            {http.StatusNotImplemented, "a local cluster cannot attach"},
+	} {
+		w := httptest.NewRecorder()
+		a.Kubelet().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		assert.Equal(t, want.status, w.Code, path)
+		assert.Contains(t, w.Body.String(), want.body, path)
+	}
+}
+
+func TestPublishedUntilGone(t *testing.T) {
+	t.Parallel()
+	headless := service("db", corev1.ClusterIPNone, 5432, 5432)
+	headless.Spec.PublishNotReadyAddresses = true
+	a := testAgent(t, headless, service("reviews", "10.96.0.7", 80, 9080))
+	assert.True(t, a.publishedUntilGone(podObject("db-0", map[string]string{"app": "db"})))
+	assert.False(t, a.publishedUntilGone(podObject("reviews-1", map[string]string{"app": "reviews"})))
+}
