@@ -43,11 +43,13 @@ func fellShort() error { return exitError{status: exitFellShort} }
 // run is the whole program: it runs the command line and returns the exit status.
 func run(ctx context.Context, args []string, s streams) int {
 	root := newRootCommand(s)
+	understood := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { understood = true }
 	root.SetArgs(args)
 	root.SetIn(s.in)
 	root.SetOut(s.out)
 	root.SetErr(s.err)
-	err := root.ExecuteContext(ctx)
+	command, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitHeld
 	}
@@ -57,6 +59,9 @@ func run(ctx context.Context, args []string, s streams) int {
 	}
 	if exit.err != nil {
 		fmt.Fprintln(s.err, "basico:", exit.err)
+	}
+	if !understood {
+		fmt.Fprintln(s.err, "usage:", command.UseLine())
 	}
 	return exit.status
 }
