@@ -17,9 +17,9 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/local/internal/envoy"
 	"chartbasico/pkg/traffic"
 )
 
@@ -207,8 +207,8 @@ func (c *Cluster) ProxyConfig(ctx context.Context, p cluster.Proxy) (*adminv3.Co
 	if err := c.call(ctx, http.MethodGet, apiConfigDump, query, nil, &raw); err != nil {
 		return nil, err
 	}
-	dump := &adminv3.ConfigDump{}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true, Resolver: envoyTypes{}}).Unmarshal(raw, dump); err != nil {
+	dump, err := envoy.ReadConfigDump(raw)
+	if err != nil {
 		return nil, fmt.Errorf("read the config_dump of Pod/%s/%s: %w", p.Namespace, p.Pod, err)
 	}
 	return dump, nil

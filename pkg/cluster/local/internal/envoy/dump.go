@@ -8,11 +8,14 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	// The messages that a config_dump consists of, and those in which routes and clusters lie.
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/tcp_proxy/v3"
+	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 )
 
 // dumped are the fields of a dump's messages that hold resources: what a dump can be limited to.
@@ -32,7 +35,8 @@ var dumped = func() []string {
 	return names
 }()
 
-func readConfigDump(data []byte) (*adminv3.ConfigDump, error) {
+// ReadConfigDump reads the JSON of Envoy's config_dump.
+func ReadConfigDump(data []byte) (*adminv3.ConfigDump, error) {
 	dump := &adminv3.ConfigDump{}
 	err := protojson.UnmarshalOptions{DiscardUnknown: true, Resolver: types{protoregistry.GlobalTypes}}.Unmarshal(data, dump)
 	return dump, err

@@ -148,7 +148,7 @@ func (p *Process) ConfigDump(ctx context.Context, resource string) (*adminv3.Con
 	if err != nil {
 		return nil, err
 	}
-	dump, err := readConfigDump(body)
+	dump, err := ReadConfigDump(body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: read its config_dump: %w", p.process.Name(), err)
 	}

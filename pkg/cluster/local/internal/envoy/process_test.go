@@ -184,7 +184,7 @@ func TestBootstrap(t *testing.T) {
 
 func TestAConfigDumpWithUnknownExtensionsCanBeRead(t *testing.T) {
 	t.Parallel()
-	dump, err := readConfigDump([]byte(`{"configs": [
+	dump, err := ReadConfigDump([]byte(`{"configs": [
 	  {"@type": "type.googleapis.com/envoy.admin.v9.Unheard", "value": {"a": [1]}},
 	  {"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump", "dynamic_route_configs": [{"route_config": {
 	    "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "name": "all", "unheard": 1,
@@ -194,6 +194,6 @@ func TestAConfigDumpWithUnknownExtensionsCanBeRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, dump.Configs, 2)
 	assert.Equal(t, "read", routeBody(t, dump))
-	_, err = readConfigDump([]byte(`{"configs": 1}`))
+	_, err = ReadConfigDump([]byte(`{"configs": 1}`))
 	require.Error(t, err)
 }

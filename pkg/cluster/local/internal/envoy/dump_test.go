@@ -1,4 +1,4 @@
-package local
+package envoy
 
 import (
 	"testing"
@@ -6,7 +6,6 @@ import (
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/protobuf/encoding/protojson"
 )
 
 func TestConfigDumpIsReadPastUnknownExtensions(t *testing.T) {
@@ -18,8 +17,8 @@ func TestConfigDumpIsReadPastUnknownExtensions(t *testing.T) {
 	      {"name": "v1", "weight": 90}, {"name": "v2", "weight": 10}]}},
 	      "typed_per_filter_config": {"x": {"@type": "type.googleapis.com/istio.unheard", "b": 2}}}]}]}}]}
 	]}`
-	dump := &adminv3.ConfigDump{}
-	require.NoError(t, (protojson.UnmarshalOptions{DiscardUnknown: true, Resolver: envoyTypes{}}).Unmarshal([]byte(text), dump))
+	dump, err := ReadConfigDump([]byte(text))
+	require.NoError(t, err)
 	require.Len(t, dump.GetConfigs(), 2)
 	routes := &adminv3.RoutesConfigDump{}
 	require.NoError(t, dump.GetConfigs()[1].UnmarshalTo(routes))
