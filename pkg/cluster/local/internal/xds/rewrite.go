@@ -284,11 +284,21 @@ func (r *rewriter) target(host string, port uint16) (netip.AddrPort, error) {
 	return netip.ParseAddrPort(address)
 }
 
+// podsIn returns the pods that requests may be sent to. istiod also lists pods that are not ready, or are ending, and
+// says of them that they are unhealthy.
 func podsIn(a *endpointv3.ClusterLoadAssignment) map[netip.Addr]bool {
 	pods := map[netip.Addr]bool{}
-	for socket := range sockets(a) {
-		if ip, err := netip.ParseAddr(socket.GetAddress()); err == nil && loopback.PodCIDR.Contains(ip) {
-			pods[ip] = true
+	for _, group := range a.GetEndpoints() {
+		for _, e := range group.GetLbEndpoints() {
+			switch e.GetHealthStatus() {
+			case corev3.HealthStatus_UNKNOWN, corev3.HealthStatus_HEALTHY:
+			default:
+				continue
+			}
+			ip, err := netip.ParseAddr(e.GetEndpoint().GetAddress().GetSocketAddress().GetAddress())
+			if err == nil && loopback.PodCIDR.Contains(ip) {
+				pods[ip] = true
+			}
 		}
 	}
 	return pods

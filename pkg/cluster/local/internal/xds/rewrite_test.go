@@ -232,9 +232,11 @@ func TestClusters(t *testing.T) {
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	r, asked := testRewriter(false)
-	resources := pack(t, loadAssignment("a", socket("10.244.1.2", 80), socket("10.244.1.3", 9080), socket("203.0.113.5", 443)))
+	assigned := loadAssignment("a", socket("10.244.1.2", 80), socket("10.244.1.3", 9080), socket("203.0.113.5", 443), socket("10.244.1.4", 9080))
+	assigned.Endpoints[0].LbEndpoints[3].HealthStatus = corev3.HealthStatus_UNHEALTHY
+	resources := pack(t, assigned)
 	pods, err := r.endpoints(resources)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]map[netip.Addr]bool{"a": {netip.MustParseAddr("10.244.1.2"): true, netip.MustParseAddr("10.244.1.3"): true}}, pods)
-	assert.Equal(t, []string{"127.64.1.2:61080", "127.64.1.3:9080", asked["203.0.113.5:443"]}, addresses(unpack(t, resources[0], &endpointv3.ClusterLoadAssignment{})))
+	assert.Equal(t, []string{"127.64.1.2:61080", "127.64.1.3:9080", asked["203.0.113.5:443"], "127.64.1.4:9080"}, addresses(unpack(t, resources[0], &endpointv3.ClusterLoadAssignment{})))
 }
