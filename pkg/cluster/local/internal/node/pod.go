@@ -281,14 +281,7 @@ func (p *pod) startStandin(c *container) (*standin.Server, error) {
 		Namespace: p.object.Namespace, Pod: p.object.Name, Container: c.spec.Name,
 	}
 	from := cluster.Place{Namespace: p.object.Namespace, Pod: p.object.Name}
-	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		to, err := p.agent.Resolve(from, addr)
-		if err != nil {
-			return nil, err
-		}
-		return new(net.Dialer).DialContext(ctx, network, to)
-	}
-	return standin.Serve(id, p.behaviour, dial, listeners...), nil
+	return standin.Serve(id, p.behaviour, p.agent.Dial(from), listeners...), nil
 }
 
 func (p *pod) startProxy(ctx context.Context, c *container) (*envoy.Process, error) {
