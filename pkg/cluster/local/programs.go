@@ -1,22 +1,19 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"chartbasico/pkg/cluster/local/internal/envoy"
+	"chartbasico/pkg/cluster/local/internal/install"
 )
 
 // findPrograms finds, or makes once, the programs that a cluster consists of.
@@ -62,7 +59,7 @@ func findControlPlane(ctx context.Context, given string, progress func(string)) 
 	if path, err := executable(name, filepath.Join(filepath.Dir(self), name)); err == nil {
 		return path, nil
 	}
-	module, err := run(ctx, "", "go", "list", "-m", "-f", "{{.Dir}}", modulePath)
+	module, err := install.Run(ctx, "", "go", "list", "-m", "-f", "{{.Dir}}", modulePath)
 	if err != nil {
 		return "", fmt.Errorf("find the control plane's program: it is not beside %s, and it can be built only where the module %s can be found: %w", self, modulePath, err)
 	}
@@ -76,7 +73,7 @@ func findControlPlane(ctx context.Context, given string, progress func(string)) 
 	}
 	return once(ctx, name+"-"+key, name, func(path string) error {
 		return reporting(progress, "building etcd, Kubernetes and istiod from their Go modules: once, some minutes if nothing of them is in Go's cache", func() error {
-			_, err := run(ctx, dir, "go", "build", "-o", path, controlPlanePackage)
+			_, err := install.Run(ctx, dir, "go", "build", "-o", path, controlPlanePackage)
 			return err
 		})
 	})
@@ -122,7 +119,7 @@ func once(ctx context.Context, key, name string, produce func(path string) error
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lockFileAt(ctx, dir+".lock")
+	unlock, err := install.Lock(ctx, dir+".lock")
 	if err != nil {
 		return "", err
 	}
@@ -145,32 +142,6 @@ func once(ctx context.Context, key, name string, produce func(path string) error
 	return executable(name, path)
 }
 
-// lockFileAt waits for the lock of a file.
-func lockFileAt(ctx context.Context, path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = file.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			_ = file.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		select {
-		case <-ctx.Done():
-			_ = file.Close()
-			return nil, context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
-}
-
 // reporting says what is being done, and every 15 s that it still is.
 func reporting(progress func(string), what string, work func() error) error {
 	progress(what + " ...")
@@ -187,27 +158,4 @@ func reporting(progress func(string), what string, work func() error) error {
 			progress(fmt.Sprintf("%s ... %.0f s", what, time.Since(begin).Seconds()))
 		}
 	}
-}
-
-// run runs a command and returns its output. The error has the command and the end of what it said.
-func run(ctx context.Context, dir, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Dir = dir
-	// The command may have children of its own, which must not outlive a cancelled wait.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		said := strings.TrimSpace(errs.String())
-		if lines := strings.Split(said, "\n"); len(lines) > 20 {
-			said = strings.Join(lines[len(lines)-20:], "\n")
-		}
-		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, said)
-	}
-	return out.String(), nil
 }

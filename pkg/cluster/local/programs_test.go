@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chartbasico/pkg/cluster/local/internal/install"
 )
 
 func TestOnceMakesOnceForAll(t *testing.T) {
@@ -82,10 +84,10 @@ func TestGivenProgramsAreChecked(t *testing.T) {
 }
 
 func TestRunSaysWhatTheCommandSaid(t *testing.T) {
-	_, err := run(t.Context(), "", "/bin/sh", "-c", "echo no luck >&2; exit 4")
+	_, err := install.Run(t.Context(), "", "/bin/sh", "-c", "echo no luck >&2; exit 4")
 	assert.EqualError(t, err, "/bin/sh -c echo no luck >&2; exit 4: exit status 4\nno luck")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = run(ctx, "", "/bin/sh", "-c", "sleep 60")
+	_, err = install.Run(ctx, "", "/bin/sh", "-c", "sleep 60")
 	assert.ErrorIs(t, err, context.Canceled)
 }

