@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -85,6 +86,8 @@ type Tally struct {
 	// Latency is of good answers, to the last byte; ErrorLatency of errors.
 	Latency      Latency `json:"latency"`
 	ErrorLatency Latency `json:"errorLatency"`
+	// VersionLatency is how long the good answers of each version of Load.App took.
+	VersionLatency map[string]Distribution `json:"versionLatency,omitempty"`
 	// Elapsed is from the first request to the last answer.
 	Elapsed time.Duration `json:"elapsed"`
 	// Sequence has the pod of each request in the order sent, if Load.Sequence asked for it; "" for an error.
@@ -118,6 +121,9 @@ func Run(ctx context.Context, load Load, dial Dial) (Tally, error) {
 	var good, failed histogram
 	for _, w := range workers {
 		total.add(w.tally)
+		for version, h := range w.byVersion {
+			total.VersionLatency[version] = total.VersionLatency[version].Add(h.distribution())
+		}
 		good.add(&w.good)
 		failed.add(&w.failed)
 	}
@@ -289,8 +295,19 @@ func (p *pacer) wait(ctx context.Context) bool {
 func newTally() Tally {
 	return Tally{
 		Versions: map[string]int{}, VersionErrors: map[string]int{}, Pods: map[string]int{},
-		Failures: map[string]int{}, Statuses: map[int]int{},
+		Failures: map[string]int{}, Statuses: map[int]int{}, VersionLatency: map[string]Distribution{},
 	}
+}
+
+// Plus returns what came of both loads, sent one after the other. Latency and ErrorLatency are left out, since
+// percentiles cannot be added; VersionLatency can.
+func (t Tally) Plus(o Tally) Tally {
+	sum := newTally()
+	sum.add(t)
+	sum.add(o)
+	sum.Elapsed = t.Elapsed + o.Elapsed
+	sum.Sequence = slices.Concat(t.Sequence, o.Sequence)
+	return sum
 }
 
 func (t *Tally) add(o Tally) {
@@ -304,6 +321,9 @@ func (t *Tally) add(o Tally) {
 		t.fail(reason, n)
 	}
 	sum(t.Statuses, o.Statuses)
+	for version, d := range o.VersionLatency {
+		t.VersionLatency[version] = t.VersionLatency[version].Add(d)
+	}
 }
 
 func sum[K comparable](to, from map[K]int) {

@@ -445,6 +445,65 @@ func TestEveryDurationIsInABucketThatReachesIt(t *testing.T) {
 	}
 }
 
+func TestLatencyIsToldByVersion(t *testing.T) {
+	var served atomic.Int64
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		version, delay := "v1", time.Duration(0)
+		if served.Add(1)%4 == 0 {
+			version, delay = "v2", 30*time.Millisecond
+		}
+		time.Sleep(delay)
+		w.Header().Set(ServedBy, reviews(version, "p"))
+		if version == "v1" && served.Load()%2 == 0 {
+			w.WriteHeader(http.StatusInternalServerError) // not of a good answer, and so not in its latency
+		}
+	})
+	tally, err := Run(t.Context(), Load{URL: url, App: "reviews", Requests: 80, Concurrency: 1}, nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"v1": 40, "v2": 20}, tally.Versions)
+	assert.Equal(t, 40, tally.VersionLatency["v1"].Count())
+	assert.Equal(t, 20, tally.VersionLatency["v2"].Count())
+	assert.Less(t, tally.VersionLatency["v1"].Percentile(50), 30*time.Millisecond)
+	assert.GreaterOrEqual(t, tally.VersionLatency["v2"][0].UpTo, 30*time.Millisecond)
+}
+
+func TestTalliesOfSeveralLoadsAdd(t *testing.T) {
+	h, _ := tenth()
+	load := Load{URL: serve(t, h), App: "reviews", Requests: 100, Concurrency: 2}
+	first, err := Run(t.Context(), load, nil)
+	require.NoError(t, err)
+	second, err := Run(t.Context(), load, nil)
+	require.NoError(t, err)
+	sum := first.Plus(second)
+	assert.Equal(t, 200, sum.Requests)
+	assert.Equal(t, map[string]int{"v1": 180, "v2": 20}, sum.Versions)
+	assert.Equal(t, 20, sum.VersionLatency["v2"].Count())
+	assert.Equal(t, first.Elapsed+second.Elapsed, sum.Elapsed)
+	assert.Equal(t, 100, first.Requests, "neither is changed")
+	assert.Equal(t, 10, first.VersionLatency["v2"].Count())
+}
+
+func TestDistribution(t *testing.T) {
+	var one, other histogram
+	for i := range 100 {
+		one.record(time.Duration(i+1) * time.Millisecond)
+		other.record(time.Duration(i+101) * time.Millisecond)
+	}
+	d := one.distribution()
+	assert.Equal(t, 100, d.Count())
+	assert.Equal(t, one.percentile(50), d.Percentile(50))
+	for _, b := range d {
+		assert.Less(t, b.From, b.UpTo)
+		assert.LessOrEqual(t, float64(b.UpTo), max(1.032*float64(b.From), float64(b.From+time.Microsecond)))
+	}
+	sum := d.Add(other.distribution())
+	one.add(&other)
+	assert.Equal(t, one.distribution(), sum, "adding before or after makes no difference")
+	assert.Equal(t, 100, d.Count(), "what was added to is as it was")
+	assert.Zero(t, Distribution(nil).Percentile(99))
+	assert.Equal(t, d, Distribution(nil).Add(d))
+}
+
 func BenchmarkRun(b *testing.B) {
 	h, _ := tenth()
 	url := serve(b, h)

@@ -22,6 +22,7 @@ type worker struct {
 	*run
 	tally        Tally
 	good, failed histogram
+	byVersion    map[string]*histogram // of good answers
 
 	conn   net.Conn
 	reader *bufio.Reader
@@ -29,7 +30,7 @@ type worker struct {
 }
 
 func newWorker(r *run) *worker {
-	return &worker{run: r, tally: newTally(), reader: bufio.NewReaderSize(nil, 4096)}
+	return &worker{run: r, tally: newTally(), byVersion: map[string]*histogram{}, reader: bufio.NewReaderSize(nil, 4096)}
 }
 
 func (w *worker) loop(ctx context.Context) {
@@ -77,6 +78,10 @@ func (w *worker) count(n int64, a answer, err error, took time.Duration) {
 	w.good.record(took)
 	if a.version != "" {
 		w.tally.Versions[a.version]++
+		if w.byVersion[a.version] == nil {
+			w.byVersion[a.version] = &histogram{}
+		}
+		w.byVersion[a.version].record(took)
 		w.tally.Pods[a.pod]++
 	}
 	if w.sequence != nil {
