@@ -1,5 +1,5 @@
 // Command schemas generates the JSON schemas that pkg/check embeds, from the Go modules of
-// Kubernetes, Istio and Gateway API:
+// Kubernetes, Istio, Gateway API and OpenShift:
 //
 //	go run ./internal/schemas          writes them
 //	go run ./internal/schemas -check   fails, naming the files, where they are not up to date
@@ -88,11 +88,18 @@ func generate() (map[string]*Document, error) {
 	if err != nil {
 		return nil, err
 	}
+	openshift, err := required("github.com/openshift/api")
+	if err != nil {
+		return nil, err
+	}
 	sources, err := filepath.Glob(filepath.Join(gateway, "config/crd/standard/*.yaml"))
 	if err != nil {
 		return nil, err
 	}
-	for _, source := range append(sources, filepath.Join(istio, "manifests/charts/base/files/crd-all.gen.yaml")) {
+	sources = append(sources,
+		filepath.Join(istio, "manifests/charts/base/files/crd-all.gen.yaml"),
+		filepath.Join(openshift, "route/v1/zz_generated.crd-manifests/routes.crd.yaml"))
+	for _, source := range sources {
 		data, err := os.ReadFile(source)
 		if err != nil {
 			return nil, err

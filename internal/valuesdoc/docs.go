@@ -61,7 +61,7 @@ func reference(src *source) []byte {
 
 A values file holds the blocks it needs; a block that is absent renders nothing. A key that is not
 listed here is an error with its path. ` + "`<name>`" + ` stands for a name of your choice. A ` + "`null`" + ` removes what a
-lower layer of values has set. Types that begin with Kubernetes or Istio are their own, field by
+lower layer of values has set. Types that begin with Kubernetes, Istio, Gateway API or OpenShift are their own, field by
 field: see the [Kubernetes API](https://kubernetes.io/docs/reference/kubernetes-api/) and
 [Istio's configuration](https://istio.io/latest/docs/reference/config/networking/).
 `)
@@ -212,8 +212,10 @@ func texted(in []any) []string {
 
 // foreignName is a foreign type as a reader would look it up.
 func foreignName(ref string) string {
-	if path, ok := strings.CutPrefix(ref, "istio:"); ok {
-		return "Istio " + strings.TrimSuffix(path, "[]")
+	for _, p := range publishers {
+		if path, ok := strings.CutPrefix(ref, p.prefix+":"); ok {
+			return p.name + " " + strings.TrimSuffix(path, "[]")
+		}
 	}
 	return "Kubernetes " + ref[strings.LastIndexAny(ref, ".:")+1:]
 }

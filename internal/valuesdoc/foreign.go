@@ -16,16 +16,23 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// foreign holds the types of Kubernetes and Istio as their projects publish them.
+// foreign holds the types of Kubernetes and of those who extend it, as their projects publish them.
 type foreign struct {
-	kubernetes map[string]object // by OpenAPI definition
-	istio      map[string]object // spec of the v1 version, by kind
+	kubernetes map[string]object            // by OpenAPI definition
+	crds       map[string]map[string]object // spec of the v1 version, by prefix of a $ref and kind
+}
+
+// publishers are where the CRDs come from that a $ref may name.
+var publishers = []struct{ prefix, name, module, files string }{
+	{"istio", "Istio", "istio.io/istio", "manifests/charts/base/files/crd-all.gen.yaml"},
+	{"gateway", "Gateway API", "sigs.k8s.io/gateway-api", "config/crd/standard/*.yaml"},
+	{"openshift", "OpenShift", "github.com/openshift/api", "route/v1/zz_generated.crd-manifests/routes.crd.yaml"},
 }
 
 type object = map[string]any
 
 func readForeign(ctx context.Context, root string) (*foreign, error) {
-	f := &foreign{istio: map[string]object{}}
+	f := &foreign{crds: map[string]map[string]object{}}
 
 	dir, err := moduleDir(ctx, root, "k8s.io/kubernetes")
 	if err != nil {
@@ -41,13 +48,30 @@ func readForeign(ctx context.Context, root string) (*foreign, error) {
 	}
 	f.kubernetes = openapi.Definitions
 
-	dir, err = moduleDir(ctx, root, "istio.io/istio")
-	if err != nil {
-		return nil, err
+	for _, p := range publishers {
+		dir, err := moduleDir(ctx, root, p.module)
+		if err != nil {
+			return nil, err
+		}
+		paths, err := filepath.Glob(filepath.Join(dir, p.files))
+		if err != nil {
+			return nil, err
+		}
+		f.crds[p.prefix] = map[string]object{}
+		for _, path := range paths {
+			if err := readCRDs(path, f.crds[p.prefix]); err != nil {
+				return nil, fmt.Errorf("CRDs of %s: %w", p.name, err)
+			}
+		}
 	}
-	raw, err = os.ReadFile(filepath.Join(dir, "manifests/charts/base/files/crd-all.gen.yaml"))
+	return f, nil
+}
+
+// readCRDs adds the spec of each CRD in the file that has a version v1.
+func readCRDs(path string, to map[string]object) error {
+	raw, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for docs := yaml.NewDecoder(bytes.NewReader(raw)); ; {
 		var crd struct {
@@ -62,13 +86,13 @@ func readForeign(ctx context.Context, root string) (*foreign, error) {
 			}
 		}
 		if err := docs.Decode(&crd); errors.Is(err, io.EOF) {
-			return f, nil
+			return nil
 		} else if err != nil {
-			return nil, fmt.Errorf("CRDs of Istio: %w", err)
+			return err
 		}
 		for _, v := range crd.Spec.Versions {
 			if v.Name == "v1" {
-				f.istio[crd.Spec.Names.Kind] = v.Schema.OpenAPIV3Schema.Properties["spec"]
+				to[crd.Spec.Names.Kind] = v.Schema.OpenAPIV3Schema.Properties["spec"]
 			}
 		}
 	}
@@ -96,27 +120,42 @@ func (f *foreign) definition(ref string) (name string, def object, err error) {
 		}
 		return "", nil, fmt.Errorf("Kubernetes has no type %s", t)
 	}
-	path, ok := strings.CutPrefix(ref, "istio:")
+	prefix, path, _ := strings.Cut(ref, ":")
+	kinds, ok := f.crds[prefix]
 	if !ok {
-		return "", nil, fmt.Errorf("$ref %q: expected k8s:, istio: or # in front", ref)
+		return "", nil, fmt.Errorf("$ref %q: expected k8s:, istio:, gateway:, openshift: or # in front", ref)
 	}
 	kind, field, _ := strings.Cut(path, ".")
-	def, ok = f.istio[kind]
+	def, ok = kinds[kind]
 	if !ok {
-		return "", nil, fmt.Errorf("Istio has no kind %s", kind)
+		return "", nil, fmt.Errorf("%s has no kind %s", publisher(prefix), kind)
+	}
+	name = prefix + "." + strings.TrimSuffix(path, "[]")
+	if field == "" {
+		return name, def, nil
 	}
 	for step := range strings.SplitSeq(field, ".") {
 		step, list := strings.CutSuffix(step, "[]")
 		properties, _ := def["properties"].(object)
 		next, ok := properties[step].(object)
 		if !ok {
-			return "", nil, fmt.Errorf("Istio's %s has no field %s", kind, field)
+			return "", nil, fmt.Errorf("%s's %s has no field %s", publisher(prefix), kind, field)
 		}
 		if def = next; list {
 			def, _ = next["items"].(object)
 		}
 	}
-	return "istio." + strings.TrimSuffix(path, "[]"), def, nil
+	return name, def, nil
+}
+
+// publisher is the name of who publishes the types with a prefix.
+func publisher(prefix string) string {
+	for _, p := range publishers {
+		if p.prefix == prefix {
+			return p.name
+		}
+	}
+	return prefix
 }
 
 var kubernetesPrefixes = []string{"io.k8s.api.", "io.k8s.apimachinery.pkg."}

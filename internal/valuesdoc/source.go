@@ -55,7 +55,7 @@ type fieldsOf struct {
 
 // foreignRef is how a $ref would name the type.
 func (f fieldsOf) foreignRef() string {
-	if strings.HasPrefix(f.Type, "istio:") {
+	if strings.Contains(f.Type, ":") {
 		return f.Type
 	}
 	return "k8s:" + f.Type

@@ -77,7 +77,7 @@ var broken = []struct {
 	{rule: "calls", old: `["shop:80"]`, new: `["shop:81"]`, want: "it calls shop:81; expected a port of Service/shops/shop: 80"},
 	{rule: "calls", old: `["shop:80"]`, new: `["shpo:80"]`, want: "it calls shpo, which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop"},
 	{rule: "schema", old: "containerPort: 8080}]}]}\n---\napiVersion: apps/v1", new: "containerport: 8080}]}]}\n---\napiVersion: apps/v1", want: `Deployment/shops/shop-v1 spec.template.spec.containers.0.ports.0.containerport: unknown key "containerport". Fix: write containerPort [schema]`},
-	{rule: "schema", old: "apiVersion: batch/v1", new: "apiVersion: batch/v2", want: "batch/v2/Job is not a kind of Kubernetes 1.37, Istio or Gateway API. Fix: write batch/v1/Job"},
+	{rule: "schema", old: "apiVersion: batch/v1", new: "apiVersion: batch/v2", want: "batch/v2/Job is not a kind of Kubernetes 1.37, Istio, Gateway API or OpenShift. Fix: write batch/v1/Job"},
 	{rule: "IST0106", old: "hosts: [shop]", new: "hosts: [shop]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
 	{rule: "IST0101", old: "hosts: [shop]", new: "hosts: [shop]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
 }

@@ -134,7 +134,7 @@ func (s *schemas) check(o object) problem.List {
 		if near := nearest.Word(gvk, slices.Sorted(maps.Keys(s.kinds))); near != "" {
 			fix = "write " + near
 		}
-		return problem.List{fault("apiVersion", gvk+" is not a kind of Kubernetes "+s.version+", Istio or Gateway API", "", fix)}
+		return problem.List{fault("apiVersion", gvk+" is not a kind of Kubernetes "+s.version+", Istio, Gateway API or OpenShift", "", fix)}
 	}
 	schema, err := s.compile(definition)
 	if err != nil {

@@ -3,6 +3,7 @@ package chart_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,9 +11,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// rule is a mistake that the templates look for: a fragment on top of minimal, and the line that tells of it.
+type rule struct{ name, layer, want string }
+
 // rules has a fragment for each mistake that the templates look for, on top of minimal, and the
 // very line that tells of it.
-var rules = []struct{ name, layer, want string }{
+var rules = []rule{
 	{"version is missing", `version: null`,
 		`version: found nothing; allowed: a version such as v1.3.4, since there is a workload; fix: add version`},
 	{"name is too long", `
@@ -107,19 +111,19 @@ workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
 	{"a port that no container has", `service: {ports: {http: {port: 80}}}`,
 		`service.ports.http.port: found 80, a port that no container has; allowed: nothing, since the containers have no ports; fix: set targetPort to one of them, or add the port to a container`},
 	{"exposure of a port that cannot be known", `exposure: {kind: istio, hosts: ["*"], port: http}`,
-		`exposure.port: found http; allowed: a number, since service is not in this file; fix: set exposure.port to the port of the Service`},
+		`exposure.port: found http; allowed: a number, since service is not in this file; fix: set it to the port of the Service`},
 	{"exposure of a port that is not there", "workload: null\nservice: {ports: {http: {port: 80}}}\nexposure: {kind: istio, hosts: ['*'], port: 81}",
 		`exposure.port: found 81, a port that the Service does not have; allowed: http (80); fix: set exposure.port to one of them`},
 	{"exposure of one of several ports", "workload: null\nservice: {ports: {http: {port: 80}, grpc: {port: 90}}}\nexposure: {kind: istio, hosts: ['*']}",
-		`exposure.port: found nothing; allowed: grpc (90), http (80); fix: set exposure.port to the port of the Service`},
+		`exposure.port: found nothing; allowed: grpc (90), http (80); fix: set it to the port of the Service`},
 	{"a port of exposure beside routing", `
 exposure: {kind: istio, hosts: ["*"], port: 80}
 routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`,
 		`exposure.port: found 80 beside routing; allowed: routing.port, since the routes are those of routing; fix: move it to routing.port`},
 	{"a selector for a Gateway made elsewhere", `exposure: {kind: istio, hosts: ["*"], port: 80, gateway: {existing: istio-system/shared, selector: {a: b}}}`,
-		`exposure.gateway.selector: found a selector beside exposure.gateway.existing istio-system/shared; allowed: a selector of a Gateway that this release makes; fix: remove one of the two`},
+		`exposure.gateway.selector: found it beside exposure.gateway.existing istio-system/shared; allowed: it for a Gateway that this release makes; fix: remove one of the two; what is there already is set where it is made`},
 	{"TLS for a Gateway made elsewhere", `exposure: {kind: istio, hosts: ["*"], port: 80, gateway: {existing: istio-system/shared}, tls: {secretName: c}}`,
-		`exposure.tls: found TLS beside exposure.gateway.existing istio-system/shared; allowed: TLS of a Gateway that this release makes; fix: set TLS where that Gateway is made`},
+		`exposure.tls: found it beside exposure.gateway.existing istio-system/shared; allowed: it for a Gateway that this release makes; fix: remove one of the two; what is there already is set where it is made`},
 	{"paths and matches", `
 exposure: {kind: istio, hosts: ["*"], paths: {a: {path: /a}}}
 routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], match: [{uri: {prefix: /b}}]}`,
@@ -149,7 +153,7 @@ routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], match: [{uri: {pref
 }
 
 func TestRules(t *testing.T) {
-	for _, rule := range rules {
+	for _, rule := range slices.Concat(rules, networkRules) {
 		t.Run(rule.name, func(t *testing.T) {
 			want := "\n1 mistake in the values of release demo:\n- " + rule.want
 			_, _, err := render(t.Context(), "demo", with(t, rule.layer))
@@ -175,7 +179,7 @@ func TestEveryRuleHasACase(t *testing.T) {
 		places += strings.Count(string(raw), `include "chart_basico.mistake"`)
 	}
 	require.Positive(t, places)
-	assert.GreaterOrEqual(t, len(rules), places, "more places that report a mistake than cases")
+	assert.GreaterOrEqual(t, len(rules)+len(networkRules), places, "more places that report a mistake than cases")
 }
 
 // TestAllMistakesAtOnce: ten mistakes, one run.

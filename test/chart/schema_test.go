@@ -31,7 +31,7 @@ var shapes = []struct {
 		[]string{`at '/routing/trafficPolicy': additional properties 'loadbalancer' not allowed`}},
 	{"a kind that is none", `workload: {kind: ReplicaSet}`,
 		[]string{`at '/workload/kind': value must be one of 'Deployment', 'StatefulSet', 'DaemonSet', 'Job', 'CronJob', <nil>`}},
-	{"a way of exposure that is none", `exposure: {kind: nginx, hosts: [a]}`, []string{`at '/exposure/kind': value must be 'istio'`}},
+	{"a way of exposure that is none", `exposure: {kind: nginx, hosts: [a]}`, []string{`at '/exposure/kind': value must be one of 'istio', 'gatewayAPI', 'ingress', 'route'`}},
 	{"a port name that is too long", `workload: {containers: {main: {ports: {http-administration: {containerPort: 1}}}}}`,
 		[]string{`at '/workload/containers/main/ports': additional properties 'http-administration' not allowed`}},
 	{"a container name with capitals", `workload: {containers: {Main: {image: {repository: a, tag: a}}}}`,
@@ -106,6 +106,7 @@ func TestEveryFieldIsPrinted(t *testing.T) {
 		{"_pod.tpl", "chart_basico.pod.fields", fields(t, source.Parts["workload"], "core.v1.PodSpec")},
 		{"_container.tpl", "chart_basico.container.fields", fields(t, source.Parts["container"], "core.v1.Container")},
 		{"_service.tpl", "chart_basico.service.fields", fields(t, source.Values.Properties["service"], "core.v1.ServiceSpec")},
+		{"_exposure.tpl", "chart_basico.exposure.istio.fields", fields(t, source.Values.Properties["exposure"].part(t, "istio"), "istio:VirtualService.http[]")},
 		{"_routing.tpl", "chart_basico.routing.fields", fields(t, source.Values.Properties["routing"], "istio:VirtualService.http[]")},
 	} {
 		var printed []string
@@ -135,6 +136,14 @@ func TestEveryFieldIsPrinted(t *testing.T) {
 type level struct {
 	Properties map[string]any `json:"properties"`
 	FieldsOf   any            `json:"fieldsOf"`
+}
+
+// part is a level below, by its name.
+func (l level) part(t *testing.T, name string) (out level) {
+	raw, err := yaml.Marshal(l.Properties[name])
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(raw, &out))
+	return out
 }
 
 func fields(t *testing.T, l level, of string) (out []string) {

@@ -73,6 +73,7 @@ var everything = map[string]string{
 	"routing":   `routing: {stage: a, stages: [{name: a, weights: {v1.3.4: 100}}]}`,
 	"exposure":  `exposure: {kind: istio, hosts: [shop.example.com]}` + "\n" + `service: {ports: {http: {port: 80, targetPort: 8080}}}` + "\n" + `workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
 	"egress":    `egress: {hosts: {db: {host: db.example.com, port: 3306}}}`,
+	"access":    `access: {peerAuthentication: {mtls: {mode: STRICT}}, authorizationPolicies: {a: {}}, networkPolicy: {ingress: []}}`,
 	"calls":     `calls: {ratings: {port: 9080}}`,
 	"container": `workload: {containers: {other: {image: {repository: x, tag: "1"}}}}`,
 	"sidecar":   `workload: {sidecars: {log: {image: {repository: x, tag: "1"}}}}`,

@@ -1,7 +1,7 @@
 {{- /* chart_basico.exposure.port: the number of the Service's port that is exposed. In: root. Out: text, empty if it cannot be known. */ -}}
 {{- define "chart_basico.exposure.port" -}}
 {{- $ports := ((.Values.service | default dict).ports) | default dict -}}
-{{- $port := .Values.exposure.port -}}
+{{- $port := (.Values.routing | default dict).port | default .Values.exposure.port -}}
 {{- $names := include "chart_basico.names" $ports | fromJsonArray -}}
 {{- if kindIs "string" $port -}}
 {{- with get $ports $port -}}{{- int .port -}}{{- end -}}
@@ -12,15 +12,58 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* chart_basico.exposure.matches: the exposed paths as Istio's matches; none means every path. In: root. Out: JSON list. */ -}}
-{{- define "chart_basico.exposure.matches" -}}
+{{- /*
+chart_basico.exposure.portName: the name of that port, by which a Route finds it: a number would
+be that of the pods. In: root. Out: text, empty if none is needed or it cannot be known.
+*/ -}}
+{{- define "chart_basico.exposure.portName" -}}
+{{- if kindIs "string" .Values.exposure.port -}}
+{{- .Values.exposure.port -}}
+{{- else -}}
+{{- $ports := ((.Values.service | default dict).ports) | default dict -}}
+{{- $number := include "chart_basico.exposure.port" . -}}
+{{- range $name := include "chart_basico.names" $ports | fromJsonArray -}}
+{{- if eq (include "chart_basico.text" (get $ports $name).port) $number -}}{{- $name -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+chart_basico.exposure.paths: the exposed paths in order, each with its name, path and pathType;
+one without a name for every path where none is given. In: root. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.exposure.paths" -}}
 {{- $paths := .Values.exposure.paths | default dict -}}
 {{- $out := list -}}
 {{- range $name := include "chart_basico.names" $paths | fromJsonArray -}}
 {{- $entry := get $paths $name -}}
-{{- $out = append $out (dict "uri" (dict (ternary "exact" "prefix" (eq ($entry.pathType | default "Prefix") "Exact")) $entry.path)) -}}
+{{- $out = append $out (dict "name" $name "path" $entry.path "pathType" ($entry.pathType | default "Prefix")) -}}
+{{- end -}}
+{{- toJson ($out | default (list (dict "name" "" "path" "/" "pathType" "Prefix"))) -}}
+{{- end -}}
+
+{{- /*
+chart_basico.exposure.backends: the Services that requests are divided over, for those who know
+no subsets: with a routing block the one of each version, else the App's. In: root. Out: JSON list of {name, weight}.
+*/ -}}
+{{- define "chart_basico.exposure.backends" -}}
+{{- if .Values.routing -}}
+{{- $weights := (include "chart_basico.routing.stage" . | fromJson).weights | default dict -}}
+{{- $out := list -}}
+{{- range $version := include "chart_basico.routing.versions" . | fromJsonArray -}}
+{{- $name := printf "%s-%s" $.Values.app (include "chart_basico.legal" $version) -}}
+{{- $out = append $out (dict "name" $name "weight" (int (get $weights $version | default 0))) -}}
 {{- end -}}
 {{- toJson $out -}}
+{{- else -}}
+{{- toJson (list (dict "name" .Values.app "weight" 100)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* chart_basico.exposure.redirects: whether plain HTTP is redirected. In: root. Out: text, empty for no. */ -}}
+{{- define "chart_basico.exposure.redirects" -}}
+{{- $tls := .Values.exposure.tls -}}
+{{- if and (not (kindIs "invalid" $tls)) (ne (toString ($tls | default dict).redirect) "false") -}}yes{{- end -}}
 {{- end -}}
 
 {{- /* chart_basico.exposure.istio.servers. In: root. Out: JSON list. */ -}}
@@ -29,15 +72,28 @@
 {{- $http := dict
       "hosts" $e.hosts
       "port" (dict "name" "http" "number" (($e.gateway | default dict).port | default 80) "protocol" "HTTP") -}}
+{{- if include "chart_basico.exposure.redirects" . -}}{{- $_ := set $http "tls" (dict "httpsRedirect" true) -}}{{- end -}}
 {{- $servers := list $http -}}
-{{- with $e.tls -}}
-{{- if ne (toString .redirect) "false" -}}{{- $_ := set $http "tls" (dict "httpsRedirect" true) -}}{{- end -}}
+{{- if not (kindIs "invalid" $e.tls) -}}
+{{- $tls := dict "mode" "SIMPLE" -}}
+{{- with $e.tls.secretName -}}{{- $_ := set $tls "credentialName" . -}}{{- end -}}
 {{- $servers = append $servers (dict
       "hosts" $e.hosts
       "port" (dict "name" "https" "number" 443 "protocol" "HTTPS")
-      "tls" (dict "mode" "SIMPLE" "credentialName" .secretName)) -}}
+      "tls" (mergeOverwrite $tls (deepCopy (($e.istio | default dict).tls | default dict)))) -}}
 {{- end -}}
 {{- toJson $servers -}}
+{{- end -}}
+
+{{- /* chart_basico.exposure.istio.matches: the exposed paths as Istio's matches; none means every path. In: root. Out: JSON list. */ -}}
+{{- define "chart_basico.exposure.istio.matches" -}}
+{{- $out := list -}}
+{{- if .Values.exposure.paths -}}
+{{- range include "chart_basico.exposure.paths" . | fromJsonArray -}}
+{{- $out = append $out (dict "uri" (dict (lower .pathType) .path)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $out -}}
 {{- end -}}
 
 {{- /*
@@ -46,13 +102,16 @@ that who comes from outside is divided in the same way.
 In: root. Out: JSON list.
 */ -}}
 {{- define "chart_basico.exposure.istio.http" -}}
-{{- $matches := include "chart_basico.exposure.matches" . | fromJsonArray -}}
+{{- $matches := include "chart_basico.exposure.istio.matches" . | fromJsonArray -}}
 {{- $routes := list -}}
 {{- if .Values.routing -}}
 {{- $routes = include "chart_basico.routing.http" . | fromJsonArray -}}
 {{- else -}}
+{{- $keys := include "chart_basico.exposure.istio.fields" . | fromYamlArray -}}
+{{- $route := include "chart_basico.pick" (dict "from" .Values.exposure.istio "keys" $keys) | fromJson -}}
 {{- $destination := dict "host" .Values.app "port" (dict "number" (include "chart_basico.exposure.port" . | int)) -}}
-{{- $routes = list (dict "route" (list (dict "destination" $destination))) -}}
+{{- $_ := set $route "route" (list (dict "destination" $destination)) -}}
+{{- $routes = list $route -}}
 {{- end -}}
 {{- $out := list -}}
 {{- range $routes -}}
@@ -61,6 +120,67 @@ In: root. Out: JSON list.
 {{- $out = append $out $route -}}
 {{- end -}}
 {{- toJson $out -}}
+{{- end -}}
+
+{{- /* chart_basico.exposure.istio.fields: what is Istio's own and passed through as it is. Out: YAML list. */ -}}
+{{- define "chart_basico.exposure.istio.fields" -}}
+- corsPolicy
+- fault
+- headers
+- mirror
+- mirrorPercentage
+- mirrors
+- retries
+- rewrite
+- timeout
+{{- end -}}
+
+{{- /* chart_basico.exposure.gatewayAPI.parent: the Gateway of a route. In: root, listener (of a Gateway of ours). Out: JSON map. */ -}}
+{{- define "chart_basico.exposure.gatewayAPI.parent" -}}
+{{- $e := .root.Values.exposure -}}
+{{- $out := dict "name" .root.Values.app -}}
+{{- with ($e.gateway | default dict).existing -}}
+{{- $parts := splitList "/" . -}}
+{{- $_ := set $out "name" (last $parts) -}}
+{{- if gt (len $parts) 1 -}}{{- $_ := set $out "namespace" (first $parts) -}}{{- end -}}
+{{- with ($e.gatewayAPI | default dict).sectionName -}}{{- $_ := set $out "sectionName" . -}}{{- end -}}
+{{- else -}}
+{{- with .listener -}}{{- $_ := set $out "sectionName" . -}}{{- end -}}
+{{- end -}}
+{{- toJson $out -}}
+{{- end -}}
+
+{{- /*
+chart_basico.exposure.gatewayAPI.route: an HTTPRoute. In: root, name, listener, rule.
+Out: a document.
+*/ -}}
+{{- define "chart_basico.exposure.gatewayAPI.route" -}}
+{{- $e := .root.Values.exposure -}}
+{{- $spec := dict
+      "parentRefs" (list (include "chart_basico.exposure.gatewayAPI.parent" . | fromJson))
+      "rules" (list .rule) -}}
+{{- if not (has "*" $e.hosts) -}}{{- $_ := set $spec "hostnames" $e.hosts -}}{{- end -}}
+{{- include "chart_basico.document" (dict
+      "apiVersion" "gateway.networking.k8s.io/v1" "kind" "HTTPRoute"
+      "metadata" (include "chart_basico.metadata" (dict "root" .root "name" .name "from" $e) | fromJson)
+      "spec" $spec) -}}
+{{- end -}}
+
+{{- /* chart_basico.exposure.route.tls. In: root. Out: JSON map. */ -}}
+{{- define "chart_basico.exposure.route.tls" -}}
+{{- $e := .Values.exposure -}}
+{{- $tls := dict
+      "termination" "edge"
+      "insecureEdgeTerminationPolicy" (ternary "Redirect" "Allow" (include "chart_basico.exposure.redirects" . | eq "yes")) -}}
+{{- with $e.tls.secretName -}}{{- $_ := set $tls "externalCertificate" (dict "name" .) -}}{{- end -}}
+{{- toJson (mergeOverwrite $tls (deepCopy (($e.route | default dict).tls | default dict))) -}}
+{{- end -}}
+
+{{- /* chart_basico.exposure.route.name: <app>-<host>[-<path>], dashes for dots. In: root, host, path. Out: text. */ -}}
+{{- define "chart_basico.exposure.route.name" -}}
+{{- $parts := list .root.Values.app (.host | replace "*" "any" | replace "." "-") -}}
+{{- with .path -}}{{- $parts = append $parts . -}}{{- end -}}
+{{- join "-" $parts -}}
 {{- end -}}
 
 {{- /* chart_basico.exposure.kind: how the app is exposed, empty where it is not. In: root. Out: text. */ -}}

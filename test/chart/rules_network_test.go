@@ -1,0 +1,78 @@
+package chart_test
+
+// stages are the least that a routing block needs.
+const stages = `stage: a, stages: [{name: a, weights: {v1: 100}}]`
+
+// networkRules are the mistakes in how an App is reached and what it reaches.
+var networkRules = []rule{
+	{"a field of another kind of exposure", `exposure: {kind: ingress, hosts: [a.example.com], port: 80, gateway: {port: 8080}}`,
+		`exposure.gateway: found it with kind ingress; allowed: it with kind istio, gatewayAPI; fix: remove it, or change exposure.kind`},
+	{"a block of another kind of exposure", `exposure: {kind: ingress, hosts: [a.example.com], port: 80, istio: {timeout: 5s}}`,
+		`exposure.istio: found it with kind ingress; allowed: it with kind istio; fix: remove it, or change exposure.kind`},
+	{"a class of a Route", `exposure: {kind: route, hosts: [a.example.com], className: x}`,
+		`exposure.className: found it with kind route; allowed: it with kind ingress, gatewayAPI; fix: remove it, or change exposure.kind`},
+	{"a selector of Gateway API", `exposure: {kind: gatewayAPI, hosts: [a.example.com], port: 80, gateway: {selector: {a: b}}}`,
+		`exposure.gateway.selector: found it with kind gatewayAPI; allowed: it with kind istio; fix: remove it, or change exposure.kind`},
+	{"a redirect of an Ingress", `exposure: {kind: ingress, hosts: [a.example.com], port: 80, tls: {redirect: false}}`,
+		`exposure.tls.redirect: found it with kind ingress; allowed: it with kind istio, gatewayAPI, route; fix: remove it, or change exposure.kind`},
+	{"TLS of a Route without TLS", `exposure: {kind: route, hosts: [a.example.com], route: {tls: {termination: reencrypt}}}`,
+		`exposure.route.tls: found it without exposure.tls; allowed: it beside exposure.tls; fix: add exposure.tls, or remove it`},
+	{"a listener of no Gateway", `exposure: {kind: gatewayAPI, hosts: [a.example.com], port: 80, gatewayAPI: {sectionName: web}}`,
+		`exposure.gatewayAPI.sectionName: found it without exposure.gateway.existing; allowed: it beside exposure.gateway.existing; fix: add exposure.gateway.existing, or remove it`},
+	{"a class for a Gateway made elsewhere", `exposure: {kind: gatewayAPI, hosts: [a.example.com], port: 80, className: x, gateway: {existing: infra/shared}}`,
+		`exposure.className: found it beside exposure.gateway.existing infra/shared; allowed: it for a Gateway that this release makes; fix: remove one of the two; what is there already is set where it is made`},
+	{"a host twice", `exposure: {kind: istio, hosts: [a.example.com, a.example.com], port: 80}`,
+		`exposure.hosts[1]: found a.example.com for the second time; allowed: each host once; fix: remove it`},
+	{"a Route of any host", `exposure: {kind: route, hosts: ["*"]}`,
+		`exposure.hosts[0]: found *; allowed: a host name, or a domain with *. in front, since a Route has one; fix: name the host`},
+	{"an exact path of a Route", `exposure: {kind: route, hosts: [a.example.com], paths: {a: {path: /a, pathType: Exact}}}`,
+		`exposure.paths.a.pathType: found Exact with kind route; allowed: Prefix; fix: change it, or change exposure.kind`},
+	{"a path of an Ingress alone", `exposure: {kind: istio, port: 80, hosts: [a.example.com], paths: {a: {path: /a, pathType: ImplementationSpecific}}}`,
+		`exposure.paths.a.pathType: found ImplementationSpecific with kind istio; allowed: Prefix, Exact; fix: change it, or change exposure.kind`},
+	{"paths in TLS that is passed through", `exposure: {kind: route, hosts: [a.example.com], paths: {a: {path: /a}}, tls: {}, route: {tls: {termination: passthrough}}}`,
+		`exposure.paths: found paths with TLS that is passed through; allowed: paths where the router ends TLS, since it reads none otherwise; fix: remove exposure.paths, or change exposure.route.tls.termination`},
+	{"a certificate for TLS that is passed through", `exposure: {kind: route, hosts: [a.example.com], tls: {secretName: c}, route: {tls: {termination: passthrough}}}`,
+		`exposure.tls.secretName: found a certificate for TLS that is passed through; allowed: one where the router ends TLS; fix: remove it, or change exposure.route.tls.termination`},
+	{"TLS without a certificate", `exposure: {kind: gatewayAPI, hosts: [a.example.com], port: 80, tls: {}}`,
+		`exposure.tls.secretName: found nothing; allowed: the Secret with key and certificate; fix: add exposure.tls.secretName`},
+	{"a gateway that does not end TLS", `exposure: {kind: istio, hosts: [a.example.com], port: 80, tls: {}, istio: {tls: {mode: PASSTHROUGH}}}`,
+		`exposure.istio.tls.mode: found PASSTHROUGH; allowed: a mode in which the gateway ends TLS, since its routes are HTTP's; fix: change the mode`},
+	{"a Route to a number", `exposure: {kind: route, hosts: [a.example.com], port: 80}`,
+		`exposure.port: found 80; allowed: the name of a port of the Service, since a Route knows no number of it; fix: set exposure.port to the name of the Service's port`},
+	{"a Route to a port that is not there", "workload: null\nservice: {ports: {http: {port: 80}}}\nexposure: {kind: route, hosts: [a.example.com], port: grpc}",
+		`exposure.port: found grpc; allowed: http (80); fix: set exposure.port to the name of the Service's port`},
+	{"weights of an Ingress", `
+exposure: {kind: ingress, hosts: [a.example.com]}
+routing: {port: 80, ` + stages + `}`,
+		`exposure.kind: found ingress beside routing; allowed: gatewayAPI, istio, route, since an Ingress has no weights; fix: change exposure.kind, or give routing a file of its own`},
+	{"routes of Istio beside others", `
+exposure: {kind: gatewayAPI, hosts: [a.example.com]}
+routing: {port: 80, retries: {attempts: 2}, ` + stages + `}`,
+		`routing.retries: found it beside exposure.kind gatewayAPI, which takes the weights alone; allowed: it beside exposure.kind istio; fix: change exposure.kind, or give routing a file of its own`},
+	{"weights for Gateway API without a port", `
+exposure: {kind: gatewayAPI, hosts: [a.example.com]}
+routing: {` + stages + `}`,
+		`routing.port: found nothing; allowed: a number, since service is not in this file; fix: set it to the port of the Service`},
+	{"fields of a route beside routing", `
+exposure: {kind: istio, hosts: [a.example.com], istio: {timeout: 5s}}
+routing: {` + stages + `}`,
+		`exposure.istio.timeout: found it beside routing; allowed: routing.timeout, since the routes are those of routing; fix: move it to routing.timeout`},
+	{"more versions than a Route divides over", `
+exposure: {kind: route, hosts: [a.example.com]}
+routing: {stage: a, stages: [{name: a, weights: {v1: 20, v2: 20, v3: 20, v4: 20, v5: 20}}]}`,
+		`routing.stages: found 5 versions; allowed: 4 at most beside exposure.kind route, as a Route divides over no more; fix: drop versions from the stages, or change exposure.kind`},
+	{"ports of all pods", `access: {scope: namespace, peerAuthentication: {mtls: {mode: STRICT}, portLevelMtls: {"8080": {mode: DISABLE}}}}`,
+		`access.peerAuthentication.portLevelMtls: found it with access.scope namespace; allowed: it with scope app, since ports are those of some pods; fix: move it to the App's own file`},
+	{"a policy of two targets", `access: {authorizationPolicies: {a: {selector: {matchLabels: {a: b}}, targetRefs: [{kind: Gateway, name: a}]}}}`,
+		`access.authorizationPolicies.a.selector: found it beside targetRefs; allowed: one of the two; fix: keep one`},
+	{"a CUSTOM action of nobody", `access: {authorizationPolicies: {a: {action: CUSTOM}}}`,
+		`access.authorizationPolicies.a.provider: found nothing with action CUSTOM; allowed: it with action CUSTOM, which needs it; fix: add provider, or change action`},
+	{"a provider without its action", `access: {authorizationPolicies: {a: {provider: {name: x}}}}`,
+		`access.authorizationPolicies.a.provider: found it with action ALLOW; allowed: it with action CUSTOM, which needs it; fix: add provider, or change action`},
+	{"ports that nobody says", "workload: null\naccess: {networkPolicy: {}}",
+		`access.networkPolicy.ingress: found nothing; allowed: rules, since neither workload nor service in this file says the ports; fix: add rules; an empty list lets nothing in`},
+	{"no rules for a namespace", `
+workload: {containers: {main: {ports: {http: {containerPort: 80}}}}}
+access: {scope: namespace, networkPolicy: {}}`,
+		`access.networkPolicy.ingress: found nothing; allowed: rules for all pods of the namespace; fix: add rules; an empty list lets nothing in`},
+}
