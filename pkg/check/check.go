@@ -130,7 +130,7 @@ const (
 // rules are all of them, one a file.
 var rules = []rule{
 	ruleOwner, ruleNamespace, ruleVersionLabel, ruleServiceEndpoints, ruleServiceJob, ruleServicePort, rulePortProtocol,
-	ruleRouteHost, ruleRouteSubset, ruleRoutePort, ruleWeights, ruleSubsetEndpoints, ruleOneDestinationRule, ruleCalls,
+	ruleRouteHost, ruleRouteSubset, ruleRoutePort, ruleRouteParent, ruleExposedOnce, ruleWeights, ruleSubsetEndpoints, ruleOneDestinationRule, ruleCalls,
 }
 
 // problem begins a problem with o.

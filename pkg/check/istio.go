@@ -26,7 +26,7 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-// platformYAML is what a platform with Istio has before any environment: the ingress gateway
+// platformYAML is what a platform with Istio has before any environment: the gateways
 // and the namespaces. Analyzers ask for these, and switching such analyzers off instead would
 // hide real mistakes, such as a Gateway whose selector matches nothing.
 //

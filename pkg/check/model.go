@@ -50,6 +50,7 @@ type service struct {
 	selector map[string]string
 	pods     []pods // that it selects
 	entry    bool   // of a ServiceEntry: the endpoints are outside
+	platform bool   // there before the environment, which knows nothing of its pods
 }
 
 type port struct {
@@ -96,6 +97,12 @@ func newModel(releases []*render.Release) *model {
 			})
 		}
 	}
+	baseline, _ := platform() // an error is analyze's to tell
+	for _, u := range baseline {
+		if o := (object{u, render.ID(u), nil}); o.GetKind() == "Service" {
+			m.services[o.GetNamespace()+"/"+o.GetName()] = &service{object: o, ports: servicePorts(o), platform: true}
+		}
+	}
 	for _, o := range m.objects {
 		switch {
 		case o.GetKind() == "Service" && o.GetAPIVersion() == "v1":
@@ -107,7 +114,7 @@ func newModel(releases []*render.Release) *model {
 				}
 			}
 			key := o.GetNamespace() + "/" + o.GetName()
-			if m.services[key] == nil {
+			if have := m.services[key]; have == nil || have.platform {
 				m.names = append(m.names, key)
 				m.services[key] = s
 			}
@@ -157,13 +164,30 @@ func (m *model) destinationRules(s *service) []object {
 	return out
 }
 
-// destination is a place in a VirtualService that requests are sent to.
+// destination is a place that a route sends requests to.
 type destination struct {
 	object
-	path, host, subset string
-	port               int64 // 0 where none is named
-	weight             int64
-	weighted           bool
+	path, hostPath, portPath string
+	host, subset             string
+	port                     any // number or name, nil where none is named
+	weight                   int64
+	weighted                 bool
+}
+
+// routes are the places that the routes of an object send to, by route, whatever its kind.
+func routes(o object) [][]destination {
+	group, _, _ := strings.Cut(o.GetAPIVersion(), "/")
+	switch group + "/" + o.GetKind() {
+	case "networking.istio.io/VirtualService":
+		return destinations(o)
+	case "gateway.networking.k8s.io/HTTPRoute", "gateway.networking.k8s.io/GRPCRoute":
+		return backendRefs(o)
+	case "networking.k8s.io/Ingress":
+		return ingressBackends(o)
+	case "route.openshift.io/Route":
+		return [][]destination{routeTargets(o)}
+	}
+	return nil
 }
 
 // destinations are all places that a VirtualService names, by route.
@@ -171,28 +195,120 @@ func destinations(o object) [][]destination {
 	var out [][]destination
 	for _, protocol := range []string{"http", "tls", "tcp"} {
 		for i, r := range list(o.Object, "spec", protocol) {
-			base := "spec." + protocol + "[" + strconv.Itoa(i) + "]"
+			base := at("spec."+protocol, i)
 			var route []destination
 			for j, d := range list(r, "route") {
-				route = append(route, destinationAt(o, d, base+".route["+strconv.Itoa(j)+"]"))
+				route = append(route, destinationAt(o, d, at(base+".route", j), ".destination"))
 			}
 			if len(route) > 0 {
 				out = append(out, route)
 			}
 			if mirror, ok := r["mirror"].(map[string]any); ok {
-				out = append(out, []destination{destinationAt(o, map[string]any{"destination": mirror}, base+".mirror")})
+				out = append(out, []destination{destinationAt(o, map[string]any{"destination": mirror}, base+".mirror", "")})
+			}
+			for j, d := range list(r, "mirrors") {
+				out = append(out, []destination{destinationAt(o, map[string]any{"destination": d["destination"]}, at(base+".mirrors", j), ".destination")})
 			}
 		}
 	}
 	return out
 }
 
-func destinationAt(o object, d map[string]any, path string) destination {
-	out := destination{object: o, path: path, host: text(d, "destination", "host"), subset: text(d, "destination", "subset")}
-	out.port, _ = number(d, "destination", "port", "number")
+func destinationAt(o object, d map[string]any, path, below string) destination {
+	out := destination{
+		object: o, path: path, hostPath: path + below + ".host", portPath: path + below + ".port.number",
+		host: text(d, "destination", "host"), subset: text(d, "destination", "subset"),
+	}
+	if n, ok := number(d, "destination", "port", "number"); ok {
+		out.port = n
+	}
 	out.weight, out.weighted = number(d, "weight")
 	return out
 }
+
+// backendRefs are the Services that a route of Gateway API names.
+func backendRefs(o object) [][]destination {
+	var out [][]destination
+	for i, rule := range list(o.Object, "spec", "rules") {
+		var route []destination
+		for j, ref := range list(rule, "backendRefs") {
+			if d, ok := backendRef(o, ref, at(at("spec.rules", i)+".backendRefs", j)); ok {
+				route = append(route, d)
+			}
+		}
+		out = append(out, route)
+		for j, filter := range list(rule, "filters") {
+			ref, _, _ := unstructured.NestedMap(filter, "requestMirror", "backendRef")
+			if d, ok := backendRef(o, ref, at(at("spec.rules", i)+".filters", j)+".requestMirror.backendRef"); ok {
+				out = append(out, []destination{d})
+			}
+		}
+	}
+	return out
+}
+
+func backendRef(o object, ref map[string]any, path string) (destination, bool) {
+	if ref == nil || text(ref, "group") != "" || text(ref, "kind") != "" && text(ref, "kind") != "Service" {
+		return destination{}, false
+	}
+	out := destination{object: o, path: path, hostPath: path + ".name", portPath: path + ".port", host: text(ref, "name")}
+	if n := text(ref, "namespace"); n != "" {
+		out.host += "." + n
+	}
+	if n, ok := number(ref, "port"); ok {
+		out.port = n
+	}
+	return out, true
+}
+
+// ingressBackends are the Services that an Ingress names, by path.
+func ingressBackends(o object) [][]destination {
+	var out [][]destination
+	add := func(backend map[string]any, path string) {
+		service, ok, _ := unstructured.NestedMap(backend, "service")
+		if !ok {
+			return // a resource of some controller
+		}
+		d := destination{object: o, path: path, hostPath: path + ".service.name", portPath: path + ".service.port", host: text(service, "name")}
+		if n, ok := number(service, "port", "number"); ok {
+			d.port = n
+		} else if name := text(service, "port", "name"); name != "" {
+			d.port = name
+		}
+		out = append(out, []destination{d})
+	}
+	if backend, ok, _ := unstructured.NestedMap(o.Object, "spec", "defaultBackend"); ok {
+		add(backend, "spec.defaultBackend")
+	}
+	for i, rule := range list(o.Object, "spec", "rules") {
+		for j, path := range list(rule, "http", "paths") {
+			backend, _, _ := unstructured.NestedMap(path, "backend")
+			add(backend, at(at("spec.rules", i)+".http.paths", j)+".backend")
+		}
+	}
+	return out
+}
+
+// routeTargets are the Services that an OpenShift Route divides over. Its port is one of the Service by name, or one of the pods by number.
+func routeTargets(o object) []destination {
+	port, _, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "port", "targetPort")
+	if n, ok := number(o.Object, "spec", "port", "targetPort"); ok {
+		port = podPort(n)
+	}
+	target := func(path, name string) destination {
+		return destination{object: o, path: path, hostPath: path + ".name", portPath: "spec.port.targetPort", host: name, port: port}
+	}
+	out := []destination{target("spec.to", text(o.Object, "spec", "to", "name"))}
+	for i, alternate := range list(o.Object, "spec", "alternateBackends") {
+		out = append(out, target(at("spec.alternateBackends", i), text(alternate, "name")))
+	}
+	return out
+}
+
+// podPort is a number of the pods' port, and not of the Service's.
+type podPort int64
+
+func at(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }
 
 func (m *model) virtualServices() []object {
 	return slices.DeleteFunc(slices.Clone(m.objects), func(o object) bool { return o.GetKind() != "VirtualService" })
@@ -221,8 +337,21 @@ func entryPorts(o object) []port {
 	return out
 }
 
-func (s *service) has(number int64) bool {
-	return slices.ContainsFunc(s.ports, func(p port) bool { return p.number == number })
+// has says whether the Service has the port, which is a number, a name or one of the pods'.
+func (s *service) has(wanted any) bool {
+	return slices.ContainsFunc(s.ports, func(p port) bool {
+		switch wanted := wanted.(type) {
+		case int64:
+			return p.number == wanted
+		case podPort:
+			name, named := p.target.(string)
+			if !named {
+				return p.target == int64(wanted)
+			}
+			return slices.ContainsFunc(s.pods, func(p pods) bool { return p.port(name) == int64(wanted) })
+		}
+		return p.name == wanted
+	})
 }
 
 func (s *service) portNumbers() string {
@@ -231,6 +360,30 @@ func (s *service) portNumbers() string {
 		out = append(out, strconv.FormatInt(p.number, 10))
 	}
 	return strings.Join(out, ", ")
+}
+
+// portList is the Service's ports by name and number.
+func (s *service) portList() string {
+	var out []string
+	for _, p := range s.ports {
+		out = append(out, strings.TrimSpace(p.name+" "+strconv.FormatInt(p.number, 10)))
+	}
+	return strings.Join(out, ", ")
+}
+
+// port is the number of a container's port by its name, 0 where there is none.
+func (p pods) port(name string) int64 {
+	for _, kind := range []string{"containers", "initContainers"} {
+		for _, c := range list(p.spec, kind) {
+			for _, cp := range list(c, "ports") {
+				if text(cp, "name") == name {
+					n, _ := number(cp, "containerPort")
+					return n
+				}
+			}
+		}
+	}
+	return 0
 }
 
 // listens says whether a container of the pods has the target port, by name or number.

@@ -9,7 +9,7 @@ var ruleOneDestinationRule = rule{"one-destinationrule", "A host has one Destina
 			continue
 		}
 		s := m.resolve(text(o.Object, "spec", "host"), o.GetNamespace())
-		if s == nil {
+		if s == nil || s.platform { // each egress has subsets of its own for the gateway
 			continue
 		}
 		if other, ok := first[s]; ok {

@@ -9,10 +9,10 @@ import (
 )
 
 var ruleRouteHost = rule{"route-host", "Every host that a route sends to is a Service or a declared external host.", environmentScope, func(m *model) (out problem.List) {
-	for _, o := range m.virtualServices() {
-		for _, d := range slices.Concat(destinations(o)...) {
+	for _, o := range m.objects {
+		for _, d := range slices.Concat(routes(o)...) {
 			if m.resolve(d.host, o.GetNamespace()) == nil {
-				out = append(out, o.problem(d.path+".destination.host", "host "+problem.Quote(d.host)+", which is no Service in namespace "+o.GetNamespace()+" and no declared external host", "a host that exists", m.nearHost(d.host, o.GetNamespace())))
+				out = append(out, o.problem(d.hostPath, "host "+problem.Quote(d.host)+", which is no Service in namespace "+o.GetNamespace()+" and no declared external host", "a host that exists", m.nearHost(d.host, o.GetNamespace())))
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 
 	"chartbasico/pkg/problem"
 )
@@ -20,7 +21,7 @@ var ruleRouteSubset = rule{"route-subset", "Every subset that a route sends to i
 				}
 			}
 			if !defined {
-				out = append(out, o.problem(d.path+".destination.subset", "subset "+problem.Quote(d.subset)+", which no DestinationRule of host "+d.host+" defines", "a defined subset", "add the version to the routing of "+d.host))
+				out = append(out, o.problem(strings.TrimSuffix(d.hostPath, "host")+"subset", "subset "+problem.Quote(d.subset)+", which no DestinationRule of host "+d.host+" defines", "a defined subset", "add the version to the routing of "+d.host))
 			}
 		}
 	}

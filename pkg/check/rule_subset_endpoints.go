@@ -14,7 +14,7 @@ var ruleSubsetEndpoints = rule{"subset-endpoints", "Every subset, and so the ver
 		}
 		host := text(o.Object, "spec", "host")
 		s := m.resolve(host, o.GetNamespace())
-		if s == nil || s.entry {
+		if s == nil || s.entry || s.platform {
 			continue
 		}
 		for i, subset := range list(o.Object, "spec", "subsets") {
