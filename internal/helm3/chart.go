@@ -1,8 +1,13 @@
 package helm3
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
@@ -12,10 +17,11 @@ import (
 
 // Chart is a loaded chart. It is never changed, so any number of renderings may share it.
 type Chart struct {
-	Name    string
-	Version string
-	Dir     string // absolute, or the archive it came from
-	Schema  []byte // values.schema.json; nil where the chart has none
+	Name        string
+	Version     string
+	KubeVersion string // the constraint; empty allows all
+	Dir         string // absolute, or the archive it came from
+	Schema      []byte // values.schema.json; nil where the chart has none
 
 	loaded    *chart.Chart
 	templates *templates
@@ -34,7 +40,27 @@ func LoadChart(dir string) (*Chart, error) {
 	if err := loaded.Validate(); err != nil {
 		return nil, fmt.Errorf("chart %s: %w", dir, err)
 	}
-	return &Chart{Name: loaded.Name(), Version: loaded.Metadata.Version, Dir: abs, Schema: loaded.Schema, loaded: loaded, templates: &templates{}}, nil
+	return &Chart{Name: loaded.Name(), Version: loaded.Metadata.Version, KubeVersion: loaded.Metadata.KubeVersion, Dir: abs, Schema: loaded.Schema, loaded: loaded, templates: &templates{}}, nil
+}
+
+// Digest is one hash over everything in the chart but its version: two charts of the same
+// digest differ in no file, however they were packaged.
+func (c *Chart) Digest() (string, error) {
+	meta := *c.loaded.Metadata
+	meta.Version = ""
+	head, err := json.Marshal(meta)
+	if err != nil {
+		return "", fmt.Errorf("chart %s: %w", c.Name, err)
+	}
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\n", head)
+	files := slices.SortedFunc(slices.Values(c.loaded.Raw), func(a, b *chart.File) int { return strings.Compare(a.Name, b.Name) })
+	for _, f := range files {
+		if f.Name != chartutil.ChartfileName {
+			fmt.Fprintf(sum, "%q %x\n", f.Name, sha256.Sum256(f.Data))
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // instance returns a chart that Helm may change: it resolves dependencies in the chart itself.

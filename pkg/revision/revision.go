@@ -1,0 +1,369 @@
+// Package revision opens a chart, with the environments and values files that lie beside it, as
+// they were: in a directory, an archive, a registry or a revision of git; and renders the same
+// releases by two of them, for pkg/diff to compare.
+package revision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"chartbasico/internal/git"
+	"chartbasico/internal/helm3"
+	"chartbasico/pkg/diff"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+	"chartbasico/pkg/render"
+)
+
+// Where environments and values files are looked for in a tree, besides the chart's own
+// ci/*-values.yaml.
+const (
+	environmentsDir = "environments"
+	valuesDir       = "values"
+)
+
+// Revision is a chart as it was, with the environments and values files beside it, if any.
+type Revision struct {
+	Name string // as it was given to Open
+
+	chart string // directory or archive
+	root  string // of the tree; empty where there is only the chart
+	temp  string
+}
+
+// Opener says where revisions are looked for.
+type Opener struct {
+	Dir      string // of the repository; relative names are below it
+	Chart    string // the chart's directory in a tree
+	Registry *helm3.Registry
+}
+
+// Open opens what name names: oci://host/path:version, a chart's directory or .tgz archive, a
+// directory with a chart and values in it, or a revision of git. Close removes what was unpacked.
+func (o Opener) Open(ctx context.Context, name string) (*Revision, error) {
+	r := &Revision{Name: name}
+	dir, err := filepath.Abs(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, name)
+	if filepath.IsAbs(name) {
+		path = name
+	}
+	info, err := os.Stat(path)
+	switch {
+	case strings.HasPrefix(name, "oci://"):
+		err = o.pull(ctx, r, name)
+	case err == nil && !info.IsDir():
+		r.chart = path
+	case err == nil && exists(filepath.Join(path, "Chart.yaml")):
+		r.chart = path
+	case err == nil:
+		r.root, r.chart = path, filepath.Join(path, o.Chart)
+		if !exists(filepath.Join(r.chart, "Chart.yaml")) {
+			err = fmt.Errorf("%s: no Chart.yaml in it, and no chart at %s below it", name, o.Chart)
+		}
+	default:
+		err = o.checkout(ctx, r, name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (o Opener) pull(ctx context.Context, r *Revision, ref string) error {
+	archive, err := o.Registry.Pull(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if err := r.makeTemp(); err != nil {
+		return err
+	}
+	r.chart = filepath.Join(r.temp, "chart.tgz")
+	return os.WriteFile(r.chart, archive, 0o600)
+}
+
+func (o Opener) checkout(ctx context.Context, r *Revision, name string) error {
+	repository, err := git.Open(ctx, o.Dir)
+	if err != nil {
+		return fmt.Errorf("%s: neither a file nor a directory, and %w", name, err)
+	}
+	commit, err := repository.Commit(ctx, name)
+	if err != nil {
+		return fmt.Errorf("%s: neither a file nor a directory, and %w", name, err)
+	}
+	files, err := repository.Files(ctx, commit)
+	if err != nil {
+		return err
+	}
+	if err := r.makeTemp(); err != nil {
+		return err
+	}
+	if err := git.Write(r.temp, files); err != nil {
+		return err
+	}
+	r.root, r.chart = r.temp, filepath.Join(r.temp, filepath.FromSlash(o.Chart))
+	if !exists(filepath.Join(r.chart, "Chart.yaml")) {
+		return fmt.Errorf("revision %s has no chart at %s", name, o.Chart)
+	}
+	return nil
+}
+
+func (r *Revision) makeTemp() (err error) {
+	r.temp, err = os.MkdirTemp("", "basico-revision-")
+	return err
+}
+
+// Close removes what Open unpacked.
+func (r *Revision) Close() error {
+	if r.temp == "" {
+		return nil
+	}
+	return os.RemoveAll(r.temp)
+}
+
+// input is the releases of one side's files, before anything is rendered.
+type input struct {
+	environment string
+	release     environment.Release
+}
+
+// Compare renders the releases of both sides, by both charts, and judges the difference. Where
+// only one side has environments and values files, they are used for both; where neither has,
+// those below dir are.
+func Compare(ctx context.Context, before, after *Revision, dir string) (*diff.Result, error) {
+	was, err := before.load()
+	if err != nil {
+		return nil, err
+	}
+	now, err := after.load()
+	if err != nil {
+		return nil, err
+	}
+	result := &diff.Result{Old: before.Name, New: after.Name}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	oldRoot, newRoot := before.root, after.root
+	switch {
+	case oldRoot == "" && newRoot == "":
+		oldRoot, newRoot = dir, dir
+	case oldRoot == "":
+		oldRoot = newRoot
+	case newRoot == "":
+		newRoot = oldRoot
+	}
+	oldInputs, oldSkipped, err := inputs(oldRoot, was.Name)
+	if err != nil {
+		return nil, err
+	}
+	newInputs, newSkipped, err := inputs(newRoot, now.Name)
+	if err != nil {
+		return nil, err
+	}
+	if len(oldInputs) == 0 && len(newInputs) == 0 {
+		return nil, fmt.Errorf("nothing to compare: no release in %s/*.yaml, and no values file in %s/ or the chart's ci/", environmentsDir, valuesDir)
+	}
+	result.NotCompared = append(result.NotCompared, newSkipped...)
+	for _, s := range oldSkipped {
+		if !slices.ContainsFunc(newSkipped, func(other diff.Skipped) bool { return other.Name == s.Name }) {
+			result.NotCompared = append(result.NotCompared, s)
+		}
+	}
+
+	renderer := render.New()
+	by := func(inputs []input, root, chart string) ([]diff.Release, error) {
+		return renderAll(ctx, renderer, inputs, root, chart)
+	}
+	oldByOld, err := by(oldInputs, oldRoot, before.chart)
+	if err != nil {
+		return nil, err
+	}
+	oldByNew, err := by(oldInputs, oldRoot, after.chart)
+	if err != nil {
+		return nil, err
+	}
+	result.Chart, err = diff.Charts(*was, *now)
+	if err != nil {
+		return nil, err
+	}
+	newByNew := oldByNew
+	if oldRoot != newRoot {
+		if newByNew, err = by(newInputs, newRoot, after.chart); err != nil {
+			return nil, err
+		}
+	}
+	result.Chart = append(result.Chart, diff.Releases(oldByOld, oldByNew)...)
+	diff.Sort(result.Chart)
+	if oldRoot != newRoot {
+		result.Values = diff.Releases(base(oldByOld, oldByNew, newByNew), newByNew)
+	}
+	for _, r := range newByNew {
+		if len(r.Refused) > 0 && !renders(oldByOld, r) {
+			result.NotCompared = append(result.NotCompared, diff.Skipped{Name: strings.TrimSpace(r.Environment + " " + r.Name), Reason: "renders on neither side: " + strings.Join(r.Refused, "; ")})
+		}
+	}
+	result.Compared = compared(newByNew)
+	result.Gate, err = diff.Judge(before.Name, diff.Highest(result.Chart), was.Version, now.Version)
+	return result, err
+}
+
+// base is what the new values are compared with: the old values by the new chart, or by the old
+// chart where the new one takes the new values only.
+func base(byOld, byNew, now []diff.Release) []diff.Release {
+	out := slices.Clone(byNew)
+	for i := range out {
+		if len(out[i].Refused) > 0 && renders(now, out[i]) {
+			out[i] = byOld[i]
+		}
+	}
+	return out
+}
+
+func renders(releases []diff.Release, r diff.Release) bool {
+	return slices.ContainsFunc(releases, func(other diff.Release) bool {
+		return other.Environment == r.Environment && other.Name == r.Name && len(other.Refused) == 0
+	})
+}
+
+func compared(releases []diff.Release) diff.Compared {
+	var c diff.Compared
+	seen := map[string]bool{}
+	for _, r := range releases {
+		if len(r.Refused) > 0 {
+			continue
+		}
+		if r.Environment != "" && !seen[r.Environment] {
+			seen[r.Environment] = true
+			c.Environments++
+		}
+		c.Releases++
+		c.Objects += len(r.Objects)
+	}
+	return c
+}
+
+// load reads what is compared of the chart itself.
+func (r *Revision) load() (*diff.Chart, error) {
+	chart, err := helm3.LoadChart(r.chart)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name, err)
+	}
+	digest, err := chart.Digest()
+	if err != nil {
+		return nil, err
+	}
+	return &diff.Chart{Name: chart.Name, Version: chart.Version, KubeVersion: chart.KubeVersion, Schema: chart.Schema, Archive: digest}, nil
+}
+
+// inputs reads the environments of a tree, and every values file that none of them names as a
+// release by itself. Only releases of the named chart take part.
+func inputs(root, chart string) ([]input, []diff.Skipped, error) {
+	var out []input
+	var skipped []diff.Skipped
+	used := map[string]bool{}
+	files, err := filepath.Glob(filepath.Join(root, environmentsDir, "*.yaml"))
+	if err != nil {
+		return nil, nil, err
+	}
+	charts := map[string]string{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		env, err := environment.Load(file)
+		if err != nil {
+			skipped = append(skipped, diff.Skipped{Name: name, Reason: within(root, err.Error())})
+			continue
+		}
+		for _, release := range env.Releases {
+			for _, f := range release.ValuesFiles {
+				used[f] = true
+			}
+			if _, ok := charts[release.Chart]; !ok {
+				loaded, err := helm3.LoadChart(release.Chart)
+				if err != nil {
+					return nil, nil, err
+				}
+				charts[release.Chart] = loaded.Name
+			}
+			if charts[release.Chart] == chart {
+				out = append(out, input{name, release})
+			}
+		}
+	}
+	alone, err := valuesFiles(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, file := range alone {
+		if used[file] {
+			continue
+		}
+		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+		rel, err := filepath.Rel(root, file)
+		if err != nil {
+			return nil, nil, err
+		}
+		out = append(out, input{"", environment.Release{Name: name, Namespace: "default", ValuesFiles: []string{file}, File: rel}})
+	}
+	return out, skipped, nil
+}
+
+func valuesFiles(root string) ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(root, "charts", "*", "ci", "*-values.yaml"))
+	if err != nil {
+		return nil, err
+	}
+	err = filepath.WalkDir(filepath.Join(root, valuesDir), func(path string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".yaml" {
+			files = append(files, path)
+		}
+		return err
+	})
+	return files, err
+}
+
+// renderAll renders each release by the chart. One that is refused says why.
+func renderAll(ctx context.Context, renderer *render.Renderer, inputs []input, root, chart string) ([]diff.Release, error) {
+	out := make([]diff.Release, 0, len(inputs))
+	for _, in := range inputs {
+		r := diff.Release{Environment: in.environment, Name: in.release.ID()}
+		if in.environment == "" {
+			r.Name = in.release.File
+		}
+		in.release.Chart = chart
+		rendered, err := renderer.Release(ctx, in.release)
+		var wrong problem.List
+		switch {
+		case errors.As(err, &wrong):
+			for _, p := range wrong.Sort() {
+				r.Refused = append(r.Refused, within(root, p.String()))
+			}
+		case err != nil:
+			return nil, err
+		default:
+			r.Objects = rendered.Objects
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// within shows paths as people in the tree would write them.
+func within(root, text string) string {
+	return strings.ReplaceAll(text, root+string(filepath.Separator), "")
+}

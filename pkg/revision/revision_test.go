@@ -1,0 +1,128 @@
+package revision
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"chartbasico/internal/git/gittest"
+	"chartbasico/pkg/diff"
+)
+
+func compare(t *testing.T, dir, before, after string) *diff.Result {
+	t.Helper()
+	opener := Opener{Dir: dir, Chart: "charts/chart_basico"}
+	a, err := opener.Open(t.Context(), before)
+	require.NoError(t, err)
+	b, err := opener.Open(t.Context(), after)
+	require.NoError(t, err)
+	result, err := Compare(t.Context(), a, b, dir)
+	require.NoError(t, err)
+	require.NoError(t, a.Close())
+	require.NoError(t, b.Close())
+	return result
+}
+
+func rulesOf(changes []diff.Change) []string {
+	out := []string{}
+	for _, c := range changes {
+		out = append(out, c.Rule+" "+c.Environment+" "+c.Release)
+	}
+	return out
+}
+
+func TestCompare(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	r := gittest.New(t)
+	same := compare(t, r.Dir, "HEAD", ".")
+	assert.Empty(t, same.Chart)
+	assert.Empty(t, same.Values)
+	assert.Equal(t, diff.Compared{Environments: 1, Releases: 3, Objects: 3}, same.Compared)
+	require.Len(t, same.NotCompared, 1)
+	assert.Equal(t, "values/layer.yaml", same.NotCompared[0].Name)
+	assert.Contains(t, same.NotCompared[0].Reason, `renders on neither side: values/layer.yaml:1 fault: unknown key "fault"`)
+	assert.True(t, same.Gate.Pass)
+
+	// Values and chart change in one commit: each is counted where it belongs.
+	r.Write("values/one.yaml", "app: one\ndata: b\n")
+	r.Write("charts/chart_basico/templates/all.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.app }}\n  labels: {a: b}\ndata:\n  key: {{ .Values.data | default \"a\" }}\n")
+	r.Chart("1.0.1")
+	r.Commit("two")
+	got := compare(t, r.Dir, "HEAD~1", "HEAD")
+	assert.Equal(t, []string{"archive  ", "metadata  charts/chart_basico/ci/full-values.yaml", "metadata  values/deep/alone.yaml", "metadata env default/one"}, rulesOf(got.Chart))
+	assert.Equal(t, []string{"configuration env default/one"}, rulesOf(got.Values))
+	assert.Equal(t, "b", got.Values[0].New)
+	assert.True(t, got.Gate.Pass, got.Gate.Reason)
+
+	// Values that rendered and are refused now are a major change, new values or not.
+	r.Write("charts/chart_basico/values.schema.json", `{"type":"object","additionalProperties":false,"properties":{"app":{"type":"string"}}}`)
+	r.Write("values/one.yaml", "app: one\n")
+	r.Chart("1.0.2")
+	r.Commit("three")
+	got = compare(t, r.Dir, "HEAD~1", "HEAD")
+	require.NotEmpty(t, got.Chart)
+	assert.Equal(t, "key-removed  ", rulesOf(got.Chart)[0])
+	assert.Equal(t, "values-refused env default/one", rulesOf(got.Chart)[1])
+	assert.Equal(t, []string{"configuration env default/one"}, rulesOf(got.Values), "judged against what ran")
+	assert.False(t, got.Gate.Pass)
+	assert.Equal(t, "2.0.0", got.Gate.Minimum)
+
+	// A chart alone takes the values of the other side.
+	alone := compare(t, r.Dir, "HEAD~1", "charts/chart_basico")
+	assert.Empty(t, alone.Values)
+	assert.Contains(t, rulesOf(alone.Chart), "values-refused env default/one")
+
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	require.NoError(t, err)
+	assert.Empty(t, left, "what was unpacked is removed")
+}
+
+func TestOpenWhatIsNotThere(t *testing.T) {
+	r := gittest.New(t)
+	r.Git("tag", "nochart", "HEAD")
+	for name, want := range map[string]string{
+		"nothing":      `nothing: neither a file nor a directory, and git knows no revision "nothing"`,
+		"values":       "values: no Chart.yaml in it, and no chart at charts/chart_basico below it",
+		"--help":       `git knows no revision "--help"`,
+		"environments": "no Chart.yaml in it",
+	} {
+		_, err := Opener{Dir: r.Dir, Chart: "charts/chart_basico"}.Open(t.Context(), name)
+		require.ErrorContains(t, err, want, name)
+	}
+	_, err := Opener{Dir: r.Dir, Chart: "charts/other"}.Open(t.Context(), "HEAD")
+	require.EqualError(t, err, "revision HEAD has no chart at charts/other")
+	_, err = Opener{Dir: t.TempDir(), Chart: "charts/chart_basico"}.Open(t.Context(), "HEAD")
+	require.ErrorContains(t, err, "not a git repository")
+}
+
+func TestSinceRelease(t *testing.T) {
+	r := gittest.New(t)
+	gate := func() diff.Gate {
+		opener := Opener{Dir: r.Dir, Chart: "charts/chart_basico"}
+		now, err := opener.Open(t.Context(), "HEAD")
+		require.NoError(t, err)
+		defer now.Close()
+		g, err := opener.SinceRelease(t.Context(), now, "HEAD")
+		require.NoError(t, err)
+		return g
+	}
+	first := gate()
+	assert.True(t, first.Pass)
+	assert.Equal(t, "no release yet (no tag chart_basico-X.Y.Z on the way to HEAD): nothing to judge version 1.0.0 by", first.Reason)
+
+	r.Git("tag", "chart_basico-0.9.0")
+	r.Git("tag", "chart_basico-0.10.0")
+	r.Git("tag", "chart_basico-1.0.0") // the release that is under way
+	r.Git("tag", "chart_basico-tools-9.0.0")
+	assert.Equal(t, "chart_basico-0.10.0", gate().Base)
+
+	r.Chart("1.0.1")
+	r.Write("charts/chart_basico/templates/all.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.app }}-x\n")
+	r.Commit("rename")
+	got := gate()
+	assert.Equal(t, "chart_basico-1.0.0", got.Base)
+	assert.False(t, got.Pass)
+	assert.Equal(t, "2.0.0", got.Minimum)
+}
