@@ -78,6 +78,12 @@ workload: {containers: {main: {env: {A: {fromConfig: c, key: k, valueFrom: {fiel
 secrets: {d: {stringData: {k: v}}}
 workload: {containers: {main: {env: {A: {fromSecret: d, key: q}}}}}`,
 		`workload.containers.main.env.A.key: found q; allowed: k; fix: name a key of secrets.d`},
+	{"a claim that is not there", "claims: {d: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}\nworkload: {volumes: {v: {fromClaim: c}}}",
+		`workload.volumes.v.fromClaim: found c, which is not under claims; allowed: d; fix: add it under claims, or refer to one made elsewhere in Kubernetes' own way`},
+	{"a projected source of two", "config: {d: {data: {k: v}}}\nworkload: {volumes: {v: {projected: {sources: [{fromConfig: d, secret: {name: s}}]}}}}",
+		`workload.volumes.v.projected.sources[0]: found fromConfig and secret; allowed: one source, such as fromConfig or serviceAccountToken; fix: keep one, and make another entry of the other`},
+	{"a projected config that is not there", "workload: {volumes: {v: {projected: {sources: [{serviceAccountToken: {path: t}}, {fromConfig: c}]}}}}",
+		`workload.volumes.v.projected.sources[1].fromConfig: found c, which is not under config; allowed: nothing, since config is empty; fix: add it under config, or refer to one made elsewhere in Kubernetes' own way`},
 	{"a mount of a volume that is not there", "workload: {containers: {main: {volumeMounts: {tmp: {mountPath: /tmp}}}}, volumes: {temp: {emptyDir: {}}}}",
 		`workload.containers.main.volumeMounts.tmp: found the volume tmp, which is not under workload.volumes; allowed: temp; fix: add the volume, or name one that is there`},
 	{"two mounts at one path", "workload: {containers: {main: {volumeMounts: {a: {mountPath: /tmp}, b: {mountPath: /tmp}}}}, volumes: {a: {emptyDir: {}}, b: {emptyDir: {}}}}",

@@ -99,12 +99,14 @@ func TestEveryFieldIsPrinted(t *testing.T) {
 		Parts map[string]level `json:"parts"`
 	}
 	require.NoError(t, yaml.Unmarshal(raw, &source))
+	claim := source.Values.Properties["claims"].MapOf.Entry
 	for _, c := range []struct {
 		file, define string
 		schema       []string
 	}{
 		{"_pod.tpl", "chart_basico.pod.fields", fields(t, source.Parts["workload"], "core.v1.PodSpec")},
 		{"_container.tpl", "chart_basico.container.fields", fields(t, source.Parts["container"], "core.v1.Container")},
+		{"_claim.tpl", "chart_basico.claim.fields", fields(t, claim, "core.v1.PersistentVolumeClaimSpec")},
 		{"_service.tpl", "chart_basico.service.fields", fields(t, source.Values.Properties["service"], "core.v1.ServiceSpec")},
 		{"_exposure.tpl", "chart_basico.exposure.istio.fields", fields(t, source.Values.Properties["exposure"].part(t, "istio"), "istio:VirtualService.http[]")},
 		{"_routing.tpl", "chart_basico.routing.fields", fields(t, source.Values.Properties["routing"], "istio:VirtualService.http[]")},
@@ -132,10 +134,16 @@ func TestEveryFieldIsPrinted(t *testing.T) {
 	}
 }
 
+// mapOf is a map of the source whose entries are a level of their own.
+type mapOf struct {
+	Entry level `json:"entry"`
+}
+
 // level is what TestEveryFieldIsPrinted reads of a level of the source.
 type level struct {
 	Properties map[string]any `json:"properties"`
 	FieldsOf   any            `json:"fieldsOf"`
+	MapOf      *mapOf         `json:"mapOf"`
 }
 
 // part is a level below, by its name.

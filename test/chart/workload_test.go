@@ -79,6 +79,7 @@ var everything = map[string]string{
 	"sidecar":   `workload: {sidecars: {log: {image: {repository: x, tag: "1"}}}}`,
 	"volume":    `workload: {volumes: {tmp: {emptyDir: {}}}}`,
 	"labels":    `workload: {podLabels: {team: a}}`,
+	"claims":    `claims: {data: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}`,
 	"budget":    `workload: {disruptionBudget: {minAvailable: 1}}`,
 }
 

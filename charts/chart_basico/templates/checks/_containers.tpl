@@ -96,11 +96,11 @@ In: path, container, open (map of the ports seen so far; added to), alone (runs 
 {{- end -}}
 
 {{- /*
-chart_basico.check.reference: fromConfig and fromSecret name blocks of this file, and keys in them.
+chart_basico.check.reference: fromClaim, fromConfig and fromSecret name blocks of this file, and keys in them.
 In: root, path, entry, keyed (whether it needs a key).
 */ -}}
 {{- define "chart_basico.check.reference" -}}
-{{- range $from, $block := dict "fromConfig" "config" "fromSecret" "secrets" -}}
+{{- range $from, $block := dict "fromClaim" "claims" "fromConfig" "config" "fromSecret" "secrets" -}}
 {{- with get $.entry $from -}}
 {{- $blocks := get $.root.Values $block | default dict -}}
 {{- $names := include "chart_basico.names" $blocks | fromJsonArray -}}

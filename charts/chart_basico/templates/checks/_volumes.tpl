@@ -20,6 +20,16 @@
 {{- end -}}
 {{- end -}}
 {{- include "chart_basico.check.reference" (dict "root" $ "path" $path "entry" $volume) -}}
+{{- range $i, $source := ($volume.projected | default dict).sources -}}
+{{- $at := printf "%s.projected.sources[%d]" $path $i -}}
+{{- $from := include "chart_basico.pick" (dict "from" $source "keys" (without (keys $source | sortAlpha) "items")) | fromJson -}}
+{{- if ne (len $from) 1 -}}
+{{- include "chart_basico.mistake" (dict
+      "path" $at "found" (keys $from | sortAlpha | join " and " | default "no source") "allowed" "one source, such as fromConfig or serviceAccountToken"
+      "fix" "keep one, and make another entry of the other") -}}
+{{- end -}}
+{{- include "chart_basico.check.reference" (dict "root" $ "path" $at "entry" $source) -}}
+{{- end -}}
 {{- if has $name $claims -}}
 {{- include "chart_basico.mistake" (dict
       "path" $path "found" "a name that workload.volumeClaimTemplates has too" "allowed" "a name in one of the two"

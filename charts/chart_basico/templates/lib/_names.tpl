@@ -29,6 +29,14 @@ In: root, name. Out: text.
 {{- end -}}
 
 {{- /*
+chart_basico.claimName: of a PersistentVolumeClaim: <app>-<key>, for data outlives versions.
+In: root, name. Out: text.
+*/ -}}
+{{- define "chart_basico.claimName" -}}
+{{- printf "%s-%s" .root.Values.app .name -}}
+{{- end -}}
+
+{{- /*
 chart_basico.serviceAccountName: the account of the pods: the one named, else the one of the
 identity block, else nothing (the namespace's default account).
 In: root. Out: text.
@@ -78,4 +86,9 @@ In: root. Out: JSON map.
 {{- /* chart_basico.identity.name: of the ServiceAccount this file makes. In: root. Out: text. */ -}}
 {{- define "chart_basico.identity.name" -}}
 {{- .Values.identity.name | default .Values.app -}}
+{{- end -}}
+
+{{- /* chart_basico.identity.clusterName: of its ClusterRole; two namespaces may have an account of one name. In: root. Out: text. */ -}}
+{{- define "chart_basico.identity.clusterName" -}}
+{{- printf "%s-%s" .Release.Namespace (include "chart_basico.identity.name" .) -}}
 {{- end -}}

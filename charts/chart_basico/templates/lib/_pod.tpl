@@ -18,9 +18,18 @@ In: root, restartPolicy (optional). Out: JSON map.
 {{- if not (hasKey $spec "enableServiceLinks") -}}{{- $_ := set $spec "enableServiceLinks" false -}}{{- end -}}
 {{- with include "chart_basico.serviceAccountName" .root -}}{{- $_ := set $spec "serviceAccountName" . -}}{{- end -}}
 {{- with .restartPolicy -}}{{- $_ := set $spec "restartPolicy" . -}}{{- end -}}
+{{- with include "chart_basico.pod.affinity" .root | fromJson -}}{{- $_ := set $spec "affinity" . -}}{{- end -}}
+{{- with include "chart_basico.pod.spread" .root | fromJsonArray -}}{{- $_ := set $spec "topologySpreadConstraints" . -}}{{- end -}}
+{{- /* What must be done before the sidecars start says so by its order. */ -}}
+{{- $before := dict -}}
+{{- $after := dict -}}
+{{- range $name, $c := $w.initContainers | default dict -}}
+{{- if kindIs "map" $c -}}{{- $_ := set (ternary $before $after (lt (int ($c.order | default 0)) 0)) $name $c -}}{{- end -}}
+{{- end -}}
+{{- $first := include "chart_basico.containers" (dict "root" .root "containers" $before) | fromJsonArray -}}
 {{- $sidecars := include "chart_basico.containers" (dict "root" .root "containers" $w.sidecars "fixed" (dict "restartPolicy" "Always")) | fromJsonArray -}}
-{{- $inits := include "chart_basico.containers" (dict "root" .root "containers" $w.initContainers) | fromJsonArray -}}
-{{- with concat $sidecars $inits -}}{{- $_ := set $spec "initContainers" . -}}{{- end -}}
+{{- $inits := include "chart_basico.containers" (dict "root" .root "containers" $after) | fromJsonArray -}}
+{{- with concat $first $sidecars $inits -}}{{- $_ := set $spec "initContainers" . -}}{{- end -}}
 {{- $_ := set $spec "containers" (include "chart_basico.containers" (dict "root" .root "containers" $w.containers) | fromJsonArray) -}}
 {{- with include "chart_basico.volumes" .root | fromJsonArray -}}{{- $_ := set $spec "volumes" . -}}{{- end -}}
 {{- toJson (dict "metadata" $meta "spec" $spec) -}}
@@ -28,7 +37,6 @@ In: root, restartPolicy (optional). Out: JSON map.
 
 {{- /* chart_basico.pod.fields: what is Kubernetes' own and passed through as it is. Out: YAML list. */ -}}
 {{- define "chart_basico.pod.fields" -}}
-- affinity
 - dnsConfig
 - dnsPolicy
 - enableServiceLinks
@@ -38,6 +46,7 @@ In: root, restartPolicy (optional). Out: JSON map.
 - hostPID
 - hostUsers
 - hostname
+- hostnameOverride
 - imagePullSecrets
 - nodeName
 - nodeSelector
@@ -47,6 +56,7 @@ In: root, restartPolicy (optional). Out: JSON map.
 - priorityClassName
 - readinessGates
 - resourceClaims
+- resources
 - runtimeClassName
 - schedulerName
 - schedulingGates
@@ -55,7 +65,46 @@ In: root, restartPolicy (optional). Out: JSON map.
 - subdomain
 - terminationGracePeriodSeconds
 - tolerations
-- topologySpreadConstraints
+{{- end -}}
+
+{{- /*
+chart_basico.pod.selected: a term or constraint, about the pods of this workload if it does not say
+which: Kubernetes takes one without a selector to be about none.
+In: root, term. Out: JSON map.
+*/ -}}
+{{- define "chart_basico.pod.selected" -}}
+{{- $term := .term -}}
+{{- if not (kindIs "map" (get $term "labelSelector")) -}}
+{{- $term = merge (dict "labelSelector" (dict "matchLabels" (include "chart_basico.selector" .root | fromJson))) (omit $term "labelSelector") -}}
+{{- end -}}
+{{- toJson $term -}}
+{{- end -}}
+
+{{- /* chart_basico.pod.spread. In: root. Out: JSON list. */ -}}
+{{- define "chart_basico.pod.spread" -}}
+{{- $out := list -}}
+{{- range .Values.workload.topologySpreadConstraints -}}
+{{- $out = append $out (include "chart_basico.pod.selected" (dict "root" $ "term" .) | fromJson) -}}
+{{- end -}}
+{{- toJson $out -}}
+{{- end -}}
+
+{{- /* chart_basico.pod.affinity. In: root. Out: JSON map. */ -}}
+{{- define "chart_basico.pod.affinity" -}}
+{{- $out := deepCopy (.Values.workload.affinity | default dict) -}}
+{{- range $side := list "podAffinity" "podAntiAffinity" -}}
+{{- with get $out $side -}}
+{{- with .requiredDuringSchedulingIgnoredDuringExecution -}}
+{{- $terms := list -}}
+{{- range . -}}{{- $terms = append $terms (include "chart_basico.pod.selected" (dict "root" $ "term" .) | fromJson) -}}{{- end -}}
+{{- $_ := set (get $out $side) "requiredDuringSchedulingIgnoredDuringExecution" $terms -}}
+{{- end -}}
+{{- range .preferredDuringSchedulingIgnoredDuringExecution -}}
+{{- $_ := set . "podAffinityTerm" (include "chart_basico.pod.selected" (dict "root" $ "term" .podAffinityTerm) | fromJson) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $out -}}
 {{- end -}}
 
 {{- /*
@@ -96,6 +145,10 @@ In: root. Out: JSON map: config and secrets, lists of {name, path, key}.
 {{- if kindIs "map" $volume -}}
 {{- with $volume.fromConfig -}}{{- $config = append $config (dict "name" . "path" (printf "workload.volumes.%s.fromConfig" $name)) -}}{{- end -}}
 {{- with $volume.fromSecret -}}{{- $secrets = append $secrets (dict "name" . "path" (printf "workload.volumes.%s.fromSecret" $name)) -}}{{- end -}}
+{{- range $i, $source := ($volume.projected | default dict).sources -}}
+{{- with $source.fromConfig -}}{{- $config = append $config (dict "name" . "path" (printf "workload.volumes.%s.projected.sources[%d].fromConfig" $name $i)) -}}{{- end -}}
+{{- with $source.fromSecret -}}{{- $secrets = append $secrets (dict "name" . "path" (printf "workload.volumes.%s.projected.sources[%d].fromSecret" $name $i)) -}}{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- range $group := list "containers" "initContainers" "sidecars" -}}
@@ -117,8 +170,8 @@ In: root. Out: JSON map: config and secrets, lists of {name, path, key}.
 {{- end -}}
 
 {{- /*
-chart_basico.volumes: Kubernetes' own sources as they are; fromConfig and fromSecret name a block
-of this file.
+chart_basico.volumes: Kubernetes' own sources as they are; fromConfig, fromSecret and fromClaim name
+a block of this file.
 In: root. Out: JSON list.
 */ -}}
 {{- define "chart_basico.volumes" -}}
@@ -132,6 +185,10 @@ In: root. Out: JSON list.
 {{- $_ := set $volume "configMap" (merge (dict "name" (include "chart_basico.partName" (dict "root" $ "name" $source.fromConfig))) $how) -}}
 {{- else if $source.fromSecret -}}
 {{- $_ := set $volume "secret" (merge (dict "secretName" (include "chart_basico.partName" (dict "root" $ "name" $source.fromSecret))) $how) -}}
+{{- else if $source.fromClaim -}}
+{{- $_ := set $volume "persistentVolumeClaim" (dict "claimName" (include "chart_basico.claimName" (dict "root" $ "name" $source.fromClaim))) -}}
+{{- else if $source.projected -}}
+{{- $_ := set $volume "projected" (include "chart_basico.volume.projected" (dict "root" $ "projected" $source.projected) | fromJson) -}}
 {{- else -}}
 {{- range $key, $value := $source -}}
 {{- if not (kindIs "invalid" $value) -}}{{- $_ := set $volume $key $value -}}{{- end -}}
@@ -140,4 +197,22 @@ In: root. Out: JSON list.
 {{- $out = append $out $volume -}}
 {{- end -}}
 {{- toJson $out -}}
+{{- end -}}
+
+{{- /* chart_basico.volume.projected: several sources in one directory. In: root, projected. Out: JSON map. */ -}}
+{{- define "chart_basico.volume.projected" -}}
+{{- $sources := list -}}
+{{- range .projected.sources -}}
+{{- $named := pick . "items" -}}
+{{- if .fromConfig -}}
+{{- $_ := set $named "name" (include "chart_basico.partName" (dict "root" $.root "name" .fromConfig)) -}}
+{{- $sources = append $sources (dict "configMap" $named) -}}
+{{- else if .fromSecret -}}
+{{- $_ := set $named "name" (include "chart_basico.partName" (dict "root" $.root "name" .fromSecret)) -}}
+{{- $sources = append $sources (dict "secret" $named) -}}
+{{- else -}}
+{{- $sources = append $sources . -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (merge (dict "sources" $sources) (pick .projected "defaultMode")) -}}
 {{- end -}}

@@ -3,7 +3,7 @@
 Deployment: [minReadySeconds, paused, progressDeadlineSeconds, replicas, revisionHistoryLimit, strategy]
 StatefulSet: [minReadySeconds, ordinals, persistentVolumeClaimRetentionPolicy, podManagementPolicy, replicas, revisionHistoryLimit, serviceName, updateStrategy, volumeClaimTemplates]
 DaemonSet: [minReadySeconds, revisionHistoryLimit, updateStrategy]
-Job: [activeDeadlineSeconds, backoffLimit, backoffLimitPerIndex, completionMode, completions, maxFailedIndexes, parallelism, podFailurePolicy, podReplacementPolicy, restartPolicy, successPolicy, suspend, ttlSecondsAfterFinished]
+Job: [activeDeadlineSeconds, backoffLimit, backoffLimitPerIndex, completionMode, completions, managedBy, maxFailedIndexes, parallelism, podFailurePolicy, podReplacementPolicy, restartPolicy, successPolicy, suspend, ttlSecondsAfterFinished]
 CronJob: [concurrencyPolicy, failedJobsHistoryLimit, schedule, startingDeadlineSeconds, successfulJobsHistoryLimit, suspend, timeZone]
 {{- end -}}
 
