@@ -46,6 +46,9 @@ var (
 )
 
 func stop(ctx context.Context) error {
+	if built != "" {
+		defer os.RemoveAll(built)
+	}
 	if own == nil {
 		return nil
 	}

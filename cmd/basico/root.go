@@ -78,6 +78,10 @@ Exit status: 0 everything held, 1 something fell short, 2 it could not be run.`,
 		SilenceUsage:  true,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRenderCommand(s), newCheckCommand(s), newVerifyCommand(s), newClusterCommand(s), newDiffCommand(s))
+	root.AddCommand(
+		newRenderCommand(s), newCheckCommand(s), newDiffCommand(s),
+		newVerifyCommand(s), newTrafficCommand(s),
+		newClusterCommand(s),
+	)
 	return root
 }

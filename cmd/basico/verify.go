@@ -27,10 +27,8 @@ type verifyFlags struct {
 	envoy    string
 	requests int
 	rate     float64
-	output   string
-	junit    string
-	html     string
 	keep     bool
+	outputFlags
 }
 
 func newVerifyCommand(s streams) *cobra.Command {
@@ -59,9 +57,7 @@ proxy is in sync.`,
 	flags.StringVar(&f.envoy, "envoy", "", "path of Envoy (default: the one on the PATH, else a pinned one)")
 	flags.IntVar(&f.requests, "requests", 10_000, "requests for each split")
 	flags.Float64Var(&f.rate, "rate", 1e-6, "how often a right split may fail by chance")
-	flags.StringVarP(&f.output, "output", "o", "text", "format of the result: text or json")
-	flags.StringVar(&f.junit, "junit", "", "also write the result as JUnit XML to this file")
-	flags.StringVar(&f.html, "report", "", "also write the result as one HTML page to this file")
+	f.outputFlags.add(flags)
 	flags.BoolVar(&f.keep, "keep", false, "keep the cluster running after the result, until Ctrl-C")
 	return cmd
 }
@@ -72,9 +68,7 @@ func (f verifyFlags) validate() error {
 	if f.on != "local" {
 		errs = append(errs, fmt.Errorf("--on: found %q, expected local", f.on))
 	}
-	if f.output != "text" && f.output != "json" {
-		errs = append(errs, fmt.Errorf("--output: found %q, expected text or json", f.output))
-	}
+	errs = append(errs, f.outputFlags.mistakes()...)
 	if f.requests < 1 {
 		errs = append(errs, fmt.Errorf("--requests: found %d, expected 1 or more", f.requests))
 	}
@@ -157,10 +151,7 @@ func checkEnvironment(ctx context.Context, renderer *render.Renderer, file strin
 // start returns the cluster to run on, and what ends it if it was started here.
 func (f verifyFlags) start(ctx context.Context, say func(string)) (*local.Cluster, func() error, error) {
 	if f.cluster != "" {
-		c, err := local.Open(ctx, f.cluster)
-		if errors.Is(err, local.ErrNotRunning) {
-			err = fmt.Errorf("%w; start it with: basico cluster create --name %s", err, f.cluster)
-		}
+		c, err := openLocal(ctx, f.cluster)
 		return c, func() error { return nil }, err
 	}
 	say("starting a local cluster")
@@ -186,25 +177,6 @@ func (f verifyFlags) command(file string) string {
 		line += fmt.Sprintf(" --rate %g", f.rate)
 	}
 	return line
-}
-
-// write writes the report in every form that was asked for.
-func (f verifyFlags) write(s streams, rep report.Report) error {
-	var errs []error
-	if f.output == "json" {
-		errs = append(errs, rep.JSON(s.out))
-	} else {
-		errs = append(errs, rep.Text(s.out, textOptions(s.out)))
-	}
-	for _, out := range []struct {
-		path  string
-		write func(io.Writer) error
-	}{{f.junit, rep.JUnit}, {f.html, rep.HTML}} {
-		if out.path != "" {
-			errs = append(errs, writeFile(out.path, out.write))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func writeFile(path string, write func(io.Writer) error) error {

@@ -34,6 +34,8 @@ type Spec struct {
 	Timeout   time.Duration  // of hooks and of Wait; 0 is DefaultTimeout
 	Wait      bool           // also wait until the objects are ready; Helm polls every 2 s
 	DryRun    bool           // render against the cluster, and change nothing
+	// Description is what the history says of the revision; Helm's own words if empty.
+	Description string
 }
 
 func (s Spec) timeout() time.Duration {
@@ -102,6 +104,7 @@ func (c *Client) Upgrade(ctx context.Context, spec Spec) (*Deployed, error) {
 		install.Wait = spec.Wait
 		install.WaitForJobs = spec.Wait
 		install.DryRun = spec.DryRun
+		install.Description = spec.Description
 		install.Replace = last != nil
 		install.DisableOpenAPIValidation = true
 		if spec.DryRun {
@@ -117,6 +120,7 @@ func (c *Client) Upgrade(ctx context.Context, spec Spec) (*Deployed, error) {
 	upgrade.Wait = spec.Wait
 	upgrade.WaitForJobs = spec.Wait
 	upgrade.DryRun = spec.DryRun
+	upgrade.Description = spec.Description
 	upgrade.ResetValues = true
 	upgrade.MaxHistory = maxHistory
 	upgrade.DisableOpenAPIValidation = true
@@ -186,6 +190,25 @@ func (c *Client) Status(ctx context.Context, name string) (*Deployed, error) {
 	}
 	return deployed(r), nil
 }
+
+// GiveUp records that the newest revision failed, if it says that an operation on it still goes on: as it does for ever
+// where the program that did it was killed. Helm changes nothing of the release as long as it says so. It is up to the
+// caller to know that nobody works on it any more.
+func (c *Client) GiveUp(ctx context.Context, name, description string) error {
+	cfg, err := c.configuration(ctx)
+	if err != nil {
+		return err
+	}
+	last, err := cfg.Releases.Last(name)
+	if err == nil && last.Info.Status.IsPending() {
+		last.SetStatus(release.StatusFailed, description)
+		err = cfg.Releases.Update(last)
+	}
+	return c.failed(ctx, "giving up", name, err)
+}
+
+// Pending says whether an operation on the revision goes on, or was killed.
+func (d Deployed) Pending() bool { return release.Status(d.Status).IsPending() }
 
 // failed names the release and what was done to it, and tells an end of ctx from a fault.
 func (c *Client) failed(ctx context.Context, verb, name string, err error) error {

@@ -20,6 +20,11 @@ import (
 // versions are tested one by one by the exact two-sided binomial test, and k times the smallest p-value is taken
 // (union bound), which never fails a right mesh more often than rate but sees a small shift less often.
 func Split(want, got map[string]int, errors int, rate float64) Judgement {
+	return judgeSplit(want, got, errors, rate, multinomialTest, clopperPearson)
+}
+
+// judgeSplit judges with a test, which gives the p-value of counts under weights, and intervals at confidence 1-alpha.
+func judgeSplit(want, got map[string]int, errors int, rate float64, test func(weights, observed []int) float64, interval func(x, n int, alpha float64) (lo, hi float64)) Judgement {
 	answered := total(got)
 	j := Judgement{Want: percents(want), Got: counts(got), Interval: map[string][2]float64{}}
 	if errors > 0 {
@@ -54,12 +59,12 @@ func Split(want, got map[string]int, errors int, rate float64) Judgement {
 			complaints = append(complaints, fmt.Sprintf("%s answered %s, expected none", v, number(n, "request")))
 		}
 		if answered > 0 && n >= 0 && n <= answered {
-			lo, hi := clopperPearson(n, answered, rate)
+			lo, hi := interval(n, answered, rate)
 			j.Interval[v] = [2]float64{100 * lo, 100 * hi}
 		}
 	}
 	if judged {
-		j.PValue = multinomialTest(weights, observed)
+		j.PValue = test(weights, observed)
 		if j.PValue <= rate {
 			complaints = append(complaints, fmt.Sprintf("a mesh that divides as wanted is this far off with probability %.2g, less than %.2g", j.PValue, rate))
 		}

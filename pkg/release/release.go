@@ -44,7 +44,15 @@ type helm interface {
 	Upgrade(ctx context.Context, s helm3.Spec) (*helm3.Deployed, error)
 	Rollback(ctx context.Context, name string, revision int) error
 	Uninstall(ctx context.Context, name string) error
+	Status(ctx context.Context, name string) (*helm3.Deployed, error)
+	GiveUp(ctx context.Context, name, description string) error
 }
+
+// Revision is what Helm recorded of one revision of a release.
+type Revision = helm3.Deployed
+
+// ErrNotInstalled is wrapped by errors that say that there is no such release.
+var ErrNotInstalled = helm3.ErrNotFound
 
 // New returns an Installer for the cluster of the kubeconfig's current context. It watches the cluster until ctx ends.
 func New(ctx context.Context, kubeconfig string, opts Options) (*Installer, error) {
@@ -117,11 +125,16 @@ func (i *Installer) Uninstall(ctx context.Context, releases []*render.Release) e
 
 // Upgrade upgrades one release, or installs it, and waits until it is ready.
 func (i *Installer) Upgrade(ctx context.Context, r *render.Release) error {
+	return i.UpgradeFor(ctx, r, "")
+}
+
+// UpgradeFor does as Upgrade, and says in Helm's history why; empty for Helm's own words.
+func (i *Installer) UpgradeFor(ctx context.Context, r *render.Release, why string) error {
 	return i.do(ctx, r, "upgrading", func(ctx context.Context, h helm) error {
 		if err := i.namespace(ctx, r); err != nil {
 			return err
 		}
-		if _, err := h.Upgrade(ctx, helm3.Spec{Name: r.Name, Namespace: r.Namespace, ChartDir: r.Chart, Values: r.Values, Timeout: i.opts.Timeout}); err != nil {
+		if _, err := h.Upgrade(ctx, helm3.Spec{Name: r.Name, Namespace: r.Namespace, ChartDir: r.Chart, Values: r.Values, Timeout: i.opts.Timeout, Description: why}); err != nil {
 			return err
 		}
 		return i.Ready(ctx, Workloads(r))
@@ -138,6 +151,25 @@ func (i *Installer) namespace(ctx context.Context, r *render.Release) error {
 		return nil
 	}
 	return err
+}
+
+// Status returns the newest revision of a release. The error wraps ErrNotInstalled if there is none.
+func (i *Installer) Status(ctx context.Context, r *render.Release) (*Revision, error) {
+	h, err := i.helm(r.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	return h.Status(ctx, r.Name)
+}
+
+// GiveUp records that an operation on the release that somebody began and did not end has failed, so that Helm lets
+// others change it. The caller must know that nobody works on it any more.
+func (i *Installer) GiveUp(ctx context.Context, r *render.Release, why string) error {
+	h, err := i.helm(r.Namespace)
+	if err != nil {
+		return err
+	}
+	return h.GiveUp(ctx, r.Name, why)
 }
 
 // Rollback puts one release back to a revision of its history, and waits until it is ready. r is what that revision

@@ -56,7 +56,19 @@ func (f *fakeHelm) do(ctx context.Context, what, name string) error {
 }
 
 func (f *fakeHelm) Upgrade(ctx context.Context, s helm3.Spec) (*helm3.Deployed, error) {
-	return nil, f.do(ctx, "upgrade", s.Name)
+	what := "upgrade"
+	if s.Description != "" {
+		what += " (" + s.Description + ")"
+	}
+	return nil, f.do(ctx, what, s.Name)
+}
+
+func (f *fakeHelm) Status(context.Context, string) (*helm3.Deployed, error) {
+	return nil, helm3.ErrNotFound
+}
+
+func (f *fakeHelm) GiveUp(ctx context.Context, name, why string) error {
+	return f.do(ctx, "give up ("+why+")", name)
 }
 
 func (f *fakeHelm) Rollback(ctx context.Context, name string, revision int) error {
@@ -147,6 +159,16 @@ func TestRollback(t *testing.T) {
 	h := &fakeHelm{}
 	require.NoError(t, installer(t, h).Rollback(t.Context(), rel("a"), 3))
 	assert.Equal(t, []string{"rollback to 3 a"}, h.done)
+}
+
+func TestWhyIsForTheHistory(t *testing.T) {
+	h := &fakeHelm{}
+	i := installer(t, h)
+	require.NoError(t, i.UpgradeFor(t.Context(), rel("a"), "to canary"))
+	require.NoError(t, i.GiveUp(t.Context(), rel("a"), "killed"))
+	_, err := i.Status(t.Context(), rel("a"))
+	require.ErrorIs(t, err, ErrNotInstalled)
+	assert.Equal(t, []string{"upgrade (to canary) a", "give up (killed) a"}, h.done)
 }
 
 func deployment(available int32) *appsv1.Deployment {

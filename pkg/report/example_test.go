@@ -22,7 +22,7 @@ func ExampleReport_Text() {
 	}
 	// Output:
 	// bookinfo-prod: held
-	//   1 of 1 splits and 0 of 0 checks passed
+	//   1 of 1 splits passed
 	//
 	// Splits
 	//   reviews in bookinfo-prod

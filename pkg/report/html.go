@@ -33,8 +33,10 @@ type page struct {
 	Summary string
 	Facts   []fact
 	Several bool // environments
-	Apps    []pageApp
-	Timings []pageTiming
+	// Sequential is true if splits were judged while they were measured.
+	Sequential bool
+	Apps       []pageApp
+	Timings    []pageTiming
 }
 
 type pageApp struct {
@@ -75,7 +77,7 @@ const colors = 6
 func (r Report) page() page {
 	p := page{
 		Report: r, Title: strings.Join(r.environments(), ", "), Several: len(r.environments()) > 1,
-		Held: r.Held(), Summary: r.summary(), Facts: r.facts(),
+		Held: r.Held(), Summary: r.summary(), Facts: r.facts(), Sequential: r.sequential(),
 	}
 	if p.Title == "" {
 		p.Title = "Nothing was verified"

@@ -60,7 +60,7 @@ type junitOutcome struct {
 // check, problem and thing not run. What fell short is a failure, a problem an error. What was not run is skipped if
 // that was expected, and an error if not, since CI counts a run with skipped cases as good.
 func (r Report) JUnit(w io.Writer) error {
-	suites := junitSuites{Name: "basico verify", Time: xmlSeconds(r.Elapsed)}
+	suites := junitSuites{Name: r.verb(), Time: xmlSeconds(r.Elapsed)}
 	for _, env := range r.environments() {
 		s := junitSuite{Name: env, Timestamp: r.Started.UTC().Format("2006-01-02T15:04:05"), Properties: r.properties()}
 		var elapsed Seconds

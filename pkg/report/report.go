@@ -62,7 +62,12 @@ type Split struct {
 	Interval map[string][2]float64 `json:"interval"`
 	// PValue is the probability of an outcome at least as unlikely as Got, if Want holds.
 	PValue float64 `json:"pValue"`
-	Pass   bool    `json:"pass"`
+	// Sequential is true if the split was judged while it was measured, so that the measurement could end early. Then
+	// PValue is of as much evidence against Want at any time, and Interval holds at all times.
+	Sequential bool `json:"sequential,omitempty"`
+	// Note says what else is to be known of how it was measured.
+	Note string `json:"note,omitempty"`
+	Pass bool   `json:"pass"`
 	// Why says what fell short; empty if nothing did. Failures counts errors by reason.
 	Why      string         `json:"why,omitempty"`
 	Failures map[string]int `json:"failures,omitempty"`

@@ -230,3 +230,23 @@ func BenchmarkHTML(b *testing.B) {
 		}
 	}
 }
+
+// What was judged while it was measured is told so, and why it ended.
+func TestSequentialSplits(t *testing.T) {
+	r := good()
+	r.Command = "basico traffic environments/bookinfo-prod.yaml reviews"
+	r.Checks, r.Splits = nil, r.Splits[:1]
+	r.Splits[0].Sequential, r.Splits[0].Note = true, "it ended early: every share is known to within 2 points"
+	var text, html, junit, js bytes.Buffer
+	require.NoError(t, r.Text(&text, TextOptions{}))
+	require.NoError(t, r.HTML(&html))
+	require.NoError(t, r.JUnit(&junit))
+	require.NoError(t, r.JSON(&js))
+	for _, b := range []*bytes.Buffer{&text, &html, &junit, &js} {
+		assert.Contains(t, b.String(), r.Splits[0].Note)
+	}
+	assert.Contains(t, text.String(), "1 of 1 splits passed, not run")
+	assert.Contains(t, html.String(), "by a sequential test")
+	assert.NotContains(t, html.String(), "fixed number of requests")
+	assert.Contains(t, junit.String(), `<testsuites name="basico traffic"`)
+}

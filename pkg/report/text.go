@@ -86,6 +86,9 @@ func (t *text) splits(splits []Split) {
 				table.note(s.Why)
 				table.note(s.reasons())
 			}
+			if s.Note != "" {
+				table.note(s.Note)
+			}
 		}
 		t.table(table, 4)
 	}
@@ -404,6 +407,9 @@ func (r Report) summary() string {
 		}
 	}
 	s := passed(splits, len(r.Splits), "splits") + " and " + passed(checks, len(r.Checks), "checks passed")
+	if len(r.Splits) > 0 && len(r.Checks) == 0 {
+		s = passed(splits, len(r.Splits), "splits passed")
+	}
 	if n := len(r.Problems); n > 0 {
 		s += fmt.Sprintf(", problems: %d", n)
 	}

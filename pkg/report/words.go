@@ -128,6 +128,9 @@ func (s Split) numbers() string {
 		b.WriteString("\n")
 	}
 	fmt.Fprintf(&b, "p-value %s", pValue(s.PValue))
+	if s.Note != "" {
+		b.WriteString("\n" + s.Note)
+	}
 	return b.String()
 }
 
@@ -183,4 +186,18 @@ func grouped(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// sequential says whether splits were judged while they were measured.
+func (r Report) sequential() bool {
+	return slices.ContainsFunc(r.Splits, func(s Split) bool { return s.Sequential })
+}
+
+// verb is the command that made the report: "basico verify" of "basico verify environments/apps.yaml".
+func (r Report) verb() string {
+	words := strings.Fields(r.Command)
+	if len(words) < 2 {
+		return "basico verify"
+	}
+	return words[0] + " " + words[1]
 }

@@ -142,14 +142,11 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error
 // moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.
 func (a *routed) moveTo(ctx context.Context, stage Stage, also ...render.Override) (bool, error) {
 	start := time.Now()
-	rendered, err := a.opts.Renderer.Release(ctx, a.Release.Release, append([]render.Override{render.Set("routing.stage", stage.Name)}, also...)...)
+	rendered, err := a.mover().upgrade(ctx, a.App, stage, "", also...)
 	if err != nil {
-		return false, fmt.Errorf("%s at stage %s: %w", a.Name, stage.Name, err)
+		return false, err
 	}
-	if err := a.installer.Upgrade(ctx, rendered); err != nil {
-		return false, fmt.Errorf("%s at stage %s: %w", a.Name, stage.Name, err)
-	}
-	if err := a.arrive(ctx, a.route(rendered)); err != nil {
+	if err := a.mover().arrive(ctx, a.App, rendered, a.workloads, a.origins); err != nil {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
@@ -170,42 +167,8 @@ func (a *routed) moveTo(ctx context.Context, stage Stage, also ...render.Overrid
 	return true, nil
 }
 
-// arrive waits until proxies have the route, and sends one request from each origin that does not count: it opens what
-// a first request opens.
-func (a *routed) arrive(ctx context.Context, want rollout.Route) error {
-	want.Endpoints = map[string]int{}
-	for _, w := range a.workloads {
-		if subset, ok := a.Subsets[w.Version]; ok && w.App == a.Name && w.Namespace == a.Namespace && used(want, subset.Name) {
-			want.Endpoints[subset.Name] = len(w.Pods)
-		}
-		if _, calls := w.calls(a.Host); calls && w.Injected {
-			for _, p := range w.Pods {
-				want.Carriers = append(want.Carriers, w.Namespace+"/"+p)
-			}
-		}
-	}
-	settle, cancel := context.WithTimeoutCause(ctx, a.opts.Settle, fmt.Errorf("it had not arrived after %v", a.opts.Settle))
-	defer cancel()
-	if err := rollout.WaitForRoute(settle, a.cluster, want); err != nil {
-		return err
-	}
-	for _, o := range a.origins {
-		load := o.Load
-		load.Requests, load.Concurrency = 1, 1
-		if _, err := a.cluster.Send(ctx, o.From, load); err != nil {
-			return fmt.Errorf("from %s: %w", o.Name, err)
-		}
-	}
-	return nil
-}
-
-func used(want rollout.Route, subset string) bool {
-	for _, s := range want.Splits {
-		if s[subset] > 0 {
-			return true
-		}
-	}
-	return false
+func (a *routed) mover() mover {
+	return mover{cluster: a.cluster, installer: a.installer, renderer: a.opts.Renderer, settle: a.opts.Settle}
 }
 
 // counts lists counts by version: "v1 8992, v2 1008".

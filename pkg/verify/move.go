@@ -1,0 +1,71 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/release"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/rollout"
+)
+
+// mover moves an app's routing from stage to stage, for all who do so.
+type mover struct {
+	cluster   cluster.Cluster
+	installer *release.Installer
+	renderer  *render.Renderer
+	settle    time.Duration
+}
+
+// upgrade upgrades the release that owns the routing to a stage, and returns what it rendered. why is for Helm's history.
+func (m mover) upgrade(ctx context.Context, app App, stage Stage, why string, also ...render.Override) (*render.Release, error) {
+	rendered, err := m.renderer.Release(ctx, app.Release.Release, append([]render.Override{render.Set("routing.stage", stage.Name)}, also...)...)
+	if err != nil {
+		return nil, fmt.Errorf("%s at stage %s: %w", app.Name, stage.Name, err)
+	}
+	if err := m.installer.UpgradeFor(ctx, rendered, why); err != nil {
+		return nil, fmt.Errorf("%s at stage %s: %w", app.Name, stage.Name, err)
+	}
+	return rendered, nil
+}
+
+// arrive waits until every proxy has what was rendered, and sends one request from each origin that does not count: it
+// opens what a first request opens.
+func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, workloads []Workload, origins []rollout.Origin) error {
+	want := app.route(rendered)
+	want.Endpoints = map[string]int{}
+	for _, w := range workloads {
+		if subset, ok := app.Subsets[w.Version]; ok && w.App == app.Name && w.Namespace == app.Namespace && used(want, subset.Name) {
+			want.Endpoints[subset.Name] = len(w.Pods)
+		}
+		if _, calls := w.calls(app.Host); calls && w.Injected {
+			for _, p := range w.Pods {
+				want.Carriers = append(want.Carriers, w.Namespace+"/"+p)
+			}
+		}
+	}
+	settle, cancel := context.WithTimeoutCause(ctx, m.settle, fmt.Errorf("it had not arrived after %v", m.settle))
+	defer cancel()
+	if err := rollout.WaitForRoute(settle, m.cluster, want); err != nil {
+		return err
+	}
+	for _, o := range origins {
+		load := o.Load
+		load.Requests, load.Concurrency = 1, 1
+		if _, err := m.cluster.Send(ctx, o.From, load); err != nil {
+			return fmt.Errorf("from %s: %w", o.Name, err)
+		}
+	}
+	return nil
+}
+
+func used(want rollout.Route, subset string) bool {
+	for _, s := range want.Splits {
+		if s[subset] > 0 {
+			return true
+		}
+	}
+	return false
+}
