@@ -36,6 +36,32 @@ service:
 	}, s.Spec.Ports)
 }
 
+func TestServiceOfOneVersion(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+version: v1.2
+service: {perVersion: true, ports: {http: {port: 80}}}
+exposure: {kind: ingress, hosts: [a.example.com]}
+`)
+	s := into[corev1.Service](t, got, "Service/shop-v1-2")
+	assert.Equal(t, map[string]string{"app": "shop", "version": "v1.2"}, s.Spec.Selector)
+	assert.Equal(t, "v1.2", s.Labels["version"])
+	spec(t, got, "Ingress/shop", `
+rules: [{host: a.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: shop-v1-2, port: {number: 80}}}}]}}]`)
+}
+
+func TestServiceTypes(t *testing.T) {
+	for values, want := range map[string]string{
+		`{clusterIP: None, publishNotReadyAddresses: true, ports: {tcp: {port: 5432}}}`:                                   `{clusterIP: None, publishNotReadyAddresses: true, selector: {app: shop}, ports: [{name: tcp, port: 5432, protocol: TCP}]}`,
+		`{type: NodePort, ports: {http: {port: 80, nodePort: 30080}}}`:                                                    `{type: NodePort, selector: {app: shop}, ports: [{name: http, port: 80, nodePort: 30080, protocol: TCP}]}`,
+		`{type: LoadBalancer, loadBalancerClass: a, ports: {http: {port: 80}}}`:                                           `{type: LoadBalancer, loadBalancerClass: a, selector: {app: shop}, ports: [{name: http, port: 80, protocol: TCP}]}`,
+		`{type: ExternalName, externalName: shop.example.com}`:                                                            `{type: ExternalName, externalName: shop.example.com}`,
+		`{type: ExternalName, externalName: shop.example.com, ports: {dns: {port: 53, protocol: UDP, appProtocol: udp}}}`: `{type: ExternalName, externalName: shop.example.com, ports: [{name: dns, port: 53, protocol: UDP, appProtocol: udp}]}`,
+	} {
+		spec(t, renderObjects(t, "{app: shop, service: "+values+"}"), "Service/shop", want)
+	}
+}
+
 func TestNamespace(t *testing.T) {
 	n := into[corev1.Namespace](t, renderObjects(t, `{app: shop, namespace: {name: shops, injection: enabled, labels: {team: a}}}`), "Namespace/shops")
 	assert.Equal(t, "enabled", n.Labels["istio-injection"])

@@ -202,28 +202,3 @@ exposure: {kind: istio, hosts: [shop.example.com], port: 80, gateway: {existing:
 	require.NoError(t, err)
 	assert.Equal(t, []string{"istio-system/shared"}, gateways)
 }
-
-func TestEgress(t *testing.T) {
-	got := renderObjects(t, `
-app: shop
-egress:
-  hosts:
-    db: {host: db.example.com, port: 3306, trafficPolicy: {tls: {mode: SIMPLE}}}
-    web: {host: "*.example.org", port: 443, protocol: TLS, resolution: NONE}
-`)
-	assert.Equal(t, map[string]any{
-		"hosts": []any{"db.example.com"}, "location": "MESH_EXTERNAL", "resolution": "DNS",
-		"ports": []any{map[string]any{"name": "tcp", "number": float64(3306), "protocol": "TCP"}},
-	}, got.get(t, "ServiceEntry/shop-db").Object["spec"])
-	assert.Equal(t, map[string]any{"host": "db.example.com", "trafficPolicy": map[string]any{"tls": map[string]any{"mode": "SIMPLE"}}},
-		got.get(t, "DestinationRule/shop-db").Object["spec"])
-	assert.NotContains(t, got, "DestinationRule/shop-web")
-	assert.Equal(t, map[string]any{
-		"egress":                []any{map[string]any{"hosts": []any{"*/*"}}},
-		"outboundTrafficPolicy": map[string]any{"mode": "REGISTRY_ONLY"},
-		"workloadSelector":      map[string]any{"labels": map[string]any{"app": "shop"}},
-	}, got.get(t, "Sidecar/shop").Object["spec"])
-
-	all := renderObjects(t, "app: shop\negress: {scope: namespace, outboundTrafficPolicy: ALLOW_ANY}")
-	assert.NotContains(t, all.get(t, "Sidecar/shop").Object["spec"], "workloadSelector")
-}

@@ -1,5 +1,6 @@
 {{- define "chart_basico.check.egress" -}}
 {{- $hosts := (.Values.egress | default dict).hosts -}}
+{{- $kept := include "chart_basico.egress.kept" . | fromJsonArray -}}
 {{- $seen := dict -}}
 {{- range $name := include "chart_basico.names" $hosts | fromJsonArray -}}
 {{- $host := get $hosts $name -}}
@@ -20,12 +21,84 @@
       "path" (printf "%s.endpoints" $path) "found" "endpoints" "allowed" "none, with resolution NONE"
       "fix" "remove them, or change resolution") -}}
 {{- end -}}
-{{- $address := printf "%s:%d" $host.host (int $host.port) -}}
+{{- include "chart_basico.check.egress.ports" (dict "host" $host "path" $path) -}}
+{{- range include "chart_basico.egress.ports" $host | fromJsonArray -}}
+{{- $address := printf "%s:%d" $host.host (int .number) -}}
 {{- with get $seen $address -}}
 {{- include "chart_basico.mistake" (dict
       "path" $path "found" (printf "%s, which egress.hosts.%s has too" $address .) "allowed" "one entry for a host and port"
       "fix" "remove one") -}}
 {{- end -}}
 {{- $_ := set $seen $address $name -}}
+{{- end -}}
+{{- if has $name $kept -}}{{- include "chart_basico.check.egress.kept" (dict "host" $host "path" $path "name" $name) -}}{{- end -}}
+{{- end -}}
+{{- if and $.Values.exposure (has "exposure" $kept) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "egress.hosts.exposure" "found" "a name that the VirtualService of exposure has too" "allowed" "another name" "fix" "rename it") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* chart_basico.check.egress.ports. In: host, path. */ -}}
+{{- define "chart_basico.check.egress.ports" -}}
+{{- $host := .host -}}
+{{- $path := .path -}}
+{{- $several := include "chart_basico.names" $host.ports | fromJsonArray -}}
+{{- if eq (not $several) (not $host.port) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.port" $path) "found" (ternary "port and ports" "neither port nor ports" (not (empty $several))) "allowed" "port, or several under ports"
+      "fix" "give one of the two") -}}
+{{- end -}}
+{{- range $field := list "protocol" "targetPort" "tls" -}}
+{{- if and $several (not $host.port) (include "chart_basico.check.given" (dict "from" $host "path" $field)) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.%s" $path $field) "found" "it beside ports" "allowed" "it beside port" "fix" "move it to the port that it is of") -}}
+{{- end -}}
+{{- end -}}
+{{- range include "chart_basico.egress.ports" $host | fromJsonArray -}}
+{{- if not (kindIs "invalid" .tls) -}}
+{{- $at := ternary (printf "%s.tls" $path) (printf "%s.ports.%s.tls" $path .name) (not (empty $host.port)) -}}
+{{- if has .protocol (list "HTTPS" "TLS") -}}
+{{- include "chart_basico.mistake" (dict
+      "path" $at "found" (printf "TLS around %s, which the pods encrypt already" .protocol) "allowed" "a protocol that pods speak plainly"
+      "fix" "remove it, or set protocol to what the pods speak, such as HTTP") -}}
+{{- end -}}
+{{- $field := ternary "tls" "portLevelSettings" (not (empty $host.port)) -}}
+{{- if get ($host.trafficPolicy | default dict) $field -}}
+{{- include "chart_basico.mistake" (dict
+      "path" $at "found" (printf "it beside trafficPolicy.%s" $field) "allowed" "one of the two" "fix" (printf "move what trafficPolicy.%s says here" $field)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* chart_basico.check.egress.kept: a host that is reached through the egress gateway. In: host, path, name. */ -}}
+{{- define "chart_basico.check.egress.kept" -}}
+{{- $path := .path -}}
+{{- if hasPrefix "*" .host.host -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.host" $path) "found" (printf "%s through the egress gateway" .host.host) "allowed" "a host named in full, since the gateway must know where to"
+      "fix" "name the host, or set direct") -}}
+{{- end -}}
+{{- with .host.exportTo -}}
+{{- if not (has "*" .) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.exportTo" $path) "found" (join ", " .) "allowed" "all namespaces, since the egress gateway needs to know the host"
+      "fix" "remove it, or set direct") -}}
+{{- end -}}
+{{- end -}}
+{{- $kinds := dict -}}
+{{- range include "chart_basico.egress.ports" .host | fromJsonArray -}}
+{{- $kind := ternary "HTTP" "other than HTTP" (eq (include "chart_basico.egress.kind" .protocol) "http") -}}
+{{- with get $kinds $kind -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.ports" $path) "found" (printf "two ports of a protocol %s through the egress gateway" $kind) "allowed" "one, since the gateway cannot tell which was meant"
+      "fix" "remove one, or set direct") -}}
+{{- end -}}
+{{- $_ := set $kinds $kind true -}}
+{{- end -}}
+{{- if eq .name "egress-gateway" -}}
+{{- include "chart_basico.mistake" (dict
+      "path" $path "found" "a name that the DestinationRule of the gateway has too" "allowed" "another name" "fix" "rename it") -}}
 {{- end -}}
 {{- end -}}

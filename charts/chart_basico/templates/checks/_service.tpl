@@ -8,11 +8,32 @@
       "fix" "remove service; a program that ends is an App of its own") -}}
 {{- end -}}
 {{- $names := include "chart_basico.names" $s.ports | fromJsonArray -}}
-{{- if not $names -}}
+{{- $elsewhere := eq ($s.type | default "ClusterIP") "ExternalName" -}}
+{{- if not (or $names $elsewhere) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "service.ports" "found" "no port" "allowed" "one or more" "fix" "add a port by name") -}}
 {{- end -}}
-{{- if and (eq ($s.clusterIP | default "") "None") (has ($s.type | default "ClusterIP") (list "NodePort" "LoadBalancer")) -}}
+{{- if ne $elsewhere (not (empty $s.externalName)) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.externalName" "found" (printf "%s with type %s" ($s.externalName | default "nothing") ($s.type | default "ClusterIP")) "allowed" "the name that type ExternalName stands for"
+      "fix" "set type ExternalName and externalName both, or neither") -}}
+{{- end -}}
+{{- if and $elsewhere $.Values.workload -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.type" "found" "ExternalName beside a workload" "allowed" "a type that leads to the pods"
+      "fix" "remove one of the two") -}}
+{{- end -}}
+{{- if $s.perVersion -}}
+{{- if not $.Values.version -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.perVersion" "found" "it without version" "allowed" "it beside the version that it is for" "fix" "add version") -}}
+{{- else if gt (len (include "chart_basico.service.name" $)) 63 -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.perVersion" "found" (printf "the name %s, longer than 63 characters" (include "chart_basico.service.name" $)) "allowed" "63 characters"
+      "fix" "shorten app or version") -}}
+{{- end -}}
+{{- end -}}
+{{- if and (eq ($s.clusterIP | default "") "None") (ne ($s.type | default "ClusterIP") "ClusterIP") -}}
 {{- include "chart_basico.mistake" (dict
       "path" "service.clusterIP" "found" (printf "None with type %s" $s.type) "allowed" "None with type ClusterIP"
       "fix" "remove one of the two") -}}
@@ -35,9 +56,9 @@
       "fix" "change or remove one") -}}
 {{- end -}}
 {{- $_ := set $numbers $number $name -}}
-{{- if and $port.nodePort (eq ($s.type | default "ClusterIP") "ClusterIP") -}}
+{{- if and $port.nodePort (not (has $s.type (list "NodePort" "LoadBalancer"))) -}}
 {{- include "chart_basico.mistake" (dict
-      "path" (printf "%s.nodePort" $path) "found" (printf "%d with type ClusterIP" (int $port.nodePort)) "allowed" "nodePort with type NodePort or LoadBalancer"
+      "path" (printf "%s.nodePort" $path) "found" (printf "%d with type %s" (int $port.nodePort) ($s.type | default "ClusterIP")) "allowed" "nodePort with type NodePort or LoadBalancer"
       "fix" "remove it, or set service.type") -}}
 {{- end -}}
 {{- if $.Values.workload -}}

@@ -56,7 +56,7 @@ no subsets: with a routing block the one of each version, else the App's. In: ro
 {{- end -}}
 {{- toJson $out -}}
 {{- else -}}
-{{- toJson (list (dict "name" .Values.app "weight" 100)) -}}
+{{- toJson (list (dict "name" (include "chart_basico.service.name" .) "weight" 100)) -}}
 {{- end -}}
 {{- end -}}
 
@@ -109,7 +109,7 @@ In: root. Out: JSON list.
 {{- else -}}
 {{- $keys := include "chart_basico.exposure.istio.fields" . | fromYamlArray -}}
 {{- $route := include "chart_basico.pick" (dict "from" .Values.exposure.istio "keys" $keys) | fromJson -}}
-{{- $destination := dict "host" .Values.app "port" (dict "number" (include "chart_basico.exposure.port" . | int)) -}}
+{{- $destination := dict "host" (include "chart_basico.service.name" .) "port" (dict "number" (include "chart_basico.exposure.port" . | int)) -}}
 {{- $_ := set $route "route" (list (dict "destination" $destination)) -}}
 {{- $routes = list $route -}}
 {{- end -}}

@@ -32,11 +32,8 @@ In: root. Out: JSON list.
 {{- toJson $stage -}}
 {{- end -}}
 
-{{- /*
-chart_basico.routing.http: the routes of the app in order: the operator's own, then the weighted one.
-In: root. Out: JSON list.
-*/ -}}
-{{- define "chart_basico.routing.http" -}}
+{{- /* chart_basico.routing.route: the places that requests are divided over, by the weights of the stage. In: root. Out: JSON list. */ -}}
+{{- define "chart_basico.routing.route" -}}
 {{- $r := .Values.routing -}}
 {{- $weights := (include "chart_basico.routing.stage" . | fromJson).weights | default dict -}}
 {{- $route := list -}}
@@ -45,10 +42,37 @@ In: root. Out: JSON list.
 {{- with $r.port -}}{{- $_ := set $destination "port" (dict "number" .) -}}{{- end -}}
 {{- $route = append $route (dict "destination" $destination "weight" (int (get $weights $version | default 0))) -}}
 {{- end -}}
+{{- toJson $route -}}
+{{- end -}}
+
+{{- /*
+chart_basico.routing.http: the routes of the app in order: the operator's own, then the weighted one.
+In: root. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.routing.http" -}}
+{{- $r := .Values.routing -}}
+{{- $out := $r.http | default list -}}
+{{- if eq ($r.protocol | default "HTTP") "HTTP" -}}
 {{- $http := include "chart_basico.pick" (dict "from" $r "keys" (include "chart_basico.routing.fields" . | fromYamlArray)) | fromJson -}}
-{{- $_ := set $http "route" $route -}}
-{{- $_ := set $http "timeout" ($r.timeout | default "10s") -}}
-{{- toJson (append ($r.http | default list) $http) -}}
+{{- $_ := set $http "route" (include "chart_basico.routing.route" . | fromJsonArray) -}}
+{{- /* No time is no limit, which Istio says by saying nothing. */ -}}
+{{- $timeout := $r.timeout | default "10s" -}}
+{{- if not (regexMatch "^(0[a-z]+)+$" $timeout) -}}{{- $_ := set $http "timeout" $timeout -}}{{- end -}}
+{{- $out = append $out $http -}}
+{{- end -}}
+{{- toJson $out -}}
+{{- end -}}
+
+{{- /* chart_basico.routing.streams: the routes of tcp or tls, likewise. In: root, kind. Out: JSON list. */ -}}
+{{- define "chart_basico.routing.streams" -}}
+{{- $r := .root.Values.routing -}}
+{{- $out := get $r .kind | default list -}}
+{{- if eq ($r.protocol | default "HTTP") (upper .kind) -}}
+{{- $stream := dict "route" (include "chart_basico.routing.route" .root | fromJsonArray) -}}
+{{- if eq .kind "tls" -}}{{- $_ := set $stream "match" (list (dict "sniHosts" $r.hosts)) -}}{{- end -}}
+{{- $out = append $out $stream -}}
+{{- end -}}
+{{- toJson $out -}}
 {{- end -}}
 
 {{- /* chart_basico.routing.fields: what is Istio's own and passed through as it is. Out: YAML list. */ -}}
@@ -65,10 +89,20 @@ In: root. Out: JSON list.
 {{- end -}}
 
 {{- /*
-chart_basico.routing.queue: the connection pool: a queue of 1000 waiting requests, unless the
-values say otherwise.
-In: the user's pool. Out: JSON map.
+chart_basico.routing.policy: the policy of the App: a queue of 1000 waiting requests, unless the
+values say otherwise; 0 says that Istio decides.
+In: the user's policy. Out: JSON map.
 */ -}}
-{{- define "chart_basico.routing.queue" -}}
-{{- mergeOverwrite (dict "http" (dict "http1MaxPendingRequests" 1000)) (deepCopy (. | default dict)) | toJson -}}
+{{- define "chart_basico.routing.policy" -}}
+{{- $policy := deepCopy (. | default dict) -}}
+{{- $pool := $policy.connectionPool | default dict -}}
+{{- $http := $pool.http | default dict -}}
+{{- if not (hasKey $http "http1MaxPendingRequests") -}}
+{{- $_ := set $http "http1MaxPendingRequests" 1000 -}}
+{{- else if not $http.http1MaxPendingRequests -}}
+{{- $_ := unset $http "http1MaxPendingRequests" -}}
+{{- end -}}
+{{- if $http -}}{{- $_ := set $pool "http" $http -}}{{- else -}}{{- $_ := unset $pool "http" -}}{{- end -}}
+{{- if $pool -}}{{- $_ := set $policy "connectionPool" $pool -}}{{- else -}}{{- $_ := unset $policy "connectionPool" -}}{{- end -}}
+{{- toJson $policy -}}
 {{- end -}}

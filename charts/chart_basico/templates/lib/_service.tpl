@@ -4,6 +4,7 @@
 - clusterIP
 - clusterIPs
 - externalIPs
+- externalName
 - externalTrafficPolicy
 - healthCheckNodePort
 - internalTrafficPolicy
@@ -16,4 +17,13 @@
 - sessionAffinityConfig
 - trafficDistribution
 - type
+{{- end -}}
+
+{{- /* chart_basico.service.name: the App's, or that of one version. In: root. Out: text. */ -}}
+{{- define "chart_basico.service.name" -}}
+{{- if (.Values.service | default dict).perVersion -}}
+{{- include "chart_basico.workloadName" . -}}
+{{- else -}}
+{{- .Values.app -}}
+{{- end -}}
 {{- end -}}
