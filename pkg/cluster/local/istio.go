@@ -37,8 +37,11 @@ var (
 			// The API server has no route to cluster addresses, so webhooks have URLs.
 			"istiodRemote": map[string]any{"injectionURL": s.injectionURL()},
 			"base":         map[string]any{"validationURL": s.validationURL()},
-			// Certificates for mutual TLS come from an agent beside each Envoy that this kind of cluster does not have.
-			"meshConfig": map[string]any{"enableAutoMtls": false},
+			"meshConfig": map[string]any{
+				// Certificates for mutual TLS come from an agent beside each Envoy that this kind of cluster does not have.
+				"enableAutoMtls": false,
+				"enableTracing":  false, // nobody collects spans
+			},
 		}
 	}}
 	istioGateway = istioChart{gatewayRelease, "charts/gateway", func(*supervisor) map[string]any {

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,6 +42,7 @@ import (
 
 	"chartbasico/internal/helm3"
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/local/internal/loopback"
 	"chartbasico/pkg/traffic"
 )
 
@@ -137,6 +140,105 @@ func TestTrafficGoesThroughRealProxies(t *testing.T) {
 	require.ErrorIs(t, err, cluster.ErrNoPlace)
 	_, err = c.ProxyConfig(t.Context(), cluster.Proxy{Namespace: namespace, Pod: "none"})
 	assert.EqualError(t, err, "Pod/"+namespace+"/none has no running proxy")
+}
+
+// TestPoliciesHoldThoughSidecarsAreLeftOut: what only passes on is left out of the way, and back in it as soon as it
+// does something.
+func TestPoliciesHoldThoughSidecarsAreLeftOut(t *testing.T) {
+	c, client := sharedCluster(t)
+	namespace := newNamespace(t, client, map[string]string{"istio-injection": "enabled"})
+	for _, name := range []string{"web", "caller"} {
+		_, err := client.AppsV1().Deployments(namespace).Create(t.Context(), newDeployment(name, 1), metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	_, err := client.CoreV1().Services(namespace).Create(t.Context(), &corev1.Service{
+		ObjectMeta: metav1.ObjectMeta{Name: "web"},
+		Spec: corev1.ServiceSpec{
+			Selector: map[string]string{"app": "web"},
+			Ports:    []corev1.ServicePort{{Name: "http", Port: 8080}},
+		},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	for _, name := range []string{"web", "caller"} {
+		require.NoError(t, awaitDeployment(t.Context(), client, namespace, name))
+	}
+	pods, err := client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
+	require.NoError(t, err)
+	ip := netip.MustParseAddr(pods.Items[0].Status.PodIP)
+
+	from := cluster.Place{Namespace: namespace, App: "caller"}
+	statuses := func(n int) map[int]int {
+		tally, err := c.Send(t.Context(), from, traffic.Load{URL: "http://web:8080/", Requests: n})
+		require.NoError(t, err)
+		return tally.Statuses
+	}
+	// arrives waits until the caller knows one address of the other pod, and is in sync.
+	arrives := func(left bool) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			proxies, err := c.Proxies(t.Context())
+			require.NoError(t, err)
+			for _, p := range proxies {
+				if p.Namespace == namespace && strings.HasPrefix(p.Pod, "caller-") {
+					return p.Synced && slices.Contains(endpoints(t, c, p), leftOutAddress(c, ip, left))
+				}
+			}
+			return false
+		}, 20*time.Second, 10*time.Millisecond)
+	}
+	arrives(true)
+	assert.Equal(t, map[int]int{200: 100}, statuses(100))
+
+	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
+	require.NoError(t, err)
+	dynamic, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	policies := dynamic.Resource(schema.GroupVersionResource{Group: "security.istio.io", Version: "v1", Resource: "authorizationpolicies"}).Namespace(namespace)
+	_, err = policies.Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": map[string]any{"name": "nobody"}, "spec": map[string]any{},
+	}}, metav1.CreateOptions{})
+	require.NoError(t, err)
+	arrives(false)
+	assert.Equal(t, map[int]int{403: 100}, statuses(100), "nobody is allowed")
+
+	require.NoError(t, policies.Delete(t.Context(), "nobody", metav1.DeleteOptions{}))
+	arrives(true)
+	assert.Equal(t, map[int]int{200: 100}, statuses(100))
+}
+
+// leftOutAddress is where others send what is for port 8080 of a pod.
+func leftOutAddress(c *Cluster, pod netip.Addr, left bool) string {
+	n := loopback.Net(c.supervisor.claim.net)
+	if left {
+		return netip.AddrPortFrom(n.App(pod), 8080).String()
+	}
+	return netip.AddrPortFrom(n.Inbound(pod), 8080).String()
+}
+
+// endpoints returns the addresses of all endpoints that a proxy knows.
+func endpoints(t *testing.T, c *Cluster, p cluster.Proxy) []string {
+	t.Helper()
+	dump, err := c.ProxyConfig(t.Context(), p)
+	require.NoError(t, err)
+	var found []string
+	for _, part := range dump.GetConfigs() {
+		if !part.MessageIs(&adminv3.EndpointsConfigDump{}) {
+			continue
+		}
+		all := &adminv3.EndpointsConfigDump{}
+		require.NoError(t, part.UnmarshalTo(all))
+		for _, dynamic := range all.GetDynamicEndpointConfigs() {
+			load := &endpointv3.ClusterLoadAssignment{}
+			require.NoError(t, dynamic.GetEndpointConfig().UnmarshalTo(load))
+			for _, group := range load.GetEndpoints() {
+				for _, e := range group.GetLbEndpoints() {
+					socket := e.GetEndpoint().GetAddress().GetSocketAddress()
+					found = append(found, net.JoinHostPort(socket.GetAddress(), strconv.Itoa(int(socket.GetPortValue()))))
+				}
+			}
+		}
+	}
+	return found
 }
 
 // routes returns the names of the routes that a proxy has.

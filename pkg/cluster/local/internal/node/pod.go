@@ -477,7 +477,10 @@ func (p *pod) finish(ctx context.Context) {
 	}()
 	if !p.agent.publishedUntilGone(p.object) {
 		graceful, cancelGrace := context.WithTimeout(ctx, p.grace)
-		_ = p.agent.forwarder.AwaitUnused(graceful, p.ip) // what is left when the grace is over is lost on any cluster
+		// What is left when the grace is over is lost on any cluster.
+		if err := p.agent.forwarder.AwaitUnused(graceful, p.ip); err != nil {
+			p.agent.config.Log.Warn("grace used up", "pod", p.name(), "error", err)
+		}
 		cancelGrace()
 	}
 	p.stop(ctx, p.grace)

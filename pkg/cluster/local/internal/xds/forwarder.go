@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -116,30 +117,36 @@ func (f *Forwarder) Inbound(pod netip.Addr, port uint16) bool {
 	return p != nil && p.inbound[port]
 }
 
-// AwaitUnused returns when no connected proxy has the pod as an endpoint any more.
-func (f *Forwarder) AwaitUnused(ctx context.Context, pod netip.Addr) error {
-	return f.await(ctx, func() bool {
-		for _, p := range f.proxies {
-			if p.streams > 0 && p.uses(pod) {
-				return false
-			}
-		}
-		return true
-	})
+// leftOut tells whether what is sent to the pod's port goes past its sidecar.
+func (f *Forwarder) leftOut(pod netip.Addr, port uint16) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.proxies[pod]
+	return p != nil && p.leftOut()[port]
 }
 
-func (f *Forwarder) await(ctx context.Context, done func() bool) error {
+// AwaitUnused returns when no connected proxy has the pod as an endpoint any more. The error says which still has.
+func (f *Forwarder) AwaitUnused(ctx context.Context, pod netip.Addr) error {
 	for {
+		var users []string
 		f.mu.Lock()
-		held, changed := done(), f.changed
+		for _, p := range f.proxies {
+			if p.streams > 0 {
+				if how := p.uses(pod); how != "" {
+					users = append(users, fmt.Sprintf("%s (%s)", p.rewriter.pod, how))
+				}
+			}
+		}
+		changed := f.changed
 		f.mu.Unlock()
-		if held {
+		if len(users) == 0 {
 			return nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			slices.Sort(users)
+			return fmt.Errorf("%s is still in use by %s: %w", pod, strings.Join(users, ", "), ctx.Err())
 		}
 	}
 }
@@ -170,16 +177,7 @@ func (f *Forwarder) StreamAggregatedResources(down discoveryv3.AggregatedDiscove
 	if err != nil {
 		return err
 	}
-	var p *proxy
-	f.update(func() {
-		p = f.proxies[pod]
-		if p == nil {
-			p = newProxy(newRewriter(f.net, pod, gateway, f.outside))
-			f.proxies[pod] = p
-		}
-		p.streams++
-		p.pending = map[string][]response{}
-	})
+	p := f.connect(pod, gateway, down.Send)
 	defer f.update(func() { p.streams-- })
 
 	requests := make(chan error, 1)
@@ -199,11 +197,30 @@ func (f *Forwarder) StreamAggregatedResources(down discoveryv3.AggregatedDiscove
 	return err
 }
 
+// connect returns the proxy whose stream begins.
+func (f *Forwarder) connect(pod netip.Addr, gateway bool, send func(*discoveryv3.DiscoveryResponse) error) *proxy {
+	var p *proxy
+	f.update(func() {
+		p = f.proxies[pod]
+		if p == nil {
+			p = newProxy(newRewriter(f.net, pod, gateway, f.outside, f.leftOut))
+			f.proxies[pod] = p
+		}
+	})
+	p.sending.Lock() // an Envoy that comes back may meet the end of its old stream
+	defer p.sending.Unlock()
+	f.update(func() {
+		p.connected(send)
+		p.streams++
+	})
+	return p
+}
+
 func (f *Forwarder) forwardRequests(first *discoveryv3.DiscoveryRequest, down discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesServer,
 	up discoveryv3.AggregatedDiscoveryService_StreamAggregatedResourcesClient, p *proxy,
 ) error {
 	for request := first; ; {
-		f.update(func() { p.answered(request) })
+		f.answered(p, request)
 		if detail := request.GetErrorDetail(); detail != nil {
 			f.log.Warn("configuration rejected", "proxy", p.rewriter.pod, "type", shortType(request.GetTypeUrl()), "message", detail.GetMessage())
 		}
@@ -227,14 +244,60 @@ func (f *Forwarder) forwardResponses(up discoveryv3.AggregatedDiscoveryService_S
 		if err != nil {
 			return err
 		}
-		apply, err := p.rewrite(response)
-		if err != nil {
-			return fmt.Errorf("configuration of %s: %w", p.rewriter.pod, err)
-		}
-		f.update(func() { p.sent(response, apply) })
-		if err := down.Send(response); err != nil {
+		if err := f.sendOn(p, response); err != nil {
 			return err
 		}
+	}
+}
+
+// sendOn rewrites a response and sends it to the proxy.
+func (f *Forwarder) sendOn(p *proxy, response *discoveryv3.DiscoveryResponse) error {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	return f.sendLocked(p, response)
+}
+
+func (f *Forwarder) sendLocked(p *proxy, response *discoveryv3.DiscoveryResponse) error {
+	apply, err := p.rewrite(response)
+	if err != nil {
+		return fmt.Errorf("configuration of %s: %w", p.rewriter.pod, err)
+	}
+	f.update(func() { p.sent(response, apply) })
+	return p.send(response)
+}
+
+// answered takes a proxy's request. If it now leaves other things to its application than before, the others are told
+// of the change, and are not in sync until they are.
+func (f *Forwarder) answered(p *proxy, request *discoveryv3.DiscoveryRequest) {
+	var others []*proxy
+	f.update(func() {
+		before := p.leftOut()
+		p.answered(request)
+		p.upstream(request)
+		if maps.Equal(before, p.leftOut()) {
+			return
+		}
+		for _, o := range f.proxies {
+			o.owed++
+			others = append(others, o)
+		}
+	})
+	for _, o := range others {
+		go f.sendAgain(o, p.rewriter.pod)
+	}
+}
+
+// sendAgain sends a proxy the endpoints again that a pod is among.
+func (f *Forwarder) sendAgain(p *proxy, pod netip.Addr) {
+	p.sending.Lock()
+	defer p.sending.Unlock()
+	defer f.update(func() { p.owed-- })
+	response, err := p.again(pod)
+	if err == nil && response != nil {
+		err = f.sendLocked(p, response)
+	}
+	if err != nil { // its stream has ended: it gets everything anew
+		f.log.Debug("endpoints not sent again", "proxy", p.rewriter.pod, "error", err)
 	}
 }
 

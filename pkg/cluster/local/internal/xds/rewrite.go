@@ -39,12 +39,13 @@ type rewriter struct {
 	pod     netip.Addr
 	gateway bool
 	outside func(host string, port uint16) (string, error)
-	vips    map[netip.AddrPort]uint16 // an own port for each listener on a service's address
-	cannot  []string                  // what of the configuration cannot be as istiod means it
+	behind  func(pod netip.Addr, port uint16) bool // whether that pod's sidecar is left out of the way
+	vips    map[netip.AddrPort]uint16              // an own port for each listener on a service's address
+	cannot  []string                               // what of the configuration cannot be as istiod means it
 }
 
-func newRewriter(n loopback.Net, pod netip.Addr, gateway bool, outside func(string, uint16) (string, error)) *rewriter {
-	return &rewriter{net: n, pod: pod, gateway: gateway, outside: outside, vips: map[netip.AddrPort]uint16{}}
+func newRewriter(n loopback.Net, pod netip.Addr, gateway bool, outside func(string, uint16) (string, error), behind func(netip.Addr, uint16) bool) *rewriter {
+	return &rewriter{net: n, pod: pod, gateway: gateway, outside: outside, behind: behind, vips: map[netip.AddrPort]uint16{}}
 }
 
 // listeners rewrites the listeners in place and returns where connections to an original destination are to go. The
@@ -163,7 +164,7 @@ func (r *rewriter) vip(original netip.AddrPort) (uint16, error) {
 	return port, nil
 }
 
-// clusters rewrites the clusters in place and returns their names.
+// clusters rewrites the clusters in place and returns, by their names, which of them limit nothing.
 func (r *rewriter) clusters(resources []*anypb.Any) (map[string]bool, error) {
 	names := map[string]bool{}
 	for _, resource := range resources {
@@ -171,7 +172,7 @@ func (r *rewriter) clusters(resources []*anypb.Any) (map[string]bool, error) {
 		if err := resource.UnmarshalTo(c); err != nil {
 			return nil, err
 		}
-		names[c.GetName()] = true
+		names[c.GetName()] = unlimited(c)
 		if err := r.cluster(c); err != nil {
 			return nil, fmt.Errorf("cluster %s: %w", c.GetName(), err)
 		}
@@ -199,7 +200,7 @@ func (r *rewriter) cluster(c *clusterv3.Cluster) error {
 		}
 		static(c, address)
 	case c.GetLoadAssignment() != nil:
-		if err := r.loadAssignment(c.GetLoadAssignment()); err != nil {
+		if err := r.loadAssignment(c.GetLoadAssignment(), nobody); err != nil {
 			return err
 		}
 		switch c.GetType() {
@@ -242,16 +243,22 @@ func inboundPort(c *clusterv3.Cluster) (uint16, error) {
 	return uint16(port), nil
 }
 
-// endpoints rewrites the endpoints in place and returns the pods in each cluster.
-func (r *rewriter) endpoints(resources []*anypb.Any) (map[string]map[netip.Addr]bool, error) {
-	pods := map[string]map[netip.Addr]bool{}
+// podsOf is the pods of a cluster that requests may be sent to.
+type podsOf struct {
+	name string
+	pods map[netip.Addr]bool
+}
+
+// endpoints rewrites the endpoints in place and returns the pods in each cluster, in the same order.
+func (r *rewriter) endpoints(resources []*anypb.Any) ([]podsOf, error) {
+	var pods []podsOf
 	for _, resource := range resources {
 		a := &endpointv3.ClusterLoadAssignment{}
 		if err := resource.UnmarshalTo(a); err != nil {
 			return nil, err
 		}
-		pods[a.GetClusterName()] = podsIn(a)
-		if err := r.loadAssignment(a); err != nil {
+		pods = append(pods, podsOf{a.GetClusterName(), podsIn(a)})
+		if err := r.loadAssignment(a, r.behind); err != nil {
 			return nil, fmt.Errorf("endpoints of %s: %w", a.GetClusterName(), err)
 		}
 		if err := resource.MarshalFrom(a); err != nil {
@@ -261,9 +268,12 @@ func (r *rewriter) endpoints(resources []*anypb.Any) (map[string]map[netip.Addr]
 	return pods, nil
 }
 
-func (r *rewriter) loadAssignment(a *endpointv3.ClusterLoadAssignment) error {
+// nobody is behind a sidecar that is left out.
+func nobody(netip.Addr, uint16) bool { return false }
+
+func (r *rewriter) loadAssignment(a *endpointv3.ClusterLoadAssignment, behind func(netip.Addr, uint16) bool) error {
 	for socket := range sockets(a) {
-		target, err := r.target(socket.GetAddress(), uint16(socket.GetPortValue()))
+		target, err := r.target(socket.GetAddress(), uint16(socket.GetPortValue()), behind)
 		if err != nil {
 			return err
 		}
@@ -272,9 +282,13 @@ func (r *rewriter) loadAssignment(a *endpointv3.ClusterLoadAssignment) error {
 	return nil
 }
 
-// target returns where an endpoint is reached: a pod at its inbound address, all else in the world outside.
-func (r *rewriter) target(host string, port uint16) (netip.AddrPort, error) {
+// target returns where an endpoint is reached: a pod at its inbound address, or at the application's if its sidecar is
+// left out; all else in the world outside.
+func (r *rewriter) target(host string, port uint16, behind func(netip.Addr, uint16) bool) (netip.AddrPort, error) {
 	if ip, err := netip.ParseAddr(host); err == nil && loopback.PodCIDR.Contains(ip) {
+		if behind(ip, port) {
+			return netip.AddrPortFrom(r.net.App(ip), loopback.Port(port)), nil
+		}
 		return netip.AddrPortFrom(r.net.Inbound(ip), loopback.Port(port)), nil
 	}
 	address, err := r.outside(host, port)

@@ -31,7 +31,7 @@ func outsideOf(asked map[string]string) func(string, uint16) (string, error) {
 
 func testRewriter(gateway bool) (*rewriter, map[string]string) {
 	asked := map[string]string{}
-	return newRewriter(64, pod, gateway, outsideOf(asked)), asked
+	return newRewriter(64, pod, gateway, outsideOf(asked), nobody), asked
 }
 
 func socket(ip string, port uint32) *corev3.Address {
@@ -237,6 +237,6 @@ func TestEndpoints(t *testing.T) {
 	resources := pack(t, assigned)
 	pods, err := r.endpoints(resources)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]map[netip.Addr]bool{"a": {netip.MustParseAddr("10.244.1.2"): true, netip.MustParseAddr("10.244.1.3"): true}}, pods)
+	assert.Equal(t, []podsOf{{"a", map[netip.Addr]bool{netip.MustParseAddr("10.244.1.2"): true, netip.MustParseAddr("10.244.1.3"): true}}}, pods)
 	assert.Equal(t, []string{"127.64.1.2:61080", "127.64.1.3:9080", asked["203.0.113.5:443"], "127.64.1.4:9080"}, addresses(unpack(t, resources[0], &endpointv3.ClusterLoadAssignment{})))
 }
