@@ -184,6 +184,9 @@ func TestSidecarIsLeftOutAndPutBack(t *testing.T) {
 		require.Eventually(t, func() bool { return f.State(callerIP).Synced }, 10*time.Second, time.Millisecond)
 	}
 
+	send(caller, resourcev3.ClusterType, "c0", &clusterv3.Cluster{Name: "outbound|9080||reviews", ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_EDS}})
+	<-got
+	accept(caller, resourcev3.ClusterType, "c0")
 	send(caller, resourcev3.EndpointType, "e1", loadAssignment("outbound|9080||reviews", socket(pod.String(), 9080)))
 	assert.Equal(t, "127.64.0.7:9080", next(), "nothing is known of its sidecar")
 	synced()

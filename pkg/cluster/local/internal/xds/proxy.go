@@ -36,7 +36,7 @@ type proxy struct {
 	listeners map[netip.AddrPort]netip.AddrPort
 	inbound   map[uint16]bool                // the ports that the sidecar takes
 	passive   map[uint16]string              // those where it only passes on, and the cluster that it passes on to
-	unlimited map[string]bool                // by cluster
+	clusters  map[string]bool                // those that it has, and whether they limit nothing
 	endpoints map[string]map[netip.Addr]bool // the pods of each cluster
 }
 
@@ -62,7 +62,7 @@ func (p *proxy) connected(send func(*discoveryv3.DiscoveryResponse) error) {
 func (p *proxy) leftOut() map[uint16]bool {
 	ports := map[uint16]bool{}
 	for port, cluster := range p.passive {
-		if p.unlimited[cluster] {
+		if p.clusters[cluster] {
 			ports[port] = true
 		}
 	}
@@ -85,7 +85,8 @@ func (p *proxy) uses(pod netip.Addr) string {
 		return fmt.Sprintf("%d answers on endpoints are out", n)
 	}
 	for cluster, pods := range p.endpoints {
-		if pods[pod] {
+		// Endpoints may still come for a cluster that has just been taken away.
+		if _, there := p.clusters[cluster]; there && pods[pod] {
 			return cluster
 		}
 	}
@@ -144,14 +145,14 @@ func (p *proxy) rewrite(response *discoveryv3.DiscoveryResponse) (apply func(), 
 			p.rejected = append(p.rejected, cannot...)
 		}, nil
 	case resourcev3.ClusterType:
-		unlimited, err := p.rewriter.clusters(response.Resources)
+		clusters, err := p.rewriter.clusters(response.Resources)
 		if err != nil {
 			return nil, err
 		}
-		gone := func(cluster string) bool { _, there := unlimited[cluster]; return !there }
+		gone := func(cluster string) bool { _, there := clusters[cluster]; return !there }
 		maps.DeleteFunc(p.assignments, func(cluster string, _ *anypb.Any) bool { return gone(cluster) })
 		return func() {
-			p.unlimited = unlimited
+			p.clusters = clusters
 			maps.DeleteFunc(p.endpoints, func(cluster string, _ map[netip.Addr]bool) bool { return gone(cluster) })
 		}, nil
 	case resourcev3.EndpointType:

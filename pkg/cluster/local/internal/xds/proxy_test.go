@@ -75,6 +75,7 @@ func TestAwaitUnused(t *testing.T) {
 			p.answered(&discoveryv3.DiscoveryRequest{TypeUrl: resourcev3.EndpointType, ResponseNonce: nonce})
 		})
 	}
+	p.clusters = map[string]bool{"c": true}
 	respond(resourcev3.EndpointType, "1", other.String())
 	answer("1")
 
@@ -96,6 +97,9 @@ func TestAwaitUnused(t *testing.T) {
 	short, cancelShort := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancelShort()
 	require.ErrorIs(t, f.AwaitUnused(short, other), context.DeadlineExceeded)
+
+	p.clusters = map[string]bool{}
+	require.NoError(t, f.AwaitUnused(ctx, other), "endpoints came for a cluster that is gone")
 }
 
 func TestListenerIsChosenAsEnvoyWould(t *testing.T) {
