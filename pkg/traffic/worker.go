@@ -1,7 +1,6 @@
 package traffic
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"chartbasico/internal/http1"
 )
 
 // worker sends one request at a time over one connection, which it keeps, and counts in its own struct, so that
@@ -24,13 +25,12 @@ type worker struct {
 	good, failed histogram
 	byVersion    map[string]*histogram // of good answers
 
-	conn   net.Conn
-	reader *bufio.Reader
+	conn   *http1.Conn
 	unhook func() bool // forgets to close conn when the context ends
 }
 
 func newWorker(r *run) *worker {
-	return &worker{run: r, tally: newTally(), byVersion: map[string]*histogram{}, reader: bufio.NewReaderSize(nil, 4096)}
+	return &worker{run: r, tally: newTally(), byVersion: map[string]*histogram{}}
 }
 
 func (w *worker) loop(ctx context.Context) {
@@ -92,7 +92,7 @@ func (w *worker) count(n int64, a answer, err error, took time.Duration) {
 // send does one request. It never tries twice: a request that broke off is a lost one.
 func (w *worker) send(ctx context.Context, deadline time.Time) (a answer, err error) {
 	// A connection that the other side closed while it was idle has lost nothing yet.
-	if w.conn != nil && (w.conn.SetDeadline(deadline) != nil || closed(w.conn)) {
+	if w.conn != nil && (w.conn.SetDeadline(deadline) != nil || !w.conn.Usable()) {
 		w.hangUp()
 	}
 	if w.conn == nil {
@@ -100,26 +100,16 @@ func (w *worker) send(ctx context.Context, deadline time.Time) (a answer, err er
 			return a, err
 		}
 	}
-	keep := false
-	defer func() {
-		if !keep {
-			w.hangUp()
-		}
-	}()
-	if _, err := w.conn.Write(w.request); err != nil {
-		return a, err
-	}
-	resp, err := w.read()
+	resp, body, err := w.conn.Get(w.request, maxReason)
 	if err != nil {
+		w.hangUp()
 		return a, err
 	}
-	body, err := drain(resp)
-	if err != nil {
-		return a, err
-	}
-	keep = !resp.Close && w.reader.Buffered() == 0
-	return w.judge(resp, body), nil
+	return w.judge(resp, string(body)), nil
 }
+
+// maxReason is how much of an answer is looked at for the reason of an error.
+const maxReason = 512
 
 func (w *worker) connect(ctx context.Context, deadline time.Time) error {
 	dialCtx, cancel := context.WithDeadline(ctx, deadline)
@@ -131,8 +121,7 @@ func (w *worker) connect(ctx context.Context, deadline time.Time) error {
 	if err := conn.SetDeadline(deadline); err != nil {
 		return errors.Join(err, conn.Close())
 	}
-	w.conn = conn
-	w.reader.Reset(conn)
+	w.conn = http1.New(conn)
 	w.unhook = context.AfterFunc(ctx, func() { _ = conn.Close() }) // ends whatever send waits for
 	return nil
 }
@@ -144,36 +133,6 @@ func (w *worker) hangUp() {
 	w.unhook()
 	_ = w.conn.Close() // nothing of interest is left in it
 	w.conn = nil
-}
-
-// getRequest tells http.ReadResponse which responses have a body.
-var getRequest = &http.Request{Method: http.MethodGet}
-
-// read returns the final response, after any interim ones.
-func (w *worker) read() (*http.Response, error) {
-	for {
-		resp, err := http.ReadResponse(w.reader, getRequest)
-		if err != nil {
-			return nil, err
-		}
-		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
-			return resp, nil
-		}
-	}
-}
-
-// drain reads the whole body and returns the beginning of an error's.
-func drain(resp *http.Response) (string, error) {
-	defer resp.Body.Close()
-	var head []byte
-	if resp.StatusCode >= 400 {
-		var err error
-		if head, err = io.ReadAll(io.LimitReader(resp.Body, 512)); err != nil {
-			return "", err
-		}
-	}
-	_, err := io.Copy(io.Discard, resp.Body)
-	return string(head), err
 }
 
 func (w *worker) judge(resp *http.Response, body string) answer {

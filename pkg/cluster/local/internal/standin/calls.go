@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 )
 
@@ -16,9 +15,6 @@ type called struct {
 	Error    string          `json:"error,omitempty"`
 	Body     json.RawMessage `json:"body,omitempty"` // if it was JSON
 }
-
-// maxBody bounds what is read of an answer.
-const maxBody = 1 << 20
 
 // callAll makes calls one after the other up to the first that fails.
 func (s *Server) callAll(r *http.Request, calls []call) ([]*called, error) {
@@ -37,24 +33,16 @@ func (s *Server) callAll(r *http.Request, calls []call) ([]*called, error) {
 
 func (s *Server) call(r *http.Request, c call) (*called, error) {
 	result := &called{URL: c.url.String()}
-	if s.calls == nil {
+	if s.callers == nil {
 		return result, errors.New("who stands outside the mesh calls nobody")
 	}
-	out := (&http.Request{
-		Method: http.MethodGet, URL: c.url, Host: c.url.Host, Header: onward(r.Header, c.then),
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}).WithContext(r.Context())
-	// Not a Client: redirects are answers as well.
-	response, err := s.calls.RoundTrip(out)
+	response, body, err := s.callers.get(r.Context(), c.url, onward(r.Header, c.then))
+	if response != nil {
+		result.Status = response.StatusCode
+		result.ServedBy = response.Header.Get(servedByHeader)
+	}
 	if err != nil {
 		return result, err
-	}
-	defer response.Body.Close()
-	result.Status = response.StatusCode
-	result.ServedBy = response.Header.Get(servedByHeader)
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
-	if err != nil {
-		return result, fmt.Errorf("read its answer, %d: %w", response.StatusCode, err)
 	}
 	if json.Valid(body) {
 		result.Body = body

@@ -58,7 +58,7 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 type Server struct {
 	id        Identity
 	behaviour Behaviour
-	calls     *http.Transport // nil for one that calls nobody
+	callers   *callers // nil for one that calls nobody
 	listeners []net.Listener
 	server    http.Server
 	serving   sync.WaitGroup
@@ -76,7 +76,7 @@ type Server struct {
 	err error // of listeners
 }
 
-// maxInFlight is for how many calls at once connections are kept: more than a queue test sends.
+// maxInFlight is how many requests at once are expected: more than a queue test sends.
 const maxInFlight = 1200
 
 // Serve serves HTTP/1.1 and h2c on each listener until Shutdown. Calls go through dial; if it is nil, they fail.
@@ -90,10 +90,7 @@ func Serve(id Identity, b Behaviour, dial Dial, listeners ...net.Listener) *Serv
 	s.contentType = []string{"application/json"}
 	s.contentLength = []string{strconv.Itoa(len(s.body))}
 	if dial != nil {
-		s.calls = &http.Transport{
-			DialContext: dial, DisableCompression: true,
-			MaxIdleConnsPerHost: maxInFlight, IdleConnTimeout: time.Minute,
-		}
+		s.callers = newCallers(dial)
 	}
 	s.server = http.Server{
 		Handler: s, Protocols: new(http.Protocols), HTTP2: &http.HTTP2Config{MaxConcurrentStreams: 2 * maxInFlight},
@@ -135,8 +132,8 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		_ = l.Close() // it may have failed before, and Serve told
 	}
 	s.serving.Wait()
-	if s.calls != nil {
-		defer s.calls.CloseIdleConnections()
+	if s.callers != nil {
+		defer s.callers.close()
 	}
 	s.awaitQuiet(ctx)
 	err := s.server.Shutdown(ctx)

@@ -1,6 +1,6 @@
 //go:build !unix
 
-package traffic
+package http1
 
 import "net"
 
