@@ -10,7 +10,8 @@ HELM4=$(tool helm4)
 KUBECTL=$(tool kubectl)
 ISTIOCTL=$(tool istioctl)
 HELMFILE=$(tool helmfile)
-export HELM HELM4 KUBECTL ISTIOCTL HELMFILE
+REGISTRY=$(tool registry)
+export HELM HELM4 KUBECTL ISTIOCTL HELMFILE REGISTRY
 gotestsum=$(tool gotestsum)
 events=$(mktemp)
 trap 'rm -f "$events"' EXIT

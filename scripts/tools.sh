@@ -28,6 +28,8 @@ tool() {
     kubectl)       build_tool kubectl k8s.io/kubernetes/cmd/kubectl . ;;
     istioctl)      build_tool istioctl istio.io/istio/istioctl/cmd/istioctl . ;;
     helmfile)      build_tool helmfile github.com/helmfile/helmfile scripts/tools/helmfile ;;
+    registry)      build_tool registry github.com/distribution/distribution/v3/cmd/registry scripts/tools/registry ;;
+    actionlint)    build_tool actionlint github.com/rhysd/actionlint/cmd/actionlint scripts/tools/actionlint ;;
     golangci-lint) build_tool golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint scripts/tools/ci ;;
     gotestsum)     build_tool gotestsum gotest.tools/gotestsum scripts/tools/ci ;;
     *) say "no such tool: $1"; return 1 ;;

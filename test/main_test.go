@@ -2,7 +2,7 @@
 // values file and environment by themselves: a new file is a new test.
 //
 // BASICO_CLUSTER names a running cluster to use (basico cluster create); without it the suites share a local one of
-// their own. HELM, HELM4, HELMFILE, KUBECTL and ISTIOCTL are the paths of those commands.
+// their own. HELM, HELM4, HELMFILE, KUBECTL, ISTIOCTL and REGISTRY are the paths of those commands.
 package test
 
 import (

@@ -80,6 +80,7 @@ Exit status: 0 everything held, 1 something fell short, 2 it could not be run.`,
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
 		newRenderCommand(s), newCheckCommand(s), newDiffCommand(s),
+		newPackageCommand(s), newPublishCommand(s),
 		newVerifyCommand(s), newTrafficCommand(s),
 		newClusterCommand(s),
 	)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
@@ -43,6 +44,31 @@ func LoadChart(dir string) (*Chart, error) {
 	return &Chart{Name: loaded.Name(), Version: loaded.Metadata.Version, KubeVersion: loaded.Metadata.KubeVersion, Dir: abs, Schema: loaded.Schema, loaded: loaded, templates: &templates{}}, nil
 }
 
+// File is a file of a chart; its name has slashes.
+type File struct {
+	Name string
+	Data []byte
+}
+
+// Files are those that belong to the chart, which are all but what .helmignore names, in the
+// order of their names.
+func (c *Chart) Files() []File {
+	files := make([]File, len(c.loaded.Raw))
+	for i, f := range c.loaded.Raw {
+		files[i] = File{f.Name, f.Data}
+	}
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
+	return files
+}
+
+// Complete says what dependencies Chart.yaml names and the chart does not have.
+func (c *Chart) Complete() error {
+	if err := action.CheckDependencies(c.loaded, c.loaded.Metadata.Dependencies); err != nil {
+		return fmt.Errorf("chart %s: %w", c.Name, err)
+	}
+	return nil
+}
+
 // Digest is one hash over everything in the chart but its version: two charts of the same
 // digest differ in no file, however they were packaged.
 func (c *Chart) Digest() (string, error) {
@@ -54,8 +80,7 @@ func (c *Chart) Digest() (string, error) {
 	}
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%s\n", head)
-	files := slices.SortedFunc(slices.Values(c.loaded.Raw), func(a, b *chart.File) int { return strings.Compare(a.Name, b.Name) })
-	for _, f := range files {
+	for _, f := range c.Files() {
 		if f.Name != chartutil.ChartfileName {
 			fmt.Fprintf(sum, "%q %x\n", f.Name, sha256.Sum256(f.Data))
 		}

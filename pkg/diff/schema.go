@@ -173,8 +173,10 @@ func (c *schemas) sets(path string, a, b map[string]any) {
 		case reflect.DeepEqual(a[key], b[key]):
 		case b[key] == nil:
 			c.add(valueWidened, path, key+" "+show(a[key]), "")
+		case a[key] == nil:
+			c.add(valueNarrowed, path, "", key+" "+show(b[key]))
 		default: // whether one pattern allows what another does is not decided here
-			c.add(valueNarrowed, path, strings.TrimSpace(key+" "+show(a[key])), key+" "+show(b[key]))
+			c.add(valueNarrowed, path, key+" "+show(a[key]), key+" "+show(b[key]))
 		}
 	}
 }
@@ -191,8 +193,15 @@ func (c *schemas) bounds(path string, a, b map[string]any) {
 		if has && (!had || (upper && new < old) || (!upper && new > old)) {
 			rule = valueNarrowed
 		}
-		c.add(rule, path, strings.TrimSpace(key+" "+show(a[key])), strings.TrimSpace(key+" "+show(b[key])))
+		c.add(rule, path, bound(key, a[key]), bound(key, b[key]))
 	}
+}
+
+func bound(key string, v any) string {
+	if v == nil {
+		return ""
+	}
+	return key + " " + show(v)
 }
 
 // resolve follows a reference within the document; what stands beside it holds too.
