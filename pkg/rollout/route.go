@@ -104,7 +104,8 @@ func WaitForRoute(ctx context.Context, c cluster.Cluster, want Route) error {
 	if len(want.Splits) == 0 {
 		return fmt.Errorf("no route to %s is wanted, so there is nothing to wait for", want.Host)
 	}
-	return until(ctx, "route to "+want.Host, func() ([]string, error) { return lacking(ctx, c, want) })
+	have := map[string]bool{}
+	return until(ctx, "route to "+want.Host, func() ([]string, error) { return lacking(ctx, c, want, have) })
 }
 
 // until asks again and again what is missing, until it is nothing, or an error, or ctx ends.
@@ -165,8 +166,9 @@ func WaitForEndpoints(ctx context.Context, c cluster.Cluster, wanted []Known) er
 	})
 }
 
-// lacking says in words what each proxy still lacks.
-func lacking(ctx context.Context, c cluster.Cluster, want Route) ([]string, error) {
+// lacking says in words what each proxy still lacks. Those that have the route are noted, and not asked again: their
+// accounts are long.
+func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string]bool) ([]string, error) {
 	proxies, err := c.Proxies(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("asking for the proxies: %w", err)
@@ -180,6 +182,10 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route) ([]string, erro
 		}
 		if !p.Synced {
 			missing = append(missing, name+" is not in sync")
+			continue
+		}
+		if have[name] {
+			carried[name] = true
 			continue
 		}
 		dump, err := c.ProxyConfig(ctx, p)
@@ -199,7 +205,9 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route) ([]string, erro
 		carried[name] = true
 		if why := has.differs(want); why != "" {
 			missing = append(missing, name+" "+why)
+			continue
 		}
+		have[name] = true
 	}
 	for _, name := range want.Carriers {
 		if !carried[name] {

@@ -113,20 +113,20 @@ func TestWaitForRoute(t *testing.T) {
 }
 
 func TestWaitForRouteSeesItArrive(t *testing.T) {
-	asked := 0
+	asked := map[string]int{}
 	err := WaitForRoute(t.Context(), &clustertest.Fake{
 		OnProxies: func() ([]cluster.Proxy, error) {
-			return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage", Synced: true}}, nil
+			return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage", Synced: true}, {Namespace: "bookinfo", Pod: "slow", Synced: true}}, nil
 		},
-		OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) {
-			if asked++; asked < 3 {
+		OnProxyConfig: func(p cluster.Proxy) (*adminv3.ConfigDump, error) {
+			if asked[p.Pod]++; p.Pod == "slow" && asked[p.Pod] < 3 {
 				return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
 			}
 			return dump(t, reviews+":9080", map[string]int{"v1": 90, "v2": 10}, 2), nil
 		},
-	}, Route{Host: reviews, Splits: []map[string]int{{"v1": 90, "v2": 10}}})
+	}, Route{Host: reviews, Splits: []map[string]int{{"v1": 90, "v2": 10}}, Carriers: []string{"bookinfo/productpage"}})
 	require.NoError(t, err)
-	assert.Equal(t, 3, asked)
+	assert.Equal(t, map[string]int{"slow": 3, "productpage": 1}, asked, "who has it is not asked again")
 }
 
 func TestWaitForRouteWantsSomething(t *testing.T) {

@@ -7,12 +7,14 @@ import (
 	"strings"
 	"time"
 
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 
 	"chartbasico/pkg/assert"
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/report"
 )
 
@@ -121,6 +123,29 @@ func (r *run) proxies(ctx context.Context) error {
 		}
 		return nil
 	}
+}
+
+// readVersions takes Istio's and Envoy's versions from a proxy's own account of how it was started.
+func (r *run) readVersions(ctx context.Context, p cluster.Proxy) error {
+	dump, err := r.cluster.ProxyConfig(ctx, p)
+	if err != nil {
+		return err
+	}
+	for _, part := range dump.GetConfigs() {
+		started := &adminv3.BootstrapConfigDump{}
+		if !part.MessageIs(started) {
+			continue
+		}
+		if err := part.UnmarshalTo(started); err != nil {
+			return fmt.Errorf("configuration of %s/%s: %w", p.Namespace, p.Pod, err)
+		}
+		node := started.GetBootstrap().GetNode()
+		r.report.Cluster.Istio = node.GetMetadata().GetFields()["ISTIO_VERSION"].GetStringValue()
+		if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
+			r.report.Cluster.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+		}
+	}
+	return nil
 }
 
 // look is how often proxies that are not in sync are asked again.

@@ -220,9 +220,17 @@ func (r *run) install(ctx context.Context) error {
 	return r.installer.Install(ctx, r.releases)
 }
 
-// look reads what runs: the ways in and the workloads with their calls.
-func (r *run) look(context.Context) error {
-	var err error
+// look reads what runs: the ways in, the workloads with their calls, and the versions.
+func (r *run) look(ctx context.Context) error {
+	proxies, err := r.cluster.Proxies(ctx)
+	if err != nil {
+		return fmt.Errorf("asking for the proxies: %w", err)
+	}
+	if len(proxies) > 0 {
+		if err := r.readVersions(ctx, proxies[0]); err != nil {
+			return err
+		}
+	}
 	if r.entries, err = Entries(r.releases); err != nil {
 		return err
 	}
