@@ -1,0 +1,55 @@
+#!/usr/bin/env bash
+# What the action does in a repository of values: checks, verifies, and says what changes. Runs in that repository.
+#
+#   ENVIRONMENTS  environment files; default environments/*.yaml
+#   BASE          revision to compare with; empty: no comparison
+#   VERIFY        false: check only
+#   REPORTS       directory for JUnit, HTML and Markdown; default reports
+#   BASICO        basico, where it is built already
+#
+# Everything is run, also where something fell short; the exit status is the gravest.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+reports=${REPORTS:-reports}
+status=0
+
+# try COMMAND...: keeps the gravest exit status.
+try() {
+  local got=0
+  "$@" || got=$?
+  if [ "$got" -gt "$status" ]; then status=$got; fi
+}
+
+if [ -z "${BASICO:-}" ]; then
+  "$root/scripts/build.sh"
+  BASICO=$root/bin/basico
+  # A cluster is started from another repository than this one: its program must lie beside basico.
+  if [ "${VERIFY:-true}" = true ]; then go -C "$root" build -o bin/ ./cmd/controlplane; fi
+fi
+mkdir -p "$reports"
+# shellcheck disable=SC2206 # patterns are meant to be expanded
+environments=(${ENVIRONMENTS:-environments/*.yaml})
+
+try "$BASICO" check "${environments[@]}"
+if [ "${VERIFY:-true}" = true ] && [ "$status" -eq 0 ]; then
+  for env in "${environments[@]}"; do
+    name=$(basename "$env" .yaml)
+    try "$BASICO" verify "$env" --junit "$reports/$name.xml" --report "$reports/$name.html"
+  done
+elif [ "${VERIFY:-true}" = true ]; then
+  echo "not verified: the check fell short" >&2
+fi
+
+if [ -n "${BASE:-}" ]; then
+  chart=charts/chart_basico
+  if ! git cat-file -e "$BASE^{commit}" 2>/dev/null; then
+    echo "there is no revision $BASE here. Fix: check out with fetch-depth: 0" >&2
+    exit 2
+  elif git cat-file -e "$BASE:$chart/Chart.yaml" 2>/dev/null; then
+    try "$BASICO" diff "$BASE" HEAD -o markdown >"$reports/diff.md"
+  else
+    echo "### Rendered difference: not compared, as $BASE has no chart at $chart" >"$reports/diff.md"
+  fi
+  cat "$reports/diff.md" >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+fi
+exit "$status"

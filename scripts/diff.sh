@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# What the working revision changes since BASE, as Markdown; the version is judged by the last release.
+#
+#   diff.sh BASE FILE          BASICO: basico, where it is built already
+source "$(dirname "$0")/lib.sh"
+if [ -z "${BASICO:-}" ]; then
+  scripts/build.sh
+  BASICO=bin/basico
+fi
+mkdir -p "$(dirname "$2")"
+status=0
+"$BASICO" diff "$1" HEAD --since-release -o markdown >"$2" || status=$?
+cat "$2" >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+exit "$status"

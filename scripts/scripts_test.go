@@ -1,0 +1,276 @@
+// Package scripts tests what the workflows call, by running it, and that the workflows hold no
+// logic of their own. It needs bin/basico, which make build makes.
+package scripts
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+
+	"chartbasico/internal/git/gittest"
+)
+
+// basico is the built command.
+func basico(t *testing.T) string {
+	t.Helper()
+	path, err := filepath.Abs("../bin/basico")
+	require.NoError(t, err)
+	require.FileExists(t, path, "make build makes it")
+	return path
+}
+
+// run runs a script in a directory, with a gh on the PATH that writes its arguments into the
+// file gh beside the directory, and returns the exit status and what was said.
+func run(t *testing.T, dir string, env []string, script string, args ...string) (int, string) {
+	t.Helper()
+	tools := t.TempDir()
+	stub := "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"$GH_LOG\"\n"
+	require.NoError(t, os.WriteFile(filepath.Join(tools, "gh"), []byte(stub), 0o700)) //nolint:gosec // a program
+	cmd := exec.CommandContext(t.Context(), script, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "GH_LOG="+dir+".gh", "BASICO="+basico(t), "GITHUB_STEP_SUMMARY="+dir+".summary",
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com")
+	cmd.Env = append(cmd.Env, env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit, string(out))
+	}
+	return cmd.ProcessState.ExitCode(), string(out)
+}
+
+func script(t *testing.T, name string) string {
+	t.Helper()
+	path, err := filepath.Abs(name)
+	require.NoError(t, err)
+	return path
+}
+
+// with gives a repository scripts of its own, as they work on the repository that they are in.
+func with(t *testing.T, r gittest.Repository, names ...string) {
+	t.Helper()
+	for _, name := range append(names, "lib.sh") {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		r.Write("scripts/"+name, string(text))
+		require.NoError(t, os.Chmod(filepath.Join(r.Dir, "scripts", name), 0o700)) //nolint:gosec // a program
+	}
+	r.Commit("scripts")
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(text)
+}
+
+func TestAction(t *testing.T) {
+	r := gittest.New(t)
+	action := script(t, "action.sh")
+	checkOnly := []string{"VERIFY=false", "BASE=HEAD~1"}
+	r.Write("values/one.yaml", "app: one\ndata: b\n")
+	r.Commit("a value")
+	status, said := run(t, r.Dir, checkOnly, action)
+	require.Zero(t, status, said)
+	assert.Contains(t, said, "env: 1 release, 1 object, 0 problems")
+	assert.Contains(t, read(t, filepath.Join(r.Dir, "reports", "diff.md")), "### Rendered difference: chart none, values minor")
+	assert.Contains(t, read(t, r.Dir+".summary"), "### Rendered difference")
+
+	r.Write("values/one.yaml", "app: one\ndat: b\n")
+	r.Commit("a mistake")
+	status, said = run(t, r.Dir, []string{"BASE=HEAD~1"}, action)
+	assert.Equal(t, 1, status, said)
+	assert.Contains(t, said, `values/one.yaml:2 dat: unknown key "dat"`)
+	assert.Contains(t, said, "not verified: the check fell short")
+
+	r.Write("values/one.yaml", "app: one\n")
+	r.Write("charts/chart_basico/templates/all.yaml", "")
+	r.Commit("a chart that renders nothing, in the same version")
+	status, said = run(t, r.Dir, checkOnly, action)
+	assert.Equal(t, 1, status, said)
+
+	status, said = run(t, r.Dir, []string{"VERIFY=false", "BASE=0000000000000000000000000000000000000001"}, action)
+	assert.Equal(t, 2, status)
+	assert.Contains(t, said, "Fix: check out with fetch-depth: 0")
+	status, said = run(t, r.Dir, []string{"VERIFY=false", "ENVIRONMENTS=environments/none.yaml"}, action)
+	assert.Equal(t, 2, status, said)
+}
+
+func TestDiffScript(t *testing.T) {
+	r := gittest.New(t)
+	with(t, r, "diff.sh")
+	r.Git("tag", "chart_basico-1.0.0")
+	r.Chart("1.0.1")
+	r.Write("charts/chart_basico/templates/all.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.app }}-x\n")
+	r.Commit("rename")
+	r.Write("charts/chart_basico/ci/more-values.yaml", "app: more\n")
+	r.Commit("no change of what is rendered")
+	status, said := run(t, r.Dir, nil, "./scripts/diff.sh", "HEAD~1", "reports/diff.md")
+	assert.Equal(t, 1, status, said)
+	text := read(t, filepath.Join(r.Dir, "reports", "diff.md"))
+	assert.Contains(t, text, "chart patch, values minor", "what this revision changes")
+	assert.Contains(t, text, "1.0.1 after 1.0.0 is too small: it must be 2.0.0", "the version, by the last release")
+}
+
+func TestCommentScript(t *testing.T) {
+	dir := t.TempDir()
+	status, said := run(t, dir, nil, script(t, "comment.sh"), "reports/diff.md", "7")
+	require.Zero(t, status, said)
+	assert.Equal(t, "pr comment 7 --body-file reports/diff.md --edit-last --create-if-none\n", read(t, dir+".gh"))
+}
+
+// A release goes from a tag to the index on the pages branch of the origin, and never twice.
+func TestReleaseScript(t *testing.T) {
+	r := gittest.New(t)
+	with(t, r, "release.sh")
+	r.Git("tag", "chart_basico-1.0.0")
+	origin := filepath.Join(t.TempDir(), "origin.git")
+	r.Git("clone", "--quiet", "--bare", r.Dir, origin)
+	r.Git("remote", "add", "origin", origin)
+	env := []string{"DOWNLOADS=https://example.com/releases/download"}
+	status, said := run(t, r.Dir, env, "./scripts/release.sh")
+	require.Zero(t, status, said)
+	assert.Contains(t, said, "there is no branch gh-pages yet")
+	assert.Regexp(t, `^release create chart_basico-1\.0\.0 \S+/dist/chart_basico-1\.0\.0\.tgz --verify-tag`, read(t, r.Dir+".gh"))
+	index := r.Git("--git-dir", origin, "show", "gh-pages:index.yaml")
+	assert.Contains(t, index, "https://example.com/releases/download/chart_basico-1.0.0/chart_basico-1.0.0.tgz")
+	assert.Equal(t, "index.yaml", r.Git("--git-dir", origin, "ls-tree", "--name-only", "gh-pages"))
+
+	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	assert.Equal(t, 1, status, "a second time: "+said)
+	assert.Contains(t, said, "has chart_basico 1.0.0 already")
+
+	r.Chart("1.1.0")
+	r.Commit("next")
+	r.Git("tag", "chart_basico-1.1.0")
+	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	require.Zero(t, status, said)
+	index = r.Git("--git-dir", origin, "show", "gh-pages:index.yaml")
+	assert.Contains(t, index, "version: 1.0.0")
+	assert.Contains(t, index, "version: 1.1.0")
+	assert.Equal(t, 2, strings.Count(read(t, r.Dir+".gh"), "release create"), "the refused one made none")
+	assert.Len(t, strings.Split(r.Git("worktree", "list"), "\n"), 1, "nothing is left behind")
+}
+
+type step struct {
+	Uses string            `json:"uses"`
+	Run  string            `json:"run"`
+	With map[string]string `json:"with"`
+}
+
+type job struct {
+	Uses        string            `json:"uses"`
+	Steps       []step            `json:"steps"`
+	Permissions map[string]string `json:"permissions"`
+	Timeout     int               `json:"timeout-minutes"`
+}
+
+var (
+	pinned = regexp.MustCompile(`^[\w.-]+/[\w.-]+@[0-9a-f]{40}$`)
+	ours   = regexp.MustCompile(`^(make [a-z-]+|scripts/[a-z]+\.sh|"\$ACTION/scripts/[a-z]+\.sh"|gh auth setup-git)( \S+| "[^"]*")*$`)
+)
+
+func steps(t *testing.T, where string, list []step) {
+	t.Helper()
+	for _, s := range list {
+		switch {
+		case s.Run != "":
+			assert.Regexp(t, ours, s.Run, "%s: a step calls a script of ours, which runs here too", where)
+			assert.NotContains(t, s.Run, "${{", "%s: what others write is never part of a program", where)
+		case s.Uses != "./":
+			assert.Regexp(t, pinned, s.Uses, "%s: an action is pinned by its commit", where)
+		}
+		if strings.HasPrefix(s.Uses, "actions/checkout@") {
+			assert.Equal(t, "false", s.With["persist-credentials"], "%s: no token stays in the tree", where)
+		}
+	}
+}
+
+// The workflows hold no logic, nothing that can move, and no right that they do not use.
+func TestWorkflows(t *testing.T) {
+	files, err := filepath.Glob("../.github/workflows/*.yaml")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	writes := map[string][]string{}
+	for _, file := range files {
+		var workflow struct {
+			Permissions map[string]string `json:"permissions"`
+			Jobs        map[string]job    `json:"jobs"`
+		}
+		require.NoError(t, yaml.Unmarshal([]byte(read(t, file)), &workflow), file)
+		assert.Equal(t, map[string]string{"contents": "read"}, workflow.Permissions, file)
+		for name, job := range workflow.Jobs {
+			where := filepath.Base(file) + " " + name
+			steps(t, where, job.Steps)
+			if job.Uses != "" {
+				assert.True(t, strings.HasPrefix(job.Uses, "./"), where)
+				continue
+			}
+			assert.NotZero(t, job.Timeout, where)
+			for right, value := range job.Permissions {
+				if value != "read" {
+					writes[where] = append(writes[where], right+": "+value)
+				}
+			}
+		}
+	}
+	assert.Equal(t, map[string][]string{
+		"pull-request.yaml difference": {"pull-requests: write"},
+		"release.yaml publish":         {"contents: write"},
+	}, writes)
+	var action struct {
+		Runs struct {
+			Steps []step `json:"steps"`
+		} `json:"runs"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, "../action.yaml")), &action))
+	require.NotEmpty(t, action.Runs.Steps)
+	steps(t, "action.yaml", action.Runs.Steps)
+}
+
+// The workflow that docs/actions.md shows is one, of ten lines or so, and pins what it uses; the
+// inputs that it lists are those of the action, with their defaults.
+func TestActionDocs(t *testing.T) {
+	page := read(t, "../docs/actions.md")
+	_, rest, ok := strings.Cut(page, "```yaml\n")
+	require.True(t, ok)
+	shown, _, ok := strings.Cut(rest, "```")
+	require.True(t, ok)
+	assert.LessOrEqual(t, strings.Count(shown, "\n"), 11)
+	var workflow struct {
+		Jobs map[string]job `json:"jobs"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(shown), &workflow), shown)
+	require.Len(t, workflow.Jobs["basico"].Steps, 2)
+	assert.Regexp(t, pinned, workflow.Jobs["basico"].Steps[0].Uses)
+	assert.Equal(t, "OWNER/REPO@v1", workflow.Jobs["basico"].Steps[1].Uses)
+	var action struct {
+		Inputs map[string]struct {
+			Default string `json:"default"`
+		} `json:"inputs"`
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(read(t, "../action.yaml")), &action))
+	var want, got []string
+	for name, input := range action.Inputs {
+		if strings.HasPrefix(input.Default, "$") {
+			input.Default = "the pull request's base"
+		} else {
+			input.Default = "`" + input.Default + "`"
+		}
+		want = append(want, "| `"+name+"` | "+input.Default+" |")
+	}
+	for line := range strings.Lines(page) {
+		if m := regexp.MustCompile("^\\| `[a-z]+` \\| [^|]+ \\|").FindString(line); m != "" && len(got) < len(want) {
+			got = append(got, m)
+		}
+	}
+	assert.ElementsMatch(t, want, got)
+}
