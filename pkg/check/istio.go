@@ -5,9 +5,11 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
+	"istio.io/api/annotation"
 	"istio.io/istio/pkg/config"
 	"istio.io/istio/pkg/config/analysis"
 	"istio.io/istio/pkg/config/analysis/analyzers"
@@ -192,6 +194,9 @@ func (c *analysisContext) Report(_ config.GroupVersionKind, message diag.Message
 	default:
 		return
 	}
+	if message.Resource != nil && suppressed(message.Resource.Metadata.Annotations, message.Type.Code()) {
+		return
+	}
 	if o, ok := c.objects[message.Resource]; ok {
 		p.Release, p.File, p.Object = o.release.ID(), o.file(), o.id
 	} else if message.Resource != nil {
@@ -199,6 +204,12 @@ func (c *analysisContext) Report(_ config.GroupVersionKind, message diag.Message
 	}
 	p.Found = strings.Join(strings.Fields(p.Found), " ")
 	c.found = append(c.found, p)
+}
+
+// suppressed says whether an object does not want to hear of a message, in the way that istioctl reads it.
+func suppressed(annotations map[string]string, code string) bool {
+	codes := strings.Split(annotations[annotation.GalleyAnalyzeSuppress.Name], ",")
+	return slices.Contains(codes, code) || slices.Contains(codes, "*")
 }
 
 func (c *analysisContext) Find(kind config.GroupVersionKind, name resource.FullName) *resource.Instance {

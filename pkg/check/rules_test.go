@@ -141,6 +141,24 @@ func TestEchoes(t *testing.T) {
 	assert.Equal(t, []string{"subset-endpoints", "IST0101", "IST0132", "route-host"}, got)
 }
 
+// An object may say that it does not want to hear of a message of Istio's; of others it does.
+func TestSuppressed(t *testing.T) {
+	ns := rendered(t, "default/ns", injectedNamespace)
+	rules := func(note string) (out []string) {
+		text := strings.NewReplacer("hosts: [shop]", "hosts: [shop]\n  gateways: [none]",
+			"kind: VirtualService\nmetadata: {", "kind: VirtualService\nmetadata: {annotations: {galley.istio.io/analyze-suppress: '"+note+"'}, ").Replace(healthy(t))
+		require.Contains(t, text, note)
+		for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
+			out = append(out, p.Rule)
+		}
+		return out
+	}
+	heard := rules("IST0102")
+	assert.Contains(t, heard, "IST0101")
+	assert.NotContains(t, rules("IST0102,IST0101"), "IST0101")
+	assert.NotContains(t, rules("*"), "IST0101")
+}
+
 // A release by itself is not asked for what others bring, but for all that is its own.
 func TestRelease(t *testing.T) {
 	checker, err := newest()

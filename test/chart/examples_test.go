@@ -48,6 +48,12 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// relaxed are the examples whose pods cannot do their work under the restricted standard, and what of it
+// they break: nothing else.
+var relaxed = map[string]string{
+	"DaemonSet/metricbeat-v8": `restricted volume types (volumes "cgroup", "proc" use restricted volume type "hostPath")`,
+}
+
 // assertObject holds what must be true of every object of every kind.
 func assertObject(t *testing.T, id string, o *unstructured.Unstructured, values map[string]any) {
 	assert.Empty(t, validation.IsDNS1123Label(o.GetName()), id)
@@ -65,7 +71,7 @@ func assertObject(t *testing.T, id string, o *unstructured.Unstructured, values 
 		assert.Empty(t, validation.IsQualifiedName(k), id)
 	}
 	if pod := podTemplate(t, o); pod != nil {
-		assert.Empty(t, forbidden(t, pod), "%s: restricted Pod Security", id)
+		assert.Equal(t, relaxed[id], forbidden(t, pod), "%s: restricted Pod Security", id)
 		assert.Equal(t, values["version"], pod.Labels["version"], id)
 		assert.NotContains(t, pod.Labels, "helm.sh/chart", "%s: a new chart version would restart it", id)
 	}
