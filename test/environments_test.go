@@ -7,7 +7,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"chartbasico/pkg/check"
 	"chartbasico/pkg/environment"
@@ -93,21 +92,13 @@ func splitsOf(rep *report.Report, app, stage string) []report.Split {
 	return splits
 }
 
-// uninstall removes the releases and sees that nothing is left of them but what should stay: Namespaces.
+// uninstall removes the releases and sees that nothing is left of them but what should stay.
 func uninstall(t *testing.T, rendered []*render.Release) {
 	t.Helper()
 	ctx := within(t, time.Minute)
 	installer, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
 	require.NoError(t, err)
 	require.NoError(t, installer.Uninstall(ctx, rendered))
-	for _, r := range rendered {
-		for _, o := range r.Objects {
-			if o.GetKind() == "Namespace" {
-				_, err := installer.Client().CoreV1().Namespaces().Get(ctx, o.GetName(), metav1.GetOptions{})
-				require.NoError(t, err, "a Namespace stays")
-			}
-		}
-	}
 	left := leftovers(t, rendered)
 	assert.Emptyf(t, left, "left after uninstall")
 }

@@ -19,7 +19,8 @@ import (
 	"chartbasico/pkg/render"
 )
 
-// leftovers returns which of the releases' objects exist on the shared cluster, Namespaces left out.
+// leftovers returns which of the releases' objects exist on the shared cluster though they should not, and which do not
+// though they should: those that their values keep.
 func leftovers(t *testing.T, rendered []*render.Release) []string {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", shared(t).Kubeconfig())
@@ -33,9 +34,7 @@ func leftovers(t *testing.T, rendered []*render.Release) []string {
 	var left []string
 	for _, r := range rendered {
 		for _, o := range r.Objects {
-			if o.GetKind() == "Namespace" {
-				continue
-			}
+			keep := o.GetAnnotations()["helm.sh/resource-policy"] == "keep"
 			kind := o.GroupVersionKind()
 			mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
 			require.NoError(t, err)
@@ -45,7 +44,9 @@ func leftovers(t *testing.T, rendered []*render.Release) []string {
 			}
 			live, err := resource.Get(t.Context(), o.GetName(), metav1.GetOptions{})
 			switch {
-			case apierrors.IsNotFound(err):
+			case keep && apierrors.IsNotFound(err):
+				left = append(left, "not "+o.GetKind()+"/"+o.GetNamespace()+"/"+o.GetName())
+			case keep && err == nil, apierrors.IsNotFound(err):
 			case err != nil:
 				require.NoError(t, err)
 			case live.GetDeletionTimestamp() == nil: // what waits for the garbage collector is on its way
