@@ -138,7 +138,7 @@ subsets:
 workloadSelector: {labels: {app: shop}}
 outboundTrafficPolicy: {mode: REGISTRY_ONLY}
 egress:
-  - hosts: [./*, shared/*, "~/*", ./api.example.com, ./mongo.example.com, ./near.example.com, ./redis.example.com, ./web.example.com, istio-system/`+gateway+`]`)
+  - hosts: [./*, shared/*, "~/*", istio-system/`+gateway+`]`)
 	spec(t, got, "NetworkPolicy/shop-egress", `
 podSelector: {matchLabels: {app: shop}}
 policyTypes: [Egress]
@@ -191,4 +191,20 @@ egress:`+unblocked+`
   - to: [{ipBlock: {cidr: 198.51.100.0/24}}]
     ports: [{port: 5432, protocol: TCP}]`)
 	require.NotContains(t, renderObjects(t, `{app: shop, egress: {}}`), "NetworkPolicy/shop-egress")
+}
+
+// TestDeclaredIsVisible: pods that see little see what this file declares, and each host once.
+func TestDeclaredIsVisible(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+egress:
+  visible: [istio-system/*]
+  hosts:
+    a: {host: a.example.com, port: 80, protocol: HTTP}
+    b: {host: a.example.com, port: 443, protocol: TLS}
+`)
+	spec(t, got, "Sidecar/shop", `
+workloadSelector: {labels: {app: shop}}
+outboundTrafficPolicy: {mode: REGISTRY_ONLY}
+egress: [{hosts: [istio-system/*, ./a.example.com]}]`)
 }

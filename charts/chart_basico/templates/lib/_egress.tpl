@@ -153,8 +153,10 @@ In: root. Out: JSON list.
 {{- $e := .Values.egress -}}
 {{- $out := $e.visible | default (list "*/*") -}}
 {{- if not (has "*/*" $out) -}}
+{{- if not (has "./*" $out) -}}
 {{- range $key := include "chart_basico.names" $e.hosts | fromJsonArray -}}
 {{- $out = append $out (printf "./%s" (get $e.hosts $key).host) -}}
+{{- end -}}
 {{- end -}}
 {{- with (include "chart_basico.egress.gateway" . | fromJson).host -}}
 {{- $out = append $out (printf "%s/%s" (index (splitList "." .) 1) .) -}}
