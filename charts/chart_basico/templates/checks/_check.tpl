@@ -22,3 +22,12 @@ In: path (in the values), found, allowed, fix. Out: text.
 {{- define "chart_basico.mistake" -}}
 {{- printf "- %s: found %s; allowed: %s; fix: %s\n" .path .found .allowed .fix -}}
 {{- end -}}
+
+{{- /* chart_basico.check.given: whether a map has a value at a path such as a.b. In: from, path. Out: text, empty for no. */ -}}
+{{- define "chart_basico.check.given" -}}
+{{- $at := .from | default dict -}}
+{{- range splitList "." .path -}}
+{{- $at = index ($at | default dict) . -}}
+{{- end -}}
+{{- if not (kindIs "invalid" $at) -}}yes{{- end -}}
+{{- end -}}

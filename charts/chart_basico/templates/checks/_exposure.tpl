@@ -9,15 +9,6 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* chart_basico.check.given: whether a map has a value at a path such as a.b. In: from, path. Out: text, empty for no. */ -}}
-{{- define "chart_basico.check.given" -}}
-{{- $at := .from | default dict -}}
-{{- range splitList "." .path -}}
-{{- $at = index ($at | default dict) . -}}
-{{- end -}}
-{{- if not (kindIs "invalid" $at) -}}yes{{- end -}}
-{{- end -}}
-
 {{- /* chart_basico.check.exposure.fields: each field belongs to some kinds, goes with some fields and not with others. In: exposure. */ -}}
 {{- define "chart_basico.check.exposure.fields" -}}
 {{- $e := .exposure -}}
