@@ -42,6 +42,8 @@ var shapes = []struct {
 		[]string{`at '/workload/containers/main/image/tag': got number, want null or string`}},
 	{"a duration without a unit", `routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], timeout: "10"}`,
 		[]string{`at '/routing/timeout': '10' does not match pattern '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$'`}},
+	{"an egress gateway without its namespace", `egress: {gateway: {host: egress}}`,
+		[]string{`at '/egress/gateway/host': 'egress' does not match pattern '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$'`}},
 	{"no stages", `routing: {stage: a, stages: []}`, []string{`at '/routing/stages': minItems: got 0, want 1`}},
 	{"what is required is missing", `routing: {}`, []string{`at '/routing': missing properties 'stage', 'stages'`}},
 }
