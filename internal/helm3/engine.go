@@ -32,6 +32,7 @@ type templates struct {
 	root   *template.Template
 	names  []string // those with output, in Helm's order
 	usable bool
+	nested int // how deep a template may include itself
 }
 
 // maxNested is how deep a template may include itself, as in Helm's engine.
@@ -61,6 +62,7 @@ func (t *templates) parse(ch *chart.Chart) bool {
 			}
 		}
 		t.names = slices.DeleteFunc(t.names, func(name string) bool { return strings.HasPrefix(path.Base(name), "_") })
+		t.nested = maxNested
 		t.usable = true
 	})
 	return t.usable
@@ -79,17 +81,32 @@ func (c *Chart) rendered(ch *chart.Chart, spec Spec, caps *chartutil.Capabilitie
 	if !c.templates.parse(ch) {
 		return ch, nil
 	}
+	out := *ch
+	out.Templates = nil
+	err := c.each(ch, spec, caps, func(name, text string) {
+		// What looks like a template in the output is none.
+		literal := strings.ReplaceAll(text, "{{", `{{"{{"}}`)
+		out.Templates = append(out.Templates, &chart.File{Name: strings.TrimPrefix(name, ch.ChartFullPath()+"/"), Data: []byte(literal)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &out, nil
+}
+
+// each renders the parsed templates in Helm's order.
+func (c *Chart) each(ch *chart.Chart, spec Spec, caps *chartutil.Capabilities, took func(name, text string)) error {
 	values, err := chartutil.ToRenderValues(ch, spec.Values, chartutil.ReleaseOptions{
 		Name: spec.Name, Namespace: spec.Namespace, Revision: 1, IsInstall: true,
 	}, caps)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	root, err := c.templates.root.Clone()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	bind(root)
+	bind(root, c.templates.nested)
 	top := map[string]any{
 		"Chart": struct {
 			chart.Metadata
@@ -98,27 +115,23 @@ func (c *Chart) rendered(ch *chart.Chart, spec Spec, caps *chartutil.Capabilitie
 		"Release": values["Release"], "Capabilities": values["Capabilities"], "Values": values["Values"],
 		"Subcharts": map[string]any{},
 	}
-	out := *ch
-	out.Templates = nil
 	for _, name := range c.templates.names {
 		top["Template"] = chartutil.Values{"Name": name, "BasePath": path.Join(ch.ChartFullPath(), "templates")}
 		var text strings.Builder
 		if err := root.ExecuteTemplate(&text, name, top); err != nil {
-			return nil, cleanupExecError(name, err)
+			return cleanupExecError(name, err)
 		}
-		// What looks like a template in the output is none.
-		literal := strings.ReplaceAll(strings.ReplaceAll(text.String(), "<no value>", ""), "{{", `{{"{{"}}`)
-		out.Templates = append(out.Templates, &chart.File{Name: strings.TrimPrefix(name, ch.ChartFullPath()+"/"), Data: []byte(literal)})
+		took(name, strings.ReplaceAll(text.String(), "<no value>", ""))
 	}
-	return &out, nil
+	return nil
 }
 
 // bind gives templates the functions that depend on the templates themselves, as Helm's engine does.
-func bind(t *template.Template) {
+func bind(t *template.Template, deepest int) {
 	nested := map[string]int{}
 	t.Funcs(template.FuncMap{
 		"include": func(name string, data any) (string, error) {
-			if nested[name] > maxNested {
+			if nested[name] > deepest {
 				return "", fmt.Errorf("rendering template has a nested reference name: %s: unable to execute template", name)
 			}
 			nested[name]++
