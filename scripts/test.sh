@@ -14,7 +14,9 @@ REGISTRY=$(tool registry)
 export HELM HELM4 KUBECTL ISTIOCTL HELMFILE REGISTRY
 gotestsum=$(tool gotestsum)
 events=$(mktemp)
-trap 'rm -f "$events"' EXIT
+BASICO_FIGURES=$(mktemp)
+export BASICO_FIGURES
+trap 'rm -f "$events" "$BASICO_FIGURES"' EXIT
 
 if [ -n "${JUNIT:-}" ]; then mkdir -p "$(dirname "$JUNIT")"; fi
 slow "generated files are what their sources say" scripts/verify-generated.sh
@@ -28,3 +30,6 @@ if [ -n "$skipped" ]; then
   say "$skipped"
   exit 1
 fi
+
+say "how safe the chart is (docs/safety.md):"
+say "$(sort -u "$BASICO_FIGURES")"

@@ -25,6 +25,7 @@ func TestExamples(t *testing.T) {
 
 			manifest, notes, err := render(t.Context(), "demo", values)
 			require.NoError(t, err)
+			golden(t, strings.TrimSuffix(strings.TrimPrefix(path, root+"/"), ".yaml"), values, manifest, notes)
 			for range 3 {
 				again, notesAgain, err := render(t.Context(), "demo", parse(t, string(raw)))
 				require.NoError(t, err)
@@ -78,7 +79,7 @@ func assertObject(t *testing.T, id string, o *unstructured.Unstructured, values 
 }
 
 // podTemplate is the template in a workload, nil in other objects.
-func podTemplate(t *testing.T, o *unstructured.Unstructured) *corev1.PodTemplateSpec {
+func podTemplate(t testing.TB, o *unstructured.Unstructured) *corev1.PodTemplateSpec {
 	at := []string{"spec", "template"}
 	if o.GetKind() == "CronJob" {
 		at = []string{"spec", "jobTemplate", "spec", "template"}
@@ -94,7 +95,7 @@ func podTemplate(t *testing.T, o *unstructured.Unstructured) *corev1.PodTemplate
 }
 
 // forbidden says what Kubernetes' own evaluator finds against the restricted standard.
-func forbidden(t *testing.T, pod *corev1.PodTemplateSpec) string {
+func forbidden(t testing.TB, pod *corev1.PodTemplateSpec) string {
 	evaluator, err := policy.NewEvaluator(policy.DefaultChecks(), nil)
 	require.NoError(t, err)
 	level := psa.LevelVersion{Level: psa.LevelRestricted, Version: psa.LatestVersion()}

@@ -126,10 +126,25 @@ func renderObjects(t testing.TB, text string) objects {
 	return renderValues(t, parse(t, text))
 }
 
+// renderValues renders values as release demo, and holds them against their golden.
 func renderValues(t testing.TB, values map[string]any) objects {
+	t.Helper()
+	manifest, notes, err := render(t.Context(), "demo", values)
+	require.NoError(t, err)
+	golden(t, caseName(t, values), values, manifest, notes)
+	return decoded(t, manifest)
+}
+
+// renderMany is renderValues for tests that render more than anybody would read.
+func renderMany(t testing.TB, values map[string]any) objects {
 	t.Helper()
 	manifest, _, err := render(t.Context(), "demo", values)
 	require.NoError(t, err)
+	return decoded(t, manifest)
+}
+
+func decoded(t testing.TB, manifest string) objects {
+	t.Helper()
 	got, err := decode(manifest)
 	require.NoError(t, err)
 	return got

@@ -118,7 +118,7 @@ secrets: {tls: {type: kubernetes.io/tls, stringData: {tls.crt: c, tls.key: k}}}
 }
 
 func TestNotes(t *testing.T) {
-	_, notes, err := render(t.Context(), "demo", with(t, `
+	values := with(t, `
 version: v2
 service: {ports: {http: {port: 80, targetPort: 8080}}}
 workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
@@ -126,8 +126,10 @@ exposure: {kind: istio, hosts: [shop.example.com], paths: {a: {path: /a}}}
 secrets: {db: {stringData: {password: hidden}}}
 routing: {stage: canary, stages: [{name: old, weights: {v1: 100}}, {name: canary, weights: {v1: 90, v2: 10}}]}
 egress: {hosts: {db: {host: db.example.com, port: 3306}}}
-`))
+`)
+	manifest, notes, err := render(t.Context(), "demo", values)
 	require.NoError(t, err)
+	golden(t, caseName(t, values), values, manifest, notes)
 	assert.Equal(t, `shop v2, release demo in namespace shop
 
 Deployment shop-v2

@@ -89,7 +89,7 @@ func TestNamesStay(t *testing.T) {
 		before := renderValues(t, with(t, everything[base]))
 		for added, layer := range everything {
 			t.Run(base+" and "+added, func(t *testing.T) {
-				after := renderValues(t, merge(with(t, everything[base]), parse(t, layer)))
+				after := renderMany(t, merge(with(t, everything[base]), parse(t, layer)))
 				for id, o := range before {
 					assert.Contains(t, after, id)
 					if o.GetKind() == "Deployment" {

@@ -1,0 +1,101 @@
+// Package corpus reads the values that the tests render and what must come out of them: the examples under values/ and
+// the cases of the chart's tests. A case is a file in test/chart/testdata/golden, which the test that renders it
+// compares with (-update writes it), so whoever proves something about the chart proves it about all of them.
+package corpus
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/tools/txtar"
+	"sigs.k8s.io/yaml"
+)
+
+// Dir is where the cases stand, below the repository's root.
+const Dir = "test/chart/testdata/golden"
+
+// The parts of a case. An example's values stand in its own file.
+const (
+	valuesPart   = "values.yaml"
+	manifestPart = "manifest.yaml"
+	notesPart    = "NOTES.txt"
+)
+
+// ExamplePrefix begins the names of cases that are examples; the path under values/ follows.
+const ExamplePrefix = "values/"
+
+// Case is values and what they render to, as release demo in namespace shop.
+type Case struct {
+	Name     string
+	Values   map[string]any
+	Manifest string
+	Notes    string
+}
+
+// Example says whether the case is a file under values/.
+func (c Case) Example() bool { return strings.HasPrefix(c.Name, ExamplePrefix) }
+
+// File is where a case stands under Dir.
+func File(name string) string { return filepath.FromSlash(strings.ReplaceAll(name, " ", "_")) + ".txt" }
+
+// Format is the text of a case.
+func (c Case) Format() ([]byte, error) {
+	a := &txtar.Archive{}
+	if !c.Example() {
+		values, err := yaml.Marshal(c.Values)
+		if err != nil {
+			return nil, err
+		}
+		a.Files = append(a.Files, txtar.File{Name: valuesPart, Data: values})
+	}
+	a.Files = append(a.Files, txtar.File{Name: manifestPart, Data: []byte(c.Manifest)}, txtar.File{Name: notesPart, Data: []byte(c.Notes)})
+	return txtar.Format(a), nil
+}
+
+// Read reads all cases, in the order of their names.
+func Read(root string) ([]Case, error) {
+	var out []Case
+	dir := filepath.Join(root, Dir)
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		a, err := txtar.ParseFile(path)
+		if err != nil {
+			return err
+		}
+		c := Case{Name: strings.TrimSuffix(filepath.ToSlash(rel), ".txt"), Values: map[string]any{}}
+		values := []byte(nil)
+		if c.Example() {
+			if values, err = os.ReadFile(filepath.Join(root, filepath.FromSlash(c.Name)+".yaml")); err != nil {
+				return err
+			}
+		}
+		for _, f := range a.Files {
+			switch f.Name {
+			case valuesPart:
+				values = f.Data
+			case manifestPart:
+				c.Manifest = string(f.Data)
+			case notesPart:
+				c.Notes = string(f.Data)
+			}
+		}
+		if err := yaml.Unmarshal(values, &c.Values); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		out = append(out, c)
+		return nil
+	})
+	if err == nil && len(out) == 0 {
+		err = fmt.Errorf("%s: no case", dir)
+	}
+	return out, err
+}

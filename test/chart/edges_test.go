@@ -1,0 +1,95 @@
+package chart_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// edges are fragments of values, on top of minimal, for ways through the templates that nothing else goes: what they
+// render to is held by their goldens.
+var edges = []struct{ name, layer string }{
+	{"a block of nulls", `
+workload:
+  volumes: {v: {emptyDir: {}, hostPath: null}}
+  containers:
+    main:
+      ports: {http: {containerPort: 8080}, old: null}
+      lifecycle: {preStop: {exec: {command: [a]}}, postStart: null}
+      volumeMounts: {v: {mountPath: /v}}
+      env: {GONE: null, KEPT: "0"}
+config: {empty: {}, some: {data: {a: null, b: 1.5, c: 10000000000}}}
+secrets: {bytes: {data: {k: aGk=}}}
+calls: {ratings: null}`},
+	{"ports of sidecars and init containers", `
+service: {ports: {http: {port: 80, targetPort: admin}}}
+workload:
+  sidecars: {proxy: {image: {repository: p, tag: "1"}, ports: {admin: {containerPort: 9000}, old: null}}}
+  initContainers: {first: {image: {repository: i, tag: "1"}, ports: {http: {containerPort: 9000}}}}`},
+	{"a StatefulSet without storage, under a Service of another name", `
+workload: {kind: StatefulSet, serviceName: other, enableServiceLinks: true}`},
+	{"a StatefulSet whose claim has nulls", `
+workload: {kind: StatefulSet, volumeClaimTemplates: {store: {accessModes: [ReadWriteOnce], storageClassName: null, selector: {matchExpressions: []}, resources: {requests: {storage: 1Gi}}}}}`},
+	{"a CronJob with a time zone", `
+workload: {kind: CronJob, schedule: "0 3 * * *", timeZone: Europe/Rome}`},
+	{"whole Secrets as variables", `
+secrets: {all: {stringData: {A: hidden}}}
+workload: {containers: {main: {envFrom: {own: {fromSecret: all, prefix: P_}, theirs: {secretRef: {name: there}}}}}}`},
+	{"nulls deep in lists", `
+workload:
+  tolerations: [{key: a, operator: Exists, value: null}]
+  affinity: {nodeAffinity: null, podAffinity: {}}`},
+	{"exposure of a port by name, TLS without a redirect", `
+service: {ports: {http: {port: 80}, grpc: {port: 9090}}}
+workload: null
+exposure: {kind: istio, hosts: [a.example.com], port: grpc, gateway: {port: 8080}, tls: {secretName: a, redirect: false}}`},
+	{"mirrors and redirects to and from versions", `
+routing:
+  stage: a
+  stages: [{name: a, weights: {v1: 100}}]
+  versions: {v2: {}}
+  mirror: {host: shop, subset: v2}
+  http:
+    - {match: [{uri: {exact: /old}}], redirect: {uri: /new}}
+    - {match: [{uri: {exact: /m}}], route: [{destination: {host: shop, subset: v1}}], mirror: {host: shop, subset: v2}}`},
+	{"an image by digest alone", `
+workload: {containers: {main: {image: {tag: null, digest: "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}}}`},
+	{"affinity that is only preferred", `
+workload: {affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: kubernetes.io/hostname}}]}}}`},
+	{"all namespaces see a host behind the egress gateway", `
+egress: {gateway: {host: out.mesh.svc.cluster.local}, hosts: {a: {host: a.example.com, port: 443, protocol: TLS, exportTo: ["*"]}}}`},
+	{"few services visible, without a gateway", `
+egress: {visible: [./*], hosts: {a: {host: a.example.com, port: 443, protocol: TLS}}}`},
+	{"no services visible, in a NetworkPolicy", `
+egress: {visible: [~/*], networkPolicy: {}, hosts: {a: {host: a.example.com, port: 443, protocol: TLS}}}`},
+	{"a Gateway of others, whichever listener", `
+exposure: {kind: gatewayAPI, hosts: [a.example.com], port: 80, gateway: {existing: infra/shared}}`},
+	{"a Route to one of two ports", `
+workload: null
+service: {ports: {http: {port: 80}, grpc: {port: 9090}}}
+exposure: {kind: route, hosts: [a.example.com], port: 9090}`},
+	{"TLS whose certificate is named Istio's way", `
+exposure: {kind: istio, hosts: [a.example.com], port: 80, tls: {}, istio: {tls: {mode: MUTUAL, credentialName: a}}}`},
+	{"the queue left to Istio, no limit of time", `
+routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], timeout: 0s, trafficPolicy: {connectionPool: {http: {http1MaxPendingRequests: 0}}}}`},
+	{"the queue left to Istio beside other limits", `
+routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}, http: {http1MaxPendingRequests: 0, http2MaxRequests: 7}}}}`},
+	{"routing of TCP", `
+routing: {protocol: TCP, stage: a, stages: [{name: a, weights: {v1: 90, v2: 10}}]}`},
+	{"routing of TLS", `
+routing: {protocol: TLS, hosts: [db.example.com], stage: a, stages: [{name: a, weights: {v1: 90, v2: 10}}]}`},
+	{"another port of a host outside", `
+egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
+}
+
+func TestEdges(t *testing.T) {
+	for _, edge := range edges {
+		t.Run(edge.name, func(t *testing.T) {
+			shape, err := schema()
+			require.NoError(t, err)
+			values := with(t, edge.layer)
+			require.NoError(t, shape.Validate(values))
+			renderValues(t, values)
+		})
+	}
+}
