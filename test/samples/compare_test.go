@@ -118,7 +118,8 @@ func ours(want, have map[string]any) {
 	for path, value := range addedToPods {
 		without(wantPod, havePod, path, value)
 	}
-	wants, haves := list(wantPod, "containers"), list(havePod, "containers")
+	wants := append(list(wantPod, "containers"), list(wantPod, "initContainers")...)
+	haves := append(list(havePod, "containers"), list(havePod, "initContainers")...)
 	for i := range min(len(wants), len(haves)) {
 		for path, value := range addedToContainers {
 			without(wants[i], haves[i], path, value)
