@@ -32,7 +32,7 @@ func run(t *testing.T, dir string, env []string, script string, args ...string) 
 	t.Helper()
 	tools := t.TempDir()
 	stub := "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"$GH_LOG\"\n"
-	require.NoError(t, os.WriteFile(filepath.Join(tools, "gh"), []byte(stub), 0o700)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(filepath.Join(tools, "gh"), []byte(stub), 0o700))
 	cmd := exec.CommandContext(t.Context(), script, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "GH_LOG="+dir+".gh", "BASICO="+basico(t), "GITHUB_STEP_SUMMARY="+dir+".summary",
@@ -60,7 +60,7 @@ func with(t *testing.T, r gittest.Repository, names ...string) {
 		text, err := os.ReadFile(name)
 		require.NoError(t, err)
 		r.Write("scripts/"+name, string(text))
-		require.NoError(t, os.Chmod(filepath.Join(r.Dir, "scripts", name), 0o700)) //nolint:gosec // a program
+		require.NoError(t, os.Chmod(filepath.Join(r.Dir, "scripts", name), 0o700))
 	}
 	r.Commit("scripts")
 }

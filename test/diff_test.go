@@ -22,7 +22,7 @@ func TestImmutableFields(t *testing.T) {
 	out, err := command(t, "KUBECTL", "create", "namespace", namespace)
 	require.NoError(t, err, out)
 	t.Cleanup(func() {
-		out, err := exec.Command(tool(t, "KUBECTL"), "--kubeconfig", shared(t).Kubeconfig(), "delete", "namespace", namespace, "--wait=false").CombinedOutput() //nolint:noctx // the test's context has ended
+		out, err := exec.Command(tool(t, "KUBECTL"), "--kubeconfig", shared(t).Kubeconfig(), "delete", "namespace", namespace, "--wait=false").CombinedOutput()
 		assert.NoError(t, err, string(out))
 	})
 	of := func(kind, more string) string {

@@ -219,7 +219,7 @@ func TestEveryRule(t *testing.T) {
 	require.True(t, ok)
 	want := head + begin + table.String() + end + tail
 	if *update {
-		require.NoError(t, os.WriteFile(page, []byte(want), 0o644)) //nolint:gosec // a page that all may read
+		require.NoError(t, os.WriteFile(page, []byte(want), 0o644))
 		return
 	}
 	assert.Equal(t, want, string(text), "renew it with go test ./pkg/diff -update")
