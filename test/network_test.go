@@ -38,7 +38,11 @@ func TestNetworkIsAccepted(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
 	c, err := local.Start(ctx, local.Options{Name: fmt.Sprintf("network-%d", os.Getpid())})
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, c.Stop(within(t, time.Minute))) })
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+		defer cancel()
+		assert.NoError(t, c.Stop(ctx))
+	})
 	api := openAPI(t, c.Kubeconfig())
 	for module, pattern := range map[string]string{
 		"sigs.k8s.io/gateway-api":  "config/crd/standard/gateway.networking.k8s.io_[gh]*.yaml",
@@ -121,7 +125,7 @@ func TestRemovalOfASubsetOnACluster(t *testing.T) {
 	require.NoError(t, installer.Install(ctx, []*render.Release{both}))
 	t.Cleanup(func() {
 		uninstallQuietly(t, []*render.Release{both})
-		_ = namespaces.Delete(context.Background(), "subsets", metav1.DeleteOptions{}) // nothing waits for it
+		_ = namespaces.Delete(context.WithoutCancel(ctx), "subsets", metav1.DeleteOptions{}) // nothing waits for it
 	})
 
 	err = installer.Upgrade(ctx, gone)
