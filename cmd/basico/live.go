@@ -25,11 +25,12 @@ type liveFlags struct {
 	pace     float64
 }
 
-func (f *liveFlags) add(flags *pflag.FlagSet) {
+// add adds the flags; pace is the default of that one.
+func (f *liveFlags) add(flags *pflag.FlagSet, pace float64) {
 	flags.StringVar(&f.cluster, "cluster", local.DefaultName, "name of the running cluster (see basico cluster create)")
 	flags.IntVar(&f.requests, "requests", 10_000, "requests from each sender at most")
 	flags.Float64Var(&f.rate, "rate", 1e-6, "how often what is right may fail by chance, in each judgement")
-	flags.Float64Var(&f.pace, "pace", 0, "requests a second from each sender; 0: as fast as they are answered")
+	flags.Float64Var(&f.pace, "pace", pace, "requests a second from each sender; 0: as fast as they are answered")
 }
 
 func (f liveFlags) mistakes() []error {
@@ -46,7 +47,7 @@ func (f liveFlags) mistakes() []error {
 	return errs
 }
 
-func (f liveFlags) command() string {
+func (f liveFlags) command(pace float64) string {
 	line := ""
 	if f.cluster != local.DefaultName {
 		line += " --cluster " + quote(f.cluster)
@@ -57,7 +58,7 @@ func (f liveFlags) command() string {
 	if f.rate != 1e-6 {
 		line += fmt.Sprintf(" --rate %g", f.rate)
 	}
-	if f.pace != 0 {
+	if f.pace != pace {
 		line += fmt.Sprintf(" --pace %g", f.pace)
 	}
 	return line

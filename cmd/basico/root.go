@@ -81,7 +81,7 @@ Exit status: 0 everything held, 1 something fell short, 2 it could not be run.`,
 	root.AddCommand(
 		newRenderCommand(s), newCheckCommand(s), newDiffCommand(s),
 		newPackageCommand(s), newPublishCommand(s),
-		newVerifyCommand(s), newTrafficCommand(s),
+		newVerifyCommand(s), newTrafficCommand(s), newPromoteCommand(s),
 		newClusterCommand(s),
 	)
 	return root

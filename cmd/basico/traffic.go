@@ -52,7 +52,7 @@ error rate holds however early it ends.`,
 		},
 	}
 	flags := cmd.Flags()
-	f.liveFlags.add(flags)
+	f.liveFlags.add(flags, 0)
 	flags.StringVar(&f.from, "from", "all", "who sends the requests: gateway, the app/version of a workload, or all")
 	flags.StringVar(&f.stage, "stage", "", "the stage that is wanted (default: what the route on the cluster says)")
 	flags.Float64Var(&f.points, "within", 2, "points of a percentage to within which every share must be known to end early; 0: not before --requests")
@@ -70,7 +70,7 @@ func (f trafficFlags) validate() error {
 
 // command repeats the measurement.
 func (f trafficFlags) command(file, app string) string {
-	line := "basico traffic " + file + " " + app + f.liveFlags.command()
+	line := "basico traffic " + file + " " + app + f.liveFlags.command(0)
 	if f.from != "all" {
 		line += " --from " + quote(f.from)
 	}

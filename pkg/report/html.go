@@ -12,12 +12,15 @@ import (
 //go:embed report.html
 var pageSource string
 
+//go:embed walk.html
+var walkSource string
+
 var pageTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
 	"percent": func(p float64) string { return percent(p, 2) },
 	"grouped": grouped,
 	"pValue":  pValue,
 	"word":    word,
-}).Parse(pageSource))
+}).Parse(pageSource + strings.TrimSpace(walkSource)))
 
 // HTML writes the report as one page that needs nothing else: no script, no network, no font. It follows the reader's
 // light or dark setting, fits a phone, and can be printed; no verdict or version is told by colour alone.
@@ -35,6 +38,7 @@ type page struct {
 	Several bool // environments
 	// Sequential is true if splits were judged while they were measured.
 	Sequential bool
+	Walks      []pageWalk
 	Apps       []pageApp
 	Timings    []pageTiming
 }
@@ -81,6 +85,9 @@ func (r Report) page() page {
 	}
 	if p.Title == "" {
 		p.Title = "Nothing was verified"
+	}
+	for _, w := range r.Walks {
+		p.Walks = append(p.Walks, w.page())
 	}
 	for _, ofApp := range groups(r.Splits, app) {
 		a := pageApp{Environment: ofApp[0].Environment, App: ofApp[0].App}

@@ -98,6 +98,16 @@ func (r Report) junitCases(env string, elapsed *Seconds) []junitCase {
 			add("problem", join(" ", p.Release, p.where(), p.Rule), 0).Error = &junitOutcome{Message: p.Found, Type: "problem", Text: p.String()}
 		}
 	}
+	for _, w := range r.Walks {
+		if w.Environment != env {
+			continue
+		}
+		c := add("walk", fmt.Sprintf("%s from %s to %s", w.App, w.From, w.To), w.Elapsed)
+		c.Output = w.story()
+		if !w.Pass() {
+			c.Failure = &junitOutcome{Message: w.outcome(), Type: "walk", Text: w.story()}
+		}
+	}
 	for _, s := range r.Splits {
 		if s.Environment != env {
 			continue

@@ -27,6 +27,7 @@ type Report struct {
 	// confidence 1 - ErrorRate.
 	ErrorRate float64 `json:"errorRate"`
 
+	Walks    []Walk    `json:"walks,omitempty"`
 	Splits   []Split   `json:"splits"`
 	Checks   []Check   `json:"checks"`
 	NotRun   []NotRun  `json:"notRun"`
@@ -42,6 +43,41 @@ type Cluster struct {
 	Kubernetes string `json:"kubernetes"`
 	Istio      string `json:"istio"`
 	Envoy      string `json:"envoy"`
+}
+
+// Walk is how an app was led along the stages of its routing on a running cluster.
+type Walk struct {
+	Environment string `json:"environment"`
+	App         string `json:"app"`
+	// From is the stage where it began, To the one that was wanted, Reached the one at which it was left.
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Reached string `json:"reached"`
+	// Traffic says what was measured: requests "of its own".
+	Traffic string `json:"traffic"`
+	// RolledBack says that it turned back, Why for what reason. Why alone says that it was not begun, or fell short on
+	// the way.
+	RolledBack bool    `json:"rolledBack"`
+	Why        string  `json:"why,omitempty"`
+	Elapsed    Seconds `json:"elapsedSeconds"`
+	Steps      []Step  `json:"steps"`
+}
+
+// Pass says whether the walk came to where it was wanted, and nothing fell short.
+func (w Walk) Pass() bool { return w.Why == "" && !w.RolledBack && w.Reached == w.To }
+
+// Step is one step of a walk, in order of time.
+type Step struct {
+	// Kind is "moved", "measured" or "rolled back".
+	Kind  string `json:"kind"`
+	Stage string `json:"stage"`
+	// Weights are percent by version at that stage.
+	Weights map[string]int `json:"weights"`
+	// At is when it began, after the run did.
+	At      Seconds `json:"atSeconds"`
+	Elapsed Seconds `json:"elapsedSeconds"`
+	Pass    bool    `json:"pass"`
+	Why     string  `json:"why,omitempty"`
 }
 
 // Split is how the requests of one measurement divided over versions.
@@ -148,6 +184,7 @@ func (s *Seconds) UnmarshalJSON(b []byte) error {
 // nothing was left out that was not expected to be.
 func (r Report) Held() bool {
 	return len(r.Splits)+len(r.Checks) > 0 && len(r.Problems) == 0 &&
+		!slices.ContainsFunc(r.Walks, func(w Walk) bool { return !w.Pass() }) &&
 		!slices.ContainsFunc(r.Splits, func(s Split) bool { return !s.Pass }) &&
 		!slices.ContainsFunc(r.Checks, func(c Check) bool { return !c.Pass }) &&
 		!slices.ContainsFunc(r.NotRun, func(n NotRun) bool { return !n.Expected })
@@ -156,6 +193,7 @@ func (r Report) Held() bool {
 // Add appends the results of another run on the same cluster to r.
 func (r *Report) Add(o Report) {
 	r.Environments = append(r.Environments, o.Environments...)
+	r.Walks = append(r.Walks, o.Walks...)
 	r.Splits = append(r.Splits, o.Splits...)
 	r.Checks = append(r.Checks, o.Checks...)
 	r.NotRun = append(r.NotRun, o.NotRun...)

@@ -89,7 +89,72 @@ func bad() Report {
 }
 
 func reports() map[string]Report {
-	return map[string]Report{"good": good(), "bad": bad(), "empty": {}}
+	return map[string]Report{"good": good(), "bad": bad(), "empty": {}, "walk": walked()}
+}
+
+// walked is a promotion that was rolled back, and one that arrived.
+func walked() Report {
+	r := good()
+	r.Command = "basico promote environments/bookinfo-prod.yaml reviews"
+	r.Splits = r.Splits[:4]
+	seconds := func(s float64) Seconds { return Seconds(s * float64(time.Second)) }
+	v1, canary, v2 := m{"v1": 100, "v2": 0}, m{"v1": 90, "v2": 10}, m{"v1": 0, "v2": 100}
+	why := "v2 fails more often than v1: so many of the errors fall on it by chance with probability 3.3e-51, less than 1e-06 (from ingress gateway)"
+	r.Walks = []Walk{{
+		Environment: "bookinfo-prod", App: "reviews", From: "v1", To: "v2", Reached: "v1", Traffic: "of its own", RolledBack: true, Why: why,
+		Elapsed: seconds(40), Steps: []Step{
+			{Kind: "measured", Stage: "v1", Weights: v1, At: seconds(1), Elapsed: seconds(18), Pass: true},
+			{Kind: "moved", Stage: "canary", Weights: canary, At: seconds(19), Elapsed: seconds(0.4), Pass: true},
+			{Kind: "measured", Stage: "canary", Weights: canary, At: seconds(19.4), Elapsed: seconds(18), Why: why},
+			{Kind: "rolled back", Stage: "v1", Weights: v1, At: seconds(37.4), Elapsed: seconds(0.6), Pass: true},
+		},
+	}, {
+		Environment: "bookinfo-prod", App: "<b>ratings</b>", From: "v1", To: "v2", Reached: "v2", Traffic: "of its own",
+		Elapsed: seconds(20), Steps: []Step{
+			{Kind: "measured", Stage: "v1", Weights: v1, At: 0, Elapsed: seconds(9), Pass: true},
+			{Kind: "moved", Stage: "v2", Weights: v2, At: seconds(9), Elapsed: seconds(1), Pass: true},
+			{Kind: "measured", Stage: "v2", Weights: v2, At: seconds(10), Elapsed: seconds(10), Pass: true},
+		},
+	}}
+	return r
+}
+
+// What the drawing of a walk says is where it was for how long.
+func TestWalkIsDrawnToScale(t *testing.T) {
+	p := walked().Walks[0].page()
+	require.Len(t, p.Segments, 3)
+	var stages []string
+	at := 0.0
+	for _, s := range p.Segments {
+		stages = append(stages, s.Stage)
+		assert.InDelta(t, at, s.X, 1e-9, "one follows the other")
+		at += s.Width
+		height := 0.0
+		for _, part := range s.Parts {
+			assert.InDelta(t, height, part.Y, 1e-9)
+			height += part.Height
+		}
+		assert.InDelta(t, 100, height, 1e-9, "all requests go somewhere")
+	}
+	assert.Equal(t, []string{"v1", "canary", "v1"}, stages)
+	assert.InDelta(t, 100, at, 1e-9)
+	assert.InDelta(t, 100*19.4/40, p.Segments[0].Width, 1e-9, "until every proxy had the next")
+	require.Len(t, p.Spans, 2)
+	assert.False(t, p.Spans[1].Pass)
+}
+
+// A walk decides with the rest whether all held.
+func TestWalkThatDidNotArriveDoesNotHold(t *testing.T) {
+	r := good()
+	r.Walks = walked().Walks[1:]
+	assert.True(t, r.Held())
+	for _, change := range []func(*Walk){
+		func(w *Walk) { w.Reached = "canary" }, func(w *Walk) { w.Why = "lost" }, func(w *Walk) { w.RolledBack = true },
+	} {
+		r.Walks = walked().Walks[1:]
+		change(&r.Walks[0])
+		assert.False(t, r.Held())
+	}
 }
 
 func golden(t *testing.T, name string, got []byte) {

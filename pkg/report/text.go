@@ -25,6 +25,7 @@ func (r Report) Text(w io.Writer, o TextOptions) error {
 	}
 	t.heading(r)
 	t.problems(r.Problems)
+	t.walks(r.Walks)
 	t.splits(r.Splits)
 	t.checks(r.Checks)
 	t.notRun(r.NotRun)

@@ -20,6 +20,9 @@ func (r Report) environments() []string {
 	for _, name := range r.Environments {
 		add(name)
 	}
+	for _, w := range r.Walks {
+		add(w.Environment)
+	}
 	for _, s := range r.Splits {
 		add(s.Environment)
 	}

@@ -1,0 +1,463 @@
+// Package promote moves an app's routing along its stages on a cluster where it is installed, by real upgrades, and
+// lets it go on only as long as the new version does no worse than the old one.
+//
+// It moves and measures with what verify and measure have; its own is what to compare with what, and when to turn back.
+package promote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/user"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"chartbasico/pkg/assert"
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/measure"
+	"chartbasico/pkg/release"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
+	"chartbasico/pkg/rollout"
+	"chartbasico/pkg/verify"
+)
+
+// Options of a promotion. Zero values mean the defaults named at each field.
+type Options struct {
+	// To is the stage to reach. Default: the last.
+	To string
+	// Requests is how many each origin sends at each stage; more where a version would answer fewer than 500 of them.
+	// Default 10,000.
+	Requests int
+	// Rate is how often each judgement may fail by chance. Default 1e-6.
+	Rate float64
+	// Pace is how many requests a second each origin sends. Default 500.
+	Pace float64
+	// Limit is by how much the new version may be slower. Default 1.5 times and 1 ms.
+	Limit assert.Slower
+	// Settle bounds the wait until a change has arrived at every proxy. Default 30 s.
+	Settle time.Duration
+	// Who promotes, for Helm's history. Default: the user's name and the host's.
+	Who string
+	// Renderer renders the releases. Default: a new one.
+	Renderer *render.Renderer
+	// Progress is told what is being done, a line at a time. Default: nobody is told.
+	Progress func(string)
+}
+
+func (o Options) withDefaults() Options {
+	m := measure.Options{Requests: o.Requests, Rate: o.Rate}.WithDefaults()
+	o.Requests, o.Rate = m.Requests, m.Rate
+	if o.Pace == 0 {
+		o.Pace = 500
+	}
+	if o.Limit == (assert.Slower{}) {
+		o.Limit = assert.Slower{Factor: 1.5, Slack: time.Millisecond}
+	}
+	if o.Who == "" {
+		o.Who = who()
+	}
+	if o.Renderer == nil {
+		o.Renderer = render.New()
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	return o
+}
+
+func who() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+}
+
+// Outcome is where a promotion ended.
+type Outcome struct {
+	Report *report.Report
+	// App is whose routing it is, Stage the stage at which its release was left; "" if it was not touched and not known.
+	App   verify.App
+	Stage string
+}
+
+// Run promotes an app of an environment that is installed on the cluster. What fell short is in the report, and so is
+// that it was rolled back; the error is for what could not be run, or was interrupted. Then too the cluster is at a
+// stage, that of the outcome, and another Run goes on from there.
+func Run(ctx context.Context, c cluster.Cluster, env *environment.Environment, app string, opts Options) (Outcome, error) {
+	opts = opts.withDefaults()
+	p := &promotion{opts: opts, cluster: c, report: &report.Report{
+		Environments: []string{env.Name}, Started: time.Now(), ErrorRate: opts.Rate, Cluster: report.Cluster{Kind: c.Kind(), Name: c.Name()},
+	}}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case err, ok := <-c.Failed():
+			if ok && err != nil {
+				cancel(fmt.Errorf("%w: %w", verify.ErrCluster, err))
+			}
+		case <-ctx.Done():
+		}
+	}()
+	err := p.run(ctx, env, app)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause // what else went wrong only followed from it
+	}
+	p.walk.Reached, p.walk.Elapsed = p.at, report.Seconds(time.Since(p.report.Started))
+	p.report.Elapsed = p.walk.Elapsed
+	if len(p.walk.Steps) > 0 {
+		p.report.Walks = []report.Walk{p.walk}
+	}
+	return Outcome{Report: p.report, App: p.app, Stage: p.at}, err
+}
+
+// promotion is one Run.
+type promotion struct {
+	opts    Options
+	cluster cluster.Cluster
+	running *verify.Running
+	app     verify.App
+	origins []rollout.Origin
+	keep    []render.Override // subsets that are live and that the files have no more
+	report  *report.Report
+	walk    report.Walk
+	at      string // the stage at which the release is
+	stages  []seen // what was measured, in order
+}
+
+// seen is what was measured at one stage, by the name of the origin.
+type seen struct {
+	stage  verify.Stage
+	served map[string]map[string]assert.Served // by origin, version
+}
+
+func (p *promotion) say(format string, args ...any) { p.opts.Progress(fmt.Sprintf(format, args...)) }
+
+func (p *promotion) run(ctx context.Context, env *environment.Environment, name string) error {
+	var err error
+	if p.running, err = verify.Look(ctx, p.cluster, env, p.opts.Renderer, p.opts.Settle); err != nil {
+		return err
+	}
+	if v, err := p.running.Client().Discovery().ServerVersion(); err == nil {
+		p.report.Cluster.Kubernetes = v.GitVersion
+	}
+	if p.app, err = p.running.App(name); err != nil {
+		return err
+	}
+	to := p.app.Stages[len(p.app.Stages)-1]
+	if p.opts.To != "" {
+		if to, err = p.app.StageOf(p.opts.To); err != nil {
+			return err
+		}
+	}
+	held, err := acquire(ctx, p.running.Client(), p.app.Release.Namespace, "basico-promote-"+p.app.Name, p.opts.Who, p.say)
+	if err != nil {
+		return err
+	}
+	err = p.alone(held.ctx, held.orphan, to)
+	if cause := context.Cause(held.ctx); cause != nil && ctx.Err() == nil {
+		err = cause
+	}
+	return errors.Join(err, held.release())
+}
+
+// alone promotes while nobody else does. orphan says that somebody who did was killed.
+func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) error {
+	revision, err := p.installed(ctx, orphan)
+	if err != nil {
+		return err
+	}
+	live, err := p.running.Live(ctx, p.app)
+	if err != nil {
+		return err
+	}
+	from, ok := p.app.At(live, stageOf(revision.Values))
+	if !ok {
+		return fmt.Errorf("%s: the route on the cluster divides %s, which is no stage of %s; put it at one with helm upgrade first", p.app.Name, percents(live.Weights), strings.Join(names(p.app.Stages), ", "))
+	}
+	p.at = from.Name
+	if p.origins, err = p.running.Origins(p.app); err != nil {
+		return err
+	}
+	path := p.path(from, to)
+	if err := p.pods(append([]verify.Stage{from}, path...)); err != nil {
+		return err
+	}
+	p.walk = report.Walk{Environment: p.running.Env.Name, App: p.app.Name, From: from.Name, To: to.Name, Traffic: "of its own"}
+	switch {
+	case len(path) == 0:
+		p.say("%s is at stage %s already", p.app.Name, to.Name)
+	default:
+		p.say("%s: from stage %s to %s, by requests of its own from %s", p.app.Name, from.Name, strings.Join(names(path), ", "), strings.Join(originNames(p.origins), ", "))
+	}
+	p.keep = kept(live, p.app)
+	if made, err := p.make(ctx, from, live, revision); err != nil || !made {
+		return err
+	}
+	if err := p.along(ctx, from, path); err != nil {
+		return err
+	}
+	return p.unmake(ctx)
+}
+
+// installed returns the release's newest revision, after it has seen to what a killed promotion left.
+func (p *promotion) installed(ctx context.Context, orphan bool) (*release.Revision, error) {
+	revision, err := p.running.Installer.Status(ctx, p.app.Release)
+	switch {
+	case errors.Is(err, release.ErrNotInstalled):
+		return nil, fmt.Errorf("%w; install the environment first, with helmfile apply or helm upgrade --install", err)
+	case err != nil:
+		return nil, err
+	case !revision.Pending():
+		return revision, nil
+	case !orphan:
+		return nil, fmt.Errorf("release %s: %s since %s: somebody else is changing it; wait, or run helm rollback if they are gone", p.app.Release.ID(), revision.Status, revision.Updated.Format(time.DateTime))
+	}
+	p.say("release %s was left %s by a promotion that was killed", p.app.Release.ID(), revision.Status)
+	if err := p.running.Installer.GiveUp(ctx, p.app.Release, "interrupted: the promotion was killed"); err != nil {
+		return nil, err
+	}
+	return p.running.Installer.Status(ctx, p.app.Release)
+}
+
+// path is the stages after from, up to to. Back is one step: the stages between would only add time with a version
+// that is not wanted.
+func (p *promotion) path(from, to verify.Stage) []verify.Stage {
+	index := func(name string) int {
+		return slices.IndexFunc(p.app.Stages, func(s verify.Stage) bool { return s.Name == name })
+	}
+	i, j := index(from.Name), index(to.Name)
+	switch {
+	case j > i:
+		return p.app.Stages[i+1 : j+1]
+	case j < i:
+		return []verify.Stage{to}
+	}
+	return nil
+}
+
+// pods says which versions would get requests on the way and have nobody to answer them.
+func (p *promotion) pods(stages []verify.Stage) error {
+	workloads, err := p.running.Workloads()
+	if err != nil {
+		return err
+	}
+	missing := map[string]string{}
+	for _, s := range stages {
+		for version, weight := range s.Weights {
+			if weight > 0 && missing[version] == "" && !slices.ContainsFunc(workloads, func(w verify.Workload) bool {
+				return w.Namespace == p.app.Namespace && w.App == p.app.Name && w.Version == version
+			}) {
+				missing[version] = fmt.Sprintf("%s %s gets %d%% at stage %s and has no ready pod; install it first", p.app.Name, version, weight, s.Name)
+			}
+		}
+	}
+	var errs []error
+	for _, v := range slices.Sorted(maps.Keys(missing)) {
+		errs = append(errs, errors.New(missing[v]))
+	}
+	return errors.Join(errs...)
+}
+
+// kept are overrides that keep the subsets that are live and that the files have no more. A subset may go only after no
+// proxy has a route that names it, and Helm applies DestinationRules before VirtualServices.
+func kept(live rollout.Live, app verify.App) []render.Override {
+	var keep []render.Override
+	for _, version := range slices.Sorted(maps.Keys(live.Subsets)) {
+		if _, ok := app.Subsets[version]; !ok {
+			keep = append(keep, render.Set("routing.versions."+strings.ReplaceAll(version, ".", `\.`), map[string]any{}))
+		}
+	}
+	return keep
+}
+
+// make brings what the files say to the cluster, at the stage where it is: subsets that are new exist at every proxy
+// before a route names one. Nothing is done where nothing differs. It says whether all is well to go on.
+func (p *promotion) make(ctx context.Context, from verify.Stage, live rollout.Live, revision *release.Revision) (bool, error) {
+	differs := revision.Status != "deployed" || len(p.keep) > 0 || !reflect.DeepEqual(withoutStage(revision.Values), withoutStage(p.app.Release.Values))
+	for version := range p.app.Subsets {
+		_, ok := live.Subsets[version]
+		differs = differs || !ok
+	}
+	if differs {
+		p.say("  the release is brought to what the files say, at stage %s", from.Name)
+		if went, err := p.move(ctx, from, from, "brought to the files", p.keep); err != nil || !went {
+			return false, err
+		}
+	}
+	return p.begin(ctx, from)
+}
+
+// unmake lets go of subsets that were kept.
+func (p *promotion) unmake(ctx context.Context) error {
+	if len(p.keep) == 0 {
+		return nil
+	}
+	at, err := p.app.StageOf(p.at)
+	if err != nil {
+		return err
+	}
+	p.say("  subsets that no route names any more are let go")
+	_, err = p.move(ctx, at, at, "subsets let go that no route names", nil)
+	return err
+}
+
+// begin measures where the walk begins: it is what later stages are compared with, and must be well itself.
+func (p *promotion) begin(ctx context.Context, from verify.Stage) (bool, error) {
+	why, err := p.gate(ctx, verify.Stage{Name: from.Name, Weights: from.Weights}, from)
+	if err != nil {
+		return false, err
+	}
+	if why != "" {
+		p.walk.Why = "not begun: " + why
+		p.say("  not begun: %s", why)
+	}
+	return why == "", nil
+}
+
+// along walks the stages, and turns back at once where one does not hold.
+func (p *promotion) along(ctx context.Context, from verify.Stage, path []verify.Stage) error {
+	forward := len(path) > 0 && slices.IndexFunc(p.app.Stages, func(s verify.Stage) bool { return s.Name == path[0].Name }) >
+		slices.IndexFunc(p.app.Stages, func(s verify.Stage) bool { return s.Name == from.Name })
+	at := from
+	for i, stage := range path {
+		why := ""
+		went, err := p.move(ctx, at, stage, "promoted", p.keep)
+		switch {
+		case err != nil:
+			return err
+		case !went:
+			why = p.walk.Why
+		default:
+			previous := at
+			if !forward {
+				previous = stage // nothing is compared on the way back: it is to get away from a version
+			}
+			if why, err = p.gate(ctx, previous, stage); err != nil {
+				return err
+			}
+		}
+		if why != "" {
+			p.walk.Why = why
+			for _, s := range path[i+1:] {
+				p.notRun(fmt.Sprintf("%s at stage %s", p.app.Name, s.Name), "the promotion ended at stage "+stage.Name)
+			}
+			if !forward {
+				p.say("  FELL SHORT at stage %s: %s", stage.Name, why)
+				return nil
+			}
+			return p.back(ctx, at, stage, why)
+		}
+		at = stage
+	}
+	return nil
+}
+
+// back returns at once to the last stage at which no version that had gained by this step gets anything, or to the
+// first.
+func (p *promotion) back(ctx context.Context, previous, stage verify.Stage, why string) error {
+	gains := gaining(previous, stage)
+	to := p.app.Stages[0]
+	for _, s := range p.app.Stages {
+		if s.Name == stage.Name {
+			break
+		}
+		if !slices.ContainsFunc(gains, func(v string) bool { return s.Weights[v] > 0 }) {
+			to = s
+		}
+	}
+	p.walk.RolledBack = true
+	p.say("  ROLLING BACK from stage %s to %s: %s", stage.Name, to.Name, why)
+	went, err := p.move(ctx, stage, to, "rolled back: "+why, p.keep)
+	p.walk.Why = why // whatever the way back had to say
+	if err != nil {
+		return err
+	}
+	if went {
+		p.say("  %s is back at stage %s", p.app.Name, to.Name)
+	}
+	return nil
+}
+
+// gaining are the versions that get more at a stage than at the one before.
+func gaining(previous, stage verify.Stage) []string {
+	var gains []string
+	for _, v := range slices.Sorted(maps.Keys(stage.Weights)) {
+		if stage.Weights[v] > previous.Weights[v] {
+			gains = append(gains, v)
+		}
+	}
+	return gains
+}
+
+// losing are the versions that get less.
+func losing(previous, stage verify.Stage) []string { return gaining(stage, previous) }
+
+// step records a step of the walk that began then.
+func (p *promotion) step(kind string, stage verify.Stage, began time.Time, why string) {
+	p.walk.Steps = append(p.walk.Steps, report.Step{
+		Kind: kind, Stage: stage.Name, Weights: stage.Weights, Why: why, Pass: why == "",
+		At: report.Seconds(began.Sub(p.report.Started)), Elapsed: report.Seconds(time.Since(began)),
+	})
+}
+
+func (p *promotion) check(name, subject string, j assert.Judgement, took time.Duration) {
+	c := report.NewCheck(p.running.Env.Name, name, subject, j)
+	c.Elapsed = report.Seconds(took)
+	p.report.Checks = append(p.report.Checks, c)
+}
+
+func (p *promotion) notRun(what, reason string) {
+	p.report.NotRun = append(p.report.NotRun, report.NotRun{Environment: p.running.Env.Name, What: what, Reason: reason})
+}
+
+func stageOf(values map[string]any) string {
+	routing, _ := values["routing"].(map[string]any)
+	stage, _ := routing["stage"].(string)
+	return stage
+}
+
+func withoutStage(values map[string]any) map[string]any {
+	out := maps.Clone(values)
+	if routing, ok := out["routing"].(map[string]any); ok {
+		routing = maps.Clone(routing)
+		delete(routing, "stage")
+		out["routing"] = routing
+	}
+	return out
+}
+
+func names(stages []verify.Stage) []string {
+	var all []string
+	for _, s := range stages {
+		all = append(all, s.Name)
+	}
+	return all
+}
+
+func originNames(origins []rollout.Origin) []string {
+	var all []string
+	for _, o := range origins {
+		all = append(all, o.Name)
+	}
+	return all
+}
+
+func percents(weights map[string]int) string {
+	var parts []string
+	for _, v := range slices.Sorted(maps.Keys(weights)) {
+		parts = append(parts, fmt.Sprintf("%s %d%%", v, weights[v]))
+	}
+	return strings.Join(parts, ", ")
+}
