@@ -110,9 +110,6 @@ func (p *promotion) gate(ctx context.Context, previous, stage verify.Stage) (why
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
 		}
-		if err != nil {
-			return "", err
-		}
 		now.served[o.Name] = served(r)
 		if losers := losing(previous, stage); len(losers) > 0 && p.gone(losers, stage) {
 			p.report.NotRun = append(p.report.NotRun, report.NotRun{
@@ -121,6 +118,10 @@ func (p *promotion) gate(ctx context.Context, previous, stage verify.Stage) (why
 			})
 		}
 		why = p.record(stage, o, r, judged)
+		if err != nil { // what cannot be measured is not proved
+			why = err.Error()
+			p.notRun(fmt.Sprintf("%s at stage %s from %s, to the end", p.app.Name, stage.Name, o.Name), why)
+		}
 		p.say("    from %s: %s", o.Name, summary(r, judged, why))
 		if why != "" {
 			why += " (from " + o.Name + ")"
