@@ -25,9 +25,17 @@ import (
 	"chartbasico/pkg/report"
 )
 
-// pods of the shop's cart take their time, so that twice of it is seen.
+// behaves gives the pods of one of the shop's versions a behaviour.
 func behaves(file, annotation string) change {
 	return change{file, "workload:", "workload:\n  podAnnotations:\n    chart-basico/standin: '" + annotation + "'"}
+}
+
+// patient is the shop with limits that a busy machine does not reach: what is lost is the mesh's fault then.
+func patient(t *testing.T, namespace string, changes ...change) string {
+	t.Helper()
+	return shop(t, namespace, append(changes,
+		change{"cart-routing.yaml", "timeout: 2s", "timeout: 60s"},
+		change{"cart-routing.yaml", "http1MaxPendingRequests: 40", "http1MaxPendingRequests: 1000"})...)
 }
 
 // promoted runs the verb as a team would, with fewer requests than by default. The flags lie over these.
@@ -80,7 +88,7 @@ func lost(t *testing.T, r ran) {
 
 // A good version arrives, and goes back again, and not one request is lost over it all.
 func TestPromote(t *testing.T) {
-	file := shop(t, "promote", behaves("cart-v1.yaml", `{"delay": "20ms"}`), behaves("cart-v2.yaml", `{"delay": "20ms"}`))
+	file := patient(t, "promote", behaves("cart-v1.yaml", `{"delay": "20ms"}`), behaves("cart-v2.yaml", `{"delay": "20ms"}`))
 	installed(t, file)
 	values := filepath.Join(filepath.Dir(file), "cart-routing.yaml")
 	before, err := os.ReadFile(values)
@@ -135,7 +143,7 @@ func TestPromoteTurnsBack(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			namespace := "promote-" + name
-			file := shop(t, namespace, behaves("cart-v1.yaml", `{"delay": "20ms"}`), behaves("cart-v2.yaml", c.v2))
+			file := patient(t, namespace, behaves("cart-v1.yaml", `{"delay": "20ms"}`), behaves("cart-v2.yaml", c.v2))
 			installed(t, file)
 			r := promoted(t, file, "--write")
 			assert.Equalf(t, 1, r.status, "%s%s", r.err, r.out)
@@ -159,7 +167,7 @@ func TestPromoteInterrupted(t *testing.T) {
 	for name, signal := range map[string]syscall.Signal{"interrupted": syscall.SIGINT, "killed": syscall.SIGKILL} {
 		t.Run(name, func(t *testing.T) {
 			namespace := "promote-" + name
-			file := shop(t, namespace)
+			file := patient(t, namespace)
 			installed(t, file)
 			args := []string{file, "cart", "--requests", "1000", "--pace", "400", "--write"}
 			p := begin(t, "promote", args...)
@@ -189,7 +197,7 @@ func TestPromoteInterrupted(t *testing.T) {
 // else out. The next one knows, by the lease that was not given back, that nobody works on it any more.
 func TestPromoteAfterAKilledUpgrade(t *testing.T) {
 	const namespace = "promote-pending"
-	file := shop(t, namespace)
+	file := patient(t, namespace)
 	installed(t, file)
 	pending(t, namespace, "cart-routing")
 
@@ -211,7 +219,7 @@ func TestPromoteAfterAKilledUpgrade(t *testing.T) {
 // What the files have no more keeps its subset until no proxy has a route to it, and what is new has one before.
 func TestPromoteMakesBeforeItBreaks(t *testing.T) {
 	const namespace = "promote-subsets"
-	file := shop(t, namespace, change{"cart-routing.yaml", "stage: v1", "stage: v2"})
+	file := patient(t, namespace, change{"cart-routing.yaml", "stage: v1", "stage: v2"})
 	env := installed(t, file)
 	require.NotEmpty(t, env.Releases)
 	values := filepath.Join(filepath.Dir(file), "cart-routing.yaml")

@@ -125,7 +125,7 @@ func installed(t *testing.T, file string) *environment.Environment {
 
 // The split of a live route is measured as the cluster has it, and a wrong one is found after few requests.
 func TestTraffic(t *testing.T) {
-	file := shop(t, "traffic", change{"cart-routing.yaml", "stage: v1", "stage: canary"})
+	file := patient(t, "traffic", change{"cart-routing.yaml", "stage: v1", "stage: canary"})
 	installed(t, file)
 	require.NoError(t, arrives(within(t, time.Minute), shared(t), "traffic", "front", `"weight":10`))
 
@@ -159,7 +159,7 @@ func TestTraffic(t *testing.T) {
 
 // Interrupted, it shows what it has measured.
 func TestTrafficInterrupted(t *testing.T) {
-	file := shop(t, "traffic-stop")
+	file := patient(t, "traffic-stop")
 	installed(t, file)
 	p := begin(t, "traffic", file, "cart", "--within", "0", "--pace", "500", "--requests", "1000000")
 	p.waitFor("500 requests")
