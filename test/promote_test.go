@@ -5,9 +5,11 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -299,7 +301,8 @@ func pending(t *testing.T, namespace, name string) {
 	require.NoError(t, err)
 	var revision map[string]any
 	require.NoError(t, json.Unmarshal(record, &revision))
-	revision["version"] = 2
+	next := int(revision["version"].(float64)) + 1
+	revision["version"] = next
 	revision["info"].(map[string]any)["status"] = "pending-upgrade"
 	record, err = json.Marshal(revision)
 	require.NoError(t, err)
@@ -309,7 +312,7 @@ func pending(t *testing.T, namespace, name string) {
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
 	_, err = secrets.Create(t.Context(), &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "sh.helm.release.v1." + name + ".v2", Labels: map[string]string{"owner": "helm", "name": name, "status": "pending-upgrade", "version": "2"}},
+		ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("sh.helm.release.v1.%s.v%d", name, next), Labels: map[string]string{"owner": "helm", "name": name, "status": "pending-upgrade", "version": strconv.Itoa(next)}},
 		Type:       old.Type, Data: map[string][]byte{"release": []byte(base64.StdEncoding.EncodeToString(packed.Bytes()))},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)

@@ -186,7 +186,6 @@ func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) err
 	if !ok {
 		return fmt.Errorf("%s: the route on the cluster divides %s, which is no stage of %s; put it at one with helm upgrade first", p.app.Name, percents(live.Weights), strings.Join(names(p.app.Stages), ", "))
 	}
-	p.at = from.Name
 	if p.origins, err = p.running.Origins(p.app); err != nil {
 		return err
 	}
@@ -194,6 +193,7 @@ func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) err
 	if err := p.pods(append([]verify.Stage{from}, path...)); err != nil {
 		return err
 	}
+	p.at = from.Name
 	p.walk = report.Walk{Environment: p.running.Env.Name, App: p.app.Name, From: from.Name, To: to.Name, Traffic: "of its own"}
 	switch {
 	case len(path) == 0:
