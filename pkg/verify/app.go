@@ -23,6 +23,8 @@ type App struct {
 	// Host is the full name of its Service, Port the port that is requested.
 	Host string
 	Port int
+	// Protocol is that of the routes that divide: HTTP; or TCP or TLS, of which nothing is measured.
+	Protocol string
 	// Path is one that the divided route matches.
 	Path string
 	// Release owns the routing.
@@ -112,6 +114,9 @@ func appOf(r *render.Release, releases []*render.Release) (App, error) {
 	if err := app.readSubsets(dr); err != nil {
 		return App{}, err
 	}
+	if app.Protocol != "HTTP" {
+		return app, nil
+	}
 	if app.Port == 0 {
 		app.Port = servicePort(releases, app.Namespace, app.Name)
 	}
@@ -127,8 +132,17 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 	if err := decode(vs, spec); err != nil {
 		return err
 	}
-	if len(spec.GetHttp()) == 0 {
-		return fmt.Errorf("%s has no HTTP route", name(vs))
+	switch {
+	case len(spec.GetHttp()) > 0:
+		a.Protocol = "HTTP"
+	case len(spec.GetTls()) > 0:
+		a.Protocol = "TLS"
+		return nil
+	case len(spec.GetTcp()) > 0:
+		a.Protocol = "TCP"
+		return nil
+	default:
+		return fmt.Errorf("%s has no route", name(vs))
 	}
 	route := spec.GetHttp()[len(spec.GetHttp())-1]
 	a.Path = pathOf(route.GetMatch())

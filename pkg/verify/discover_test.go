@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -47,6 +49,25 @@ func TestNothingIsRouted(t *testing.T) {
 	apps, err := Apps(rendered(t, "../../environments/apps.yaml"))
 	require.NoError(t, err)
 	assert.Empty(t, apps)
+}
+
+func TestAppsThatRouteTCPAreKnown(t *testing.T) {
+	dir := t.TempDir()
+	chart, err := filepath.Abs("../../charts/chart_basico")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "db.yaml"), []byte(`
+app: db
+routing: {protocol: TCP, port: 5432, stage: v1, stages: [{name: v1, weights: {v1: 100}}]}
+`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "env.yaml"), []byte("releases:\n- {name: db, namespace: shop, chart: "+chart+", values: [db.yaml]}\n"), 0o600))
+	apps, err := Apps(rendered(t, filepath.Join(dir, "env.yaml")))
+	require.NoError(t, err)
+	require.Len(t, apps, 1)
+	assert.Equal(t, "TCP", apps[0].Protocol)
+	running := Running{Env: &environment.Environment{File: "env.yaml"}, Apps: apps}
+	_, err = running.App("db")
+	require.ErrorIs(t, err, ErrNoApp)
+	assert.EqualError(t, err, "env.yaml: no such app with routing: db routes TCP, and requests are sent as HTTP")
 }
 
 func TestEntriesOfBookinfo(t *testing.T) {

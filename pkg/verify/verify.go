@@ -139,6 +139,10 @@ func (r *run) all(ctx context.Context) error {
 		}
 	}
 	for _, app := range apps {
+		if app.Protocol != "HTTP" {
+			r.notRun("routing of "+app.Name, app.Protocol+" is routed, and requests are sent as HTTP", true)
+			continue
+		}
 		err := r.step(ctx, "routing of "+app.Name, func(ctx context.Context) error { return r.routing(ctx, app, wait) })
 		if err != nil {
 			return errors.Join(err, waits())
