@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
+	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/local/internal/loopback"
 	"chartbasico/pkg/cluster/local/internal/node"
 )
@@ -32,7 +33,7 @@ func (s *supervisor) startNode(ctx context.Context, client kubernetes.Interface)
 	if err := s.serveKubelet(agent.Kubelet()); err != nil {
 		return err
 	}
-	return awaitNode(ctx, client, s.nodeName())
+	return await.Node(ctx, client, s.nodeName())
 }
 
 // nodeName is the name of the cluster's only node.

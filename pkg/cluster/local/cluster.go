@@ -19,7 +19,8 @@ import (
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 
 	"chartbasico/pkg/cluster"
-	"chartbasico/pkg/cluster/local/internal/envoy"
+	"chartbasico/pkg/cluster/internal/await"
+	"chartbasico/pkg/cluster/internal/configdump"
 	"chartbasico/pkg/traffic"
 )
 
@@ -147,6 +148,9 @@ func (c *Cluster) Kind() string { return kind }
 // Name implements cluster.Cluster.
 func (c *Cluster) Name() string { return c.name }
 
+// StandIns implements cluster.Cluster.
+func (c *Cluster) StandIns() bool { return true }
+
 // Kubeconfig implements cluster.Cluster.
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, kubeconfigFile) }
 
@@ -207,7 +211,7 @@ func (c *Cluster) ProxyConfig(ctx context.Context, p cluster.Proxy) (*adminv3.Co
 	if err := c.call(ctx, http.MethodGet, apiConfigDump, query, nil, &raw); err != nil {
 		return nil, err
 	}
-	dump, err := envoy.ReadConfigDump(raw)
+	dump, err := configdump.Read(raw)
 	if err != nil {
 		return nil, fmt.Errorf("read the config_dump of Pod/%s/%s: %w", p.Namespace, p.Pod, err)
 	}
@@ -248,7 +252,7 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
 	defer cancel()
-	return awaitReady(ctx, "the end of cluster "+c.name, func(context.Context) error {
+	return await.Ready(ctx, "the end of cluster "+c.name, func(context.Context) error {
 		if held(c.dir) {
 			return errors.New("its supervisor runs")
 		}

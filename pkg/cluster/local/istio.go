@@ -2,19 +2,13 @@ package local
 
 import (
 	"context"
-	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 
-	"istio.io/istio/manifests"
-
-	"chartbasico/internal/helm3"
 	"chartbasico/internal/version"
+	"chartbasico/pkg/cluster/internal/istio"
 )
 
 const (
-	istioNamespace = "istio-system"
+	istioNamespace = istio.Namespace
 	gatewayRelease = "istio-ingressgateway"
 )
 
@@ -33,7 +27,7 @@ var (
 		return map[string]any{
 			"autoscaleEnabled": false,
 			"telemetry":        map[string]any{"enabled": false}, // its filters exist in Istio's build of Envoy only
-			"global":           map[string]any{"hub": "registry.istio.io/release", "tag": version.Istio},
+			"global":           map[string]any{"hub": istio.Hub, "tag": version.Istio},
 			// The API server has no route to cluster addresses, so webhooks have URLs.
 			"istiodRemote": map[string]any{"injectionURL": s.injectionURL()},
 			"base":         map[string]any{"validationURL": s.validationURL()},
@@ -60,38 +54,7 @@ func (s *supervisor) validationURL() string {
 	return "https://" + s.addresses.istiodWebhooks.String() + "/validate"
 }
 
-// install installs the chart with Helm, as any user would, so that Helm's own commands know of it.
+// install installs the chart.
 func (s *supervisor) install(ctx context.Context, c istioChart) error {
-	dir := s.state.path("charts", c.release)
-	if err := copyTree(dir, manifests.FS, c.path); err != nil {
-		return fmt.Errorf("unpack Istio's chart %s: %w", c.path, err)
-	}
-	client, err := helm3.New(s.kubeconfig(), istioNamespace, s.log)
-	if err != nil {
-		return err
-	}
-	_, err = client.Upgrade(ctx, helm3.Spec{Name: c.release, ChartDir: dir, Values: c.values(s)})
-	return err
-}
-
-// copyTree writes a directory of an embedded file system to the disk.
-func copyTree(to string, from fs.FS, root string) error {
-	return fs.WalkDir(from, root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		relative, err := filepath.Rel(filepath.FromSlash(root), filepath.FromSlash(path))
-		if err != nil {
-			return err
-		}
-		target := filepath.Join(to, relative)
-		if entry.IsDir() {
-			return os.MkdirAll(target, 0o700)
-		}
-		data, err := fs.ReadFile(from, path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(target, data, 0o600)
-	})
+	return istio.Install(ctx, s.kubeconfig(), s.state.path("charts"), istio.Chart{Release: c.release, Path: c.path, Values: c.values(s)}, s.log)
 }

@@ -42,6 +42,7 @@ import (
 
 	"chartbasico/internal/helm3"
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/local/internal/loopback"
 	"chartbasico/pkg/traffic"
 )
@@ -74,7 +75,7 @@ func TestDeploymentRunsAndIsInjected(t *testing.T) {
 	}
 	_, err = client.CoreV1().Services(namespace).Create(t.Context(), service, metav1.CreateOptions{})
 	require.NoError(t, err)
-	require.NoError(t, awaitDeployment(t.Context(), client, namespace, "web"))
+	require.NoError(t, await.Deployment(t.Context(), client, namespace, "web"))
 
 	pods, err := client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
 	require.NoError(t, err)
@@ -113,7 +114,7 @@ func TestTrafficGoesThroughRealProxies(t *testing.T) {
 	_, err := client.CoreV1().Services(namespace).Create(t.Context(), service, metav1.CreateOptions{})
 	require.NoError(t, err)
 	for _, name := range []string{"web", "caller"} {
-		require.NoError(t, awaitDeployment(t.Context(), client, namespace, name))
+		require.NoError(t, await.Deployment(t.Context(), client, namespace, name))
 	}
 
 	var mine []cluster.Proxy
@@ -160,7 +161,7 @@ func TestPoliciesHoldThoughSidecarsAreLeftOut(t *testing.T) {
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	for _, name := range []string{"web", "caller"} {
-		require.NoError(t, awaitDeployment(t.Context(), client, namespace, name))
+		require.NoError(t, await.Deployment(t.Context(), client, namespace, name))
 	}
 	pods, err := client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "app=web"})
 	require.NoError(t, err)
@@ -444,7 +445,7 @@ func parseAddress(t *testing.T, text string) string {
 
 func TestPortsAreForwarded(t *testing.T) {
 	c, client := sharedCluster(t)
-	require.NoError(t, awaitDeployment(t.Context(), client, istioNamespace, "istiod"))
+	require.NoError(t, await.Deployment(t.Context(), client, istioNamespace, "istiod"))
 	for _, test := range []struct {
 		selector string
 		port     int
@@ -522,7 +523,7 @@ func TestTwoClustersSideBySide(t *testing.T) {
 	assert.True(t, apierrors.IsNotFound(err), "the first cluster has what was made in the second")
 	_, err = secondClient.AppsV1().Deployments(namespace).Create(t.Context(), newDeployment("web", 2), metav1.CreateOptions{})
 	require.NoError(t, err)
-	require.NoError(t, awaitDeployment(t.Context(), secondClient, namespace, "web"))
+	require.NoError(t, await.Deployment(t.Context(), secondClient, namespace, "web"))
 
 	_, err = Start(t.Context(), o)
 	require.ErrorIs(t, err, ErrExists)

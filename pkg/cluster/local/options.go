@@ -7,9 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"regexp"
+
+	"chartbasico/pkg/cluster/internal/install"
 )
 
 // DefaultName is the name of a cluster that was given none.
@@ -68,18 +69,9 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 func defaultDir() (string, error) {
-	cache, err := cacheDir()
+	cache, err := install.CacheDir()
 	if err != nil {
 		return "", err
 	}
 	return filepath.Join(cache, "clusters"), nil
-}
-
-// cacheDir is where this project keeps what it can make again.
-func cacheDir() (string, error) {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find a directory for caches and the clusters' state: %w; set XDG_CACHE_HOME or HOME", err)
-	}
-	return filepath.Join(dir, "basico"), nil
 }

@@ -9,14 +9,15 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"chartbasico/pkg/cluster/internal/await"
+	"chartbasico/pkg/cluster/internal/istio"
 )
 
 // Start starts a cluster in this process and returns when it is ready: the node takes pods, istiod injects and
@@ -89,8 +90,8 @@ func (s *supervisor) steps(ctx context.Context) error {
 	}
 	// Long before the API server calls itself ready it takes objects from those who may do everything: its own first
 	// objects, roles for everybody else, take it another second or two.
-	if err := awaitReady(ctx, "kube-apiserver", func(ctx context.Context) error {
-		return ensureNamespace(ctx, client, istioNamespace)
+	if err := await.Ready(ctx, "kube-apiserver", func(ctx context.Context) error {
+		return istio.EnsureNamespace(ctx, client)
 	}); err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func (s *supervisor) steps(ctx context.Context) error {
 
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := awaitReady(groupCtx, "kube-apiserver", func(ctx context.Context) error {
+		if err := await.Ready(groupCtx, "kube-apiserver", func(ctx context.Context) error {
 			return client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
 		}); err != nil {
 			return err
@@ -126,7 +127,7 @@ func (s *supervisor) steps(ctx context.Context) error {
 	if err := s.install(ctx, istioGateway); err != nil {
 		return err
 	}
-	if err := awaitDeployment(ctx, client, istioNamespace, gatewayRelease); err != nil {
+	if err := await.Deployment(ctx, client, istioNamespace, gatewayRelease); err != nil {
 		return err
 	}
 	step("ingress gateway ready")
@@ -134,7 +135,7 @@ func (s *supervisor) steps(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := awaitReady(ctx, "the API server's list of its kinds", func(ctx context.Context) error {
+	if err := await.Ready(ctx, "the API server's list of its kinds", func(ctx context.Context) error {
 		return listsItsKinds(ctx, client, definitions)
 	}); err != nil {
 		return err
@@ -149,20 +150,20 @@ func (s *supervisor) startIstio(ctx context.Context, client kubernetes.Interface
 	group.Go(func() error { return s.install(groupCtx, istioBase) })
 	group.Go(func() error { return s.install(groupCtx, istiod) })
 	group.Go(func() error {
-		if err := awaitConfigMaps(groupCtx, client, istioNamespace, "istio", "istio-sidecar-injector"); err != nil {
+		if err := await.ConfigMaps(groupCtx, client, istioNamespace, "istio", "istio-sidecar-injector"); err != nil {
 			return err
 		}
 		if err := s.run(s.istiod()); err != nil {
 			return err
 		}
-		return awaitReady(groupCtx, "istiod", func(ctx context.Context) error {
+		return await.Ready(groupCtx, "istiod", func(ctx context.Context) error {
 			return get(ctx, "http://"+s.addresses.istiodHTTP.String()+"/ready")
 		})
 	})
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return awaitWebhooks(ctx, client)
+	return await.Webhooks(ctx, client, istioNamespace)
 }
 
 // listsItsKinds says whether the API server lists every kind that was defined in it. It serves them before it lists
@@ -194,15 +195,6 @@ func listsItsKinds(ctx context.Context, client kubernetes.Interface, definitions
 		return fmt.Errorf("not in it are %s", strings.Join(missing, ", "))
 	}
 	return nil
-}
-
-func ensureNamespace(ctx context.Context, client kubernetes.Interface, name string) error {
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-	_, err := client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
-	return err
 }
 
 type configOf string

@@ -17,7 +17,7 @@ import (
 	"strconv"
 	"strings"
 
-	"chartbasico/pkg/cluster/local/internal/install"
+	"chartbasico/pkg/cluster/internal/install"
 )
 
 const name = "envoy"

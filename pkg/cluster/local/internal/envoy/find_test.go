@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"chartbasico/pkg/cluster/local/internal/install"
+	"chartbasico/pkg/cluster/internal/install"
 )
 
 func script(t *testing.T, dir, name, text string) string {

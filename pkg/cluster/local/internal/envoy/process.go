@@ -17,6 +17,7 @@ import (
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 
 	"chartbasico/internal/proc"
+	"chartbasico/pkg/cluster/internal/configdump"
 )
 
 // Process is a running Envoy.
@@ -135,8 +136,8 @@ func (p *Process) ended() bool {
 func (p *Process) ConfigDump(ctx context.Context, resource string) (*adminv3.ConfigDump, error) {
 	query := url.Values{"include_eds": {""}}
 	if resource != "" {
-		if !slices.Contains(dumped, resource) {
-			return nil, fmt.Errorf("%s: ask for a part of its config_dump: found %q, expected one of %s", p.process.Name(), resource, strings.Join(dumped, ", "))
+		if !slices.Contains(configdump.Resources, resource) {
+			return nil, fmt.Errorf("%s: ask for a part of its config_dump: found %q, expected one of %s", p.process.Name(), resource, strings.Join(configdump.Resources, ", "))
 		}
 		query.Set("resource", resource)
 	}
@@ -148,7 +149,7 @@ func (p *Process) ConfigDump(ctx context.Context, resource string) (*adminv3.Con
 	if err != nil {
 		return nil, err
 	}
-	dump, err := ReadConfigDump(body)
+	dump, err := configdump.Read(body)
 	if err != nil {
 		return nil, fmt.Errorf("%s: read its config_dump: %w", p.process.Name(), err)
 	}

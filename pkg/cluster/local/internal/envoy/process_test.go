@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chartbasico/internal/proc"
+	"chartbasico/pkg/cluster/internal/configdump"
 )
 
 func TestAnEnvoyServesWhatItWasTold(t *testing.T) {
@@ -107,7 +108,7 @@ func TestAnEnvoyThatIsToldNothingIsNotReady(t *testing.T) {
 	err = p.Ready(ctx)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.EqualError(t, err, `envoy of pod-a.shop is not ready; it last said "PRE_INITIALIZING": context deadline exceeded`)
-	for _, resource := range dumped {
+	for _, resource := range configdump.Resources {
 		dump, err := p.ConfigDump(t.Context(), resource)
 		require.NoError(t, err, "it has none of %s, and that is no mistake", resource)
 		want := 0
@@ -184,7 +185,7 @@ func TestBootstrap(t *testing.T) {
 
 func TestAConfigDumpWithUnknownExtensionsCanBeRead(t *testing.T) {
 	t.Parallel()
-	dump, err := ReadConfigDump([]byte(`{"configs": [
+	dump, err := configdump.Read([]byte(`{"configs": [
 	  {"@type": "type.googleapis.com/envoy.admin.v9.Unheard", "value": {"a": [1]}},
 	  {"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump", "dynamic_route_configs": [{"route_config": {
 	    "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration", "name": "all", "unheard": 1,
@@ -194,6 +195,6 @@ func TestAConfigDumpWithUnknownExtensionsCanBeRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, dump.Configs, 2)
 	assert.Equal(t, "read", routeBody(t, dump))
-	_, err = ReadConfigDump([]byte(`{"configs": 1}`))
+	_, err = configdump.Read([]byte(`{"configs": 1}`))
 	require.Error(t, err)
 }

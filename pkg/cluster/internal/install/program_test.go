@@ -1,4 +1,4 @@
-package local
+package install
 
 import (
 	"context"
@@ -11,8 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"chartbasico/pkg/cluster/local/internal/install"
 )
 
 func TestOnceMakesOnceForAll(t *testing.T) {
@@ -54,7 +52,7 @@ func TestContentHashFollowsContentsOnly(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	hash := func() string {
-		h, err := contentHash(dir, "go.mod", "*.go")
+		h, err := contentHash(dir, nil, "go.mod", "*.go")
 		require.NoError(t, err)
 		return h
 	}
@@ -73,21 +71,22 @@ func TestContentHashFollowsContentsOnly(t *testing.T) {
 
 func TestGivenProgramsAreChecked(t *testing.T) {
 	dir := t.TempDir()
+	program := Program{Name: "controlplane", What: "the control plane's program"}
 	plain := filepath.Join(dir, "plain")
 	require.NoError(t, os.WriteFile(plain, nil, 0o600))
-	_, err := findControlPlane(t.Context(), plain, nil)
+	_, err := program.Find(t.Context(), plain, nil)
 	assert.EqualError(t, err, "the control plane's program: "+plain+" is not an executable file")
-	_, err = findControlPlane(t.Context(), filepath.Join(dir, "none"), nil)
+	_, err = program.Find(t.Context(), filepath.Join(dir, "none"), nil)
 	assert.ErrorIs(t, err, os.ErrNotExist)
-	_, err = findControlPlane(t.Context(), dir, nil)
+	_, err = program.Find(t.Context(), dir, nil)
 	assert.EqualError(t, err, "the control plane's program: "+dir+" is not an executable file")
 }
 
 func TestRunSaysWhatTheCommandSaid(t *testing.T) {
-	_, err := install.Run(t.Context(), "", "/bin/sh", "-c", "echo no luck >&2; exit 4")
+	_, err := Run(t.Context(), "", "/bin/sh", "-c", "echo no luck >&2; exit 4")
 	assert.EqualError(t, err, "/bin/sh -c echo no luck >&2; exit 4: exit status 4\nno luck")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = install.Run(ctx, "", "/bin/sh", "-c", "sleep 60")
+	_, err = Run(ctx, "", "/bin/sh", "-c", "sleep 60")
 	assert.ErrorIs(t, err, context.Canceled)
 }

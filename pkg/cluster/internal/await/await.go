@@ -1,7 +1,10 @@
-package local
+// Package await waits until what a cluster consists of is ready, by watching it. A wait that runs out says what was
+// seen last.
+package await
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -17,12 +20,12 @@ import (
 	watchtools "k8s.io/client-go/tools/watch"
 )
 
-// startTimeout bounds each wait of the start. A process that dies ends the wait at once; this is for one that hangs.
-const startTimeout = 2 * time.Minute
+// Timeout bounds each wait. A process that dies ends the wait at once; this is for one that hangs.
+const Timeout = 2 * time.Minute
 
-// awaitReady asks a server that is starting until it is ready: it cannot tell us by itself.
-func awaitReady(ctx context.Context, name string, ready func(context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, startTimeout)
+// Ready asks a server that is starting until it is ready: it cannot tell us by itself.
+func Ready(ctx context.Context, name string, ready func(context.Context) error) error {
+	limited, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
@@ -35,21 +38,21 @@ func awaitReady(ctx context.Context, name string, ready func(context.Context) er
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-limited.Done():
-			return fmt.Errorf("%s was not ready after %s; it last said: %w", name, startTimeout, err)
+			return fmt.Errorf("%s was not ready after %s; it last said: %w", name, Timeout, err)
 		case <-tick.C:
 		}
 	}
 }
 
-// lister is the part of a typed client that awaitObject needs.
+// lister is the part of a typed client that object needs.
 type lister[L runtime.Object] interface {
 	List(ctx context.Context, opts metav1.ListOptions) (L, error)
 	Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
 }
 
-// awaitObject watches the object of that name until holds says so. A wait that runs out tells what was missing.
-func awaitObject[T runtime.Object, L runtime.Object](ctx context.Context, client lister[L], what, name string, holds func(T) error) error {
-	limited, cancel := context.WithTimeout(ctx, startTimeout)
+// object watches the object of that name until holds says so. A wait that runs out tells what was missing.
+func object[T runtime.Object, L runtime.Object](ctx context.Context, client lister[L], what, name string, holds func(T) error) error {
+	limited, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	selector := fields.OneTermEqualSelector("metadata.name", name).String()
 	source := &cache.ListWatch{
@@ -78,13 +81,14 @@ func awaitObject[T runtime.Object, L runtime.Object](ctx context.Context, client
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	default:
-		return fmt.Errorf("%s was not ready after %s: %w", what, startTimeout, missing)
+		return fmt.Errorf("%s was not ready after %s: %w", what, Timeout, missing)
 	}
 }
 
-func awaitConfigMaps(ctx context.Context, client kubernetes.Interface, namespace string, names ...string) error {
+// ConfigMaps waits until they exist.
+func ConfigMaps(ctx context.Context, client kubernetes.Interface, namespace string, names ...string) error {
 	for _, name := range names {
-		err := awaitObject(ctx, client.CoreV1().ConfigMaps(namespace), "ConfigMap/"+namespace+"/"+name, name, func(*corev1.ConfigMap) error { return nil })
+		err := object(ctx, client.CoreV1().ConfigMaps(namespace), "ConfigMap/"+namespace+"/"+name, name, func(*corev1.ConfigMap) error { return nil })
 		if err != nil {
 			return err
 		}
@@ -92,17 +96,23 @@ func awaitConfigMaps(ctx context.Context, client kubernetes.Interface, namespace
 	return nil
 }
 
-func awaitDeployment(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
-	return awaitObject(ctx, client.AppsV1().Deployments(namespace), "Deployment/"+namespace+"/"+name, name, func(d *appsv1.Deployment) error {
-		if d.Status.ObservedGeneration >= d.Generation && d.Spec.Replicas != nil && d.Status.AvailableReplicas == *d.Spec.Replicas {
+// Deployment waits until as many pods are available as are wanted.
+func Deployment(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
+	return object(ctx, client.AppsV1().Deployments(namespace), "Deployment/"+namespace+"/"+name, name, func(d *appsv1.Deployment) error {
+		if d.Status.ObservedGeneration < d.Generation || d.Spec.Replicas == nil {
+			return errors.New("its controller has not seen it")
+		}
+		if want := *d.Spec.Replicas; d.Status.AvailableReplicas == want && d.Status.UpdatedReplicas == want && d.Status.Replicas == want {
 			return nil
 		}
-		return fmt.Errorf("%d replicas are available, and its conditions are %v", d.Status.AvailableReplicas, d.Status.Conditions)
+		return fmt.Errorf("of %d replicas %d are up to date and %d available, and its conditions are %v",
+			d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.AvailableReplicas, d.Status.Conditions)
 	})
 }
 
-func awaitNode(ctx context.Context, client kubernetes.Interface, name string) error {
-	return awaitObject(ctx, client.CoreV1().Nodes(), "Node/"+name, name, func(n *corev1.Node) error {
+// Node waits until the node is ready.
+func Node(ctx context.Context, client kubernetes.Interface, name string) error {
+	return object(ctx, client.CoreV1().Nodes(), "Node/"+name, name, func(n *corev1.Node) error {
 		for _, c := range n.Status.Conditions {
 			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
 				return nil
@@ -112,11 +122,11 @@ func awaitNode(ctx context.Context, client kubernetes.Interface, name string) er
 	})
 }
 
-// awaitWebhooks waits until istiod has put its certificate into its webhooks, without which pods would be refused and
+// Webhooks waits until the istiod of that namespace has put its certificate into its webhooks, without which pods would be refused and
 // mistakes accepted.
-func awaitWebhooks(ctx context.Context, client kubernetes.Interface) error {
+func Webhooks(ctx context.Context, client kubernetes.Interface, namespace string) error {
 	v1 := client.AdmissionregistrationV1()
-	if err := awaitObject(ctx, v1.MutatingWebhookConfigurations(), "the injection webhook", "istio-sidecar-injector",
+	if err := object(ctx, v1.MutatingWebhookConfigurations(), "the injection webhook", "istio-sidecar-injector",
 		func(c *admissionv1.MutatingWebhookConfiguration) error {
 			for _, w := range c.Webhooks {
 				if len(w.ClientConfig.CABundle) == 0 {
@@ -127,7 +137,7 @@ func awaitWebhooks(ctx context.Context, client kubernetes.Interface) error {
 		}); err != nil {
 		return err
 	}
-	return awaitObject(ctx, v1.ValidatingWebhookConfigurations(), "the validation webhook", "istio-validator-"+istioNamespace,
+	return object(ctx, v1.ValidatingWebhookConfigurations(), "the validation webhook", "istio-validator-"+namespace,
 		func(c *admissionv1.ValidatingWebhookConfiguration) error {
 			for _, w := range c.Webhooks {
 				if len(w.ClientConfig.CABundle) == 0 {

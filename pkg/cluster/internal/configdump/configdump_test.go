@@ -1,4 +1,4 @@
-package envoy
+package configdump
 
 import (
 	"testing"
@@ -17,7 +17,7 @@ func TestConfigDumpIsReadPastUnknownExtensions(t *testing.T) {
 	      {"name": "v1", "weight": 90}, {"name": "v2", "weight": 10}]}},
 	      "typed_per_filter_config": {"x": {"@type": "type.googleapis.com/istio.unheard", "b": 2}}}]}]}}]}
 	]}`
-	dump, err := ReadConfigDump([]byte(text))
+	dump, err := Read([]byte(text))
 	require.NoError(t, err)
 	require.Len(t, dump.GetConfigs(), 2)
 	routes := &adminv3.RoutesConfigDump{}

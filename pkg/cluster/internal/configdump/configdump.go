@@ -1,4 +1,5 @@
-package envoy
+// Package configdump reads what Envoy tells of its configuration.
+package configdump
 
 import (
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
@@ -18,8 +19,8 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 )
 
-// dumped are the fields of a dump's messages that hold resources: what a dump can be limited to.
-var dumped = func() []string {
+// Resources are the fields of a dump's messages that hold resources: what a dump can be limited to.
+var Resources = func() []string {
 	var names []string
 	for _, m := range []protoreflect.ProtoMessage{
 		&adminv3.ListenersConfigDump{}, &adminv3.RoutesConfigDump{}, &adminv3.ScopedRoutesConfigDump{},
@@ -35,8 +36,8 @@ var dumped = func() []string {
 	return names
 }()
 
-// ReadConfigDump reads the JSON of Envoy's config_dump.
-func ReadConfigDump(data []byte) (*adminv3.ConfigDump, error) {
+// Read reads the JSON of Envoy's config_dump.
+func Read(data []byte) (*adminv3.ConfigDump, error) {
 	dump := &adminv3.ConfigDump{}
 	err := protojson.UnmarshalOptions{DiscardUnknown: true, Resolver: types{protoregistry.GlobalTypes}}.Unmarshal(data, dump)
 	return dump, err

@@ -1,0 +1,79 @@
+// Package istio installs Istio's own charts, as any user would, so that Helm's commands know of them.
+package istio
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"istio.io/istio/manifests"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"chartbasico/internal/helm3"
+)
+
+const (
+	// Namespace is where Istio is installed.
+	Namespace = "istio-system"
+	// Hub is where its images are published.
+	Hub = "registry.istio.io/release"
+)
+
+// EnsureNamespace creates the namespace unless it exists.
+func EnsureNamespace(ctx context.Context, client kubernetes.Interface) error {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}}
+	_, err := client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{})
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+// Chart is a release of one of the charts.
+type Chart struct {
+	Release string
+	Path    string // in Istio's manifests
+	Values  map[string]any
+}
+
+// Install installs or upgrades a release. The chart is unpacked below dir.
+func Install(ctx context.Context, kubeconfig, dir string, c Chart, log *slog.Logger) error {
+	dir = filepath.Join(dir, c.Release)
+	if err := copyTree(dir, manifests.FS, c.Path); err != nil {
+		return fmt.Errorf("unpack Istio's chart %s: %w", c.Path, err)
+	}
+	client, err := helm3.New(kubeconfig, Namespace, log)
+	if err != nil {
+		return err
+	}
+	_, err = client.Upgrade(ctx, helm3.Spec{Name: c.Release, ChartDir: dir, Values: c.Values})
+	return err
+}
+
+// copyTree writes a directory of an embedded file system to the disk.
+func copyTree(to string, from fs.FS, root string) error {
+	return fs.WalkDir(from, root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(filepath.FromSlash(root), filepath.FromSlash(path))
+		if err != nil {
+			return err
+		}
+		target := filepath.Join(to, relative)
+		if entry.IsDir() {
+			return os.MkdirAll(target, 0o700)
+		}
+		data, err := fs.ReadFile(from, path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(target, data, 0o600)
+	})
+}
