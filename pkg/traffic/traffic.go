@@ -34,6 +34,11 @@ type Load struct {
 	// is visited twice on the way to an answer counts once, by its first visit. An answer that names no version of
 	// it is an error. Empty: every answer below status 400 is good and no versions are counted.
 	App string `json:"app,omitempty"`
+	// Pods are the pods of App by name, with the version of each. An answer without ServedBy, as real applications
+	// give, is that of the one whose name its body has first: many say in it where they run.
+	Pods map[string]string `json:"pods,omitempty"`
+	// AnyStatus says that an application's answer of any status below 500 is good, but not a proxy's own.
+	AnyStatus bool `json:"anyStatus,omitempty"`
 	// Requests is how many are sent, exactly. 0: until the context ends.
 	Requests int `json:"requests,omitempty"`
 	// Concurrency is how many requests are in flight at once, each on a connection of its own. Default 16, and never
@@ -133,7 +138,7 @@ func Run(ctx context.Context, load Load, dial Dial) (Tally, error) {
 		total.Sequence = r.sequence[:min(int(r.tickets.Load()), len(r.sequence))]
 	}
 	if err := ctx.Err(); err != nil && total.Requests < load.Requests {
-		return total, fmt.Errorf("traffic: stopped after %d of %d requests to %s: %w", total.Requests, load.Requests, load.URL, context.Cause(ctx))
+		return total, stopped(ctx, load, total)
 	}
 	return total, nil
 }

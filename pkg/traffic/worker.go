@@ -100,7 +100,7 @@ func (w *worker) send(ctx context.Context, deadline time.Time) (a answer, err er
 			return a, err
 		}
 	}
-	resp, body, err := w.conn.Get(w.request, maxReason)
+	resp, body, err := w.conn.Get(w.request, w.most())
 	if err != nil {
 		w.hangUp()
 		return a, err
@@ -110,6 +110,16 @@ func (w *worker) send(ctx context.Context, deadline time.Time) (a answer, err er
 
 // maxReason is how much of an answer is looked at for the reason of an error.
 const maxReason = 512
+
+// maxBody is how much of an answer is searched for the name of a pod.
+const maxBody = 1 << 20
+
+func (w *worker) most() int64 {
+	if len(w.load.Pods) > 0 {
+		return maxBody
+	}
+	return maxReason
+}
 
 func (w *worker) connect(ctx context.Context, deadline time.Time) error {
 	dialCtx, cancel := context.WithDeadline(ctx, deadline)
@@ -139,8 +149,12 @@ func (w *worker) judge(resp *http.Response, body string) answer {
 	a := answer{status: resp.StatusCode}
 	if w.load.App != "" {
 		a.version, a.pod = served(resp.Header.Values(ServedBy), w.load.App)
+		if a.version == "" && a.status < 400 {
+			a.version, a.pod = named(body, w.load.Pods)
+		}
 	}
 	switch {
+	case a.status >= 400 && a.status < 500 && w.load.AnyStatus && resp.Header.Get(upstreamHeader) != "":
 	case a.status >= 400:
 		a.reason = strings.TrimSpace(strconv.Itoa(a.status) + " " + explain(resp.Header, body))
 	case w.load.App != "" && a.version == "":
@@ -148,6 +162,9 @@ func (w *worker) judge(resp *http.Response, body string) answer {
 	}
 	return a
 }
+
+// upstreamHeader is Envoy's on an answer that it passes on, and not on its own.
+const upstreamHeader = "X-Envoy-Upstream-Service-Time"
 
 // served finds the first hop of app.
 func served(values []string, app string) (version, pod string) {

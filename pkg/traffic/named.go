@@ -1,0 +1,29 @@
+package traffic
+
+import "strings"
+
+// named finds the pod that a body names first. A name that goes on as another's is not meant.
+func named(body string, pods map[string]string) (version, pod string) {
+	first := -1
+	for name, v := range pods {
+		for from := 0; ; {
+			at := strings.Index(body[from:], name)
+			if at < 0 {
+				break
+			}
+			at += from
+			if end := at + len(name); end == len(body) || !inName(body[end]) {
+				if first < 0 || at < first || at == first && len(name) > len(pod) {
+					first, version, pod = at, v, name
+				}
+				break
+			}
+			from = at + len(name)
+		}
+	}
+	return version, pod
+}
+
+func inName(c byte) bool {
+	return c == '-' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}
