@@ -4,11 +4,12 @@ import (
 	"encoding/json"
 	"net"
 	"strconv"
+	"strings"
 
 	"chartbasico/pkg/problem"
 )
 
-// callsAnnotation lists what a workload calls: a JSON list of host:port.
+// callsAnnotation lists what a workload calls: a JSON list of host:port, each maybe with a path.
 const callsAnnotation = "chart-basico/calls"
 
 var ruleCalls = rule{"calls", "Every host and port that a workload says it calls exists.", environmentScope, func(m *model) (out problem.List) {
@@ -24,7 +25,8 @@ var ruleCalls = rule{"calls", "Every host and port that a workload says it calls
 			continue
 		}
 		for _, call := range calls {
-			host, number, err := net.SplitHostPort(call)
+			address, _, _ := strings.Cut(call, "/")
+			host, number, err := net.SplitHostPort(address)
 			port, perr := strconv.ParseInt(number, 10, 64)
 			if err != nil || perr != nil {
 				out = append(out, p.problem(path, problem.Quote(call), "host:port", "set calls"))
@@ -35,7 +37,7 @@ var ruleCalls = rule{"calls", "Every host and port that a workload says it calls
 			case s == nil:
 				out = append(out, p.problem(path, "it calls "+host+", which is no Service in namespace "+p.GetNamespace()+" and no declared external host", "a host that exists", m.nearHost(host, p.GetNamespace())))
 			case !s.has(port):
-				out = append(out, p.problem(path, "it calls "+call, "a port of "+s.id+": "+s.portNumbers(), "correct the port"))
+				out = append(out, p.problem(path, "it calls "+address, "a port of "+s.id+": "+s.portNumbers(), "correct the port"))
 			}
 		}
 	}

@@ -34,10 +34,13 @@ func (p Place) String() string {
 
 // Cluster is a running cluster with Istio.
 type Cluster interface {
-	// Kind returns what kind of cluster it is: "local" or "kind".
+	// Kind returns what kind of cluster it is: "local", "kind", or "context" for one that is only known by a kubeconfig.
 	Kind() string
 	// Name returns the cluster's name.
 	Name() string
+	// StandIns tells whether the applications in the pods are stand-ins, which say in traffic.ServedBy who they are and
+	// do what requests ask of them by headers. Of real ones only what they do by themselves can be measured.
+	StandIns() bool
 	// Kubeconfig returns the path of a kubeconfig file whose current context is this cluster.
 	Kubeconfig() string
 	// Send sends the load as a program in a pod of that place would, through the pod's sidecar if it has one. The
@@ -56,7 +59,7 @@ type Cluster interface {
 type Proxy struct {
 	Namespace string   `json:"namespace"`
 	Pod       string   `json:"pod"`
-	Gateway   bool     `json:"gateway,omitempty"`
+	Gateway   bool     `json:"gateway,omitempty"`  // an ingress gateway
 	Synced    bool     `json:"synced"`             // it accepted all that istiod has to send
 	Rejected  []string `json:"rejected,omitempty"` // Envoy's messages on configuration it refused
 }

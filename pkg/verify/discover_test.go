@@ -114,19 +114,19 @@ func TestWorkloads(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []Workload{
 		{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"cart-1", "cart-2"}, Injected: true},
-		{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"front-1"}, Injected: true, Calls: []string{"cart:8080"}},
+		{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"front-1"}, Injected: true, Calls: []Call{{"cart", "8080", "/"}}},
 	}, got)
 
 	_, err = Workloads([]*corev1.Pod{pod("front-1", "front", "v1", "cart", true)})
-	assert.ErrorContains(t, err, `Pod/shop/front-1: annotation chart-basico/calls: found "cart", expected a JSON list of host:port`)
+	assert.ErrorContains(t, err, `Pod/shop/front-1: annotation chart-basico/calls: found "cart", expected a JSON list of host:port/path`)
 }
 
 func TestOrigins(t *testing.T) {
 	store := App{Name: "store", Namespace: "shop", Host: "store.shop.svc.cluster.local", Path: "/items"}
 	workloads := []Workload{
-		{Namespace: "shop", App: "cart", Version: "v1", Calls: []string{"store:8080"}},
-		{Namespace: "shop", App: "front", Version: "v1", Calls: []string{"cart:8080", "cart.other:80"}},
-		{Namespace: "other", App: "batch", Version: "v2", Calls: []string{"store.shop:8080"}},
+		{Namespace: "shop", App: "cart", Version: "v1", Calls: []Call{{"store", "8080", "/"}}},
+		{Namespace: "shop", App: "front", Version: "v1", Calls: []Call{{"cart", "8080", "/"}, {"cart.other", "80", "/"}}},
+		{Namespace: "other", App: "batch", Version: "v2", Calls: []Call{{"store.shop", "8080", "/"}}},
 	}
 	entries := []Entry{{Host: "shop.example", Path: "/", Port: 80, App: "front", Namespace: "shop"}}
 	all, direct := Origins(store, entries, workloads)

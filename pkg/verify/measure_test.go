@@ -38,7 +38,7 @@ func cart(t *testing.T, answer send) *routed {
 				return answer(ctx, load)
 			}},
 			env:    &environment.Environment{Name: "shop"},
-			opts:   Options{Requests: 1000}.withDefaults(),
+			opts:   Options{Requests: 1000}.withDefaults(true),
 			report: &report.Report{},
 			workloads: []Workload{
 				{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"a", "b"}},

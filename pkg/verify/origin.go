@@ -31,8 +31,8 @@ const GatewayName = "ingress gateway"
 // Workload is the pods of one version of an app.
 type Workload struct {
 	Namespace, App, Version string
-	// Calls are the host:port that it calls, as written.
-	Calls []string
+	// Calls are what it calls.
+	Calls []Call
 	// Pods are those that are ready, by name. Injected says whether they have a sidecar.
 	Pods     []string
 	Injected bool
@@ -45,15 +45,49 @@ func (w Workload) place() cluster.Place {
 	return cluster.Place{Namespace: w.Namespace, App: w.App, Version: w.Version}
 }
 
-// calls returns the port at which the workload calls a Service, by its full name.
-func (w Workload) calls(host string) (address string, ok bool) {
+// calls returns how the workload calls a Service, by its full name.
+func (w Workload) calls(host string) (Call, bool) {
 	for _, c := range w.Calls {
-		h, _, err := net.SplitHostPort(c)
-		if err == nil && rollout.FullName(h, w.Namespace) == host {
+		if rollout.FullName(c.Host, w.Namespace) == host {
 			return c, true
 		}
 	}
-	return "", false
+	return Call{}, false
+}
+
+// Call is a host that a workload calls, with a port and a path.
+type Call struct {
+	Host, Port, Path string
+}
+
+// readCalls reads the annotation: a JSON list of host:port, each maybe with a path.
+func readCalls(annotation string) ([]Call, error) {
+	var written []string
+	if err := json.Unmarshal([]byte(annotation), &written); err != nil {
+		return nil, err
+	}
+	var calls []Call
+	for _, w := range written {
+		address, path, _ := strings.Cut(w, "/")
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		calls = append(calls, Call{Host: host, Port: port, Path: "/" + path})
+	}
+	return calls, nil
+}
+
+// String is the call's address.
+func (c Call) String() string { return net.JoinHostPort(c.Host, c.Port) }
+
+// url is what is called at a path that a route matches: the call's own, if the route matches that.
+func (c Call) url(matched string) string {
+	path := c.Path
+	if !strings.HasPrefix(path, matched) {
+		path = matched
+	}
+	return "http://" + c.String() + path
 }
 
 // Workloads groups pods by namespace, app and version, sorted so. Pods that end, or lack the labels, are left out.
@@ -68,8 +102,9 @@ func Workloads(pods []*corev1.Pod) ([]Workload, error) {
 		if w == nil {
 			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p)}
 			if calls := p.Annotations[callsAnnotation]; calls != "" {
-				if err := json.Unmarshal([]byte(calls), &w.Calls); err != nil {
-					return nil, fmt.Errorf("Pod/%s/%s: annotation %s: found %q, expected a JSON list of host:port", p.Namespace, p.Name, callsAnnotation, calls)
+				var err error
+				if w.Calls, err = readCalls(calls); err != nil {
+					return nil, fmt.Errorf("Pod/%s/%s: annotation %s: found %q, expected a JSON list of host:port/path", p.Namespace, p.Name, callsAnnotation, calls)
 				}
 			}
 			found[key] = w
@@ -199,11 +234,11 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		}
 	}
 	for _, w := range workloads {
-		address, ok := w.calls(app.Host)
+		call, ok := w.calls(app.Host)
 		if !ok {
 			continue
 		}
-		o := rollout.Origin{Name: w.String(), From: w.place(), Load: traffic.Load{URL: "http://" + address + app.Path, App: app.Name}}
+		o := rollout.Origin{Name: w.String(), From: w.place(), Load: traffic.Load{URL: call.url(app.Path), App: app.Name}}
 		origins = append(origins, o)
 		direct = append(direct, o)
 	}
@@ -240,17 +275,13 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 			if rollout.FullName(w.App, w.Namespace) != at.host {
 				continue
 			}
-			for _, address := range w.Calls {
-				h, _, err := net.SplitHostPort(address)
-				if err != nil {
-					continue
-				}
-				next := rollout.FullName(h, w.Namespace)
+			for _, call := range w.Calls {
+				next := rollout.FullName(call.Host, w.Namespace)
 				path := "/"
 				if next == app.Host {
 					path = app.Path
 				}
-				queue = append(queue, step{host: next, calls: append(slices.Clone(at.calls), "http://"+address+path), entry: at.entry})
+				queue = append(queue, step{host: next, calls: append(slices.Clone(at.calls), call.url(path)), entry: at.entry})
 			}
 		}
 	}

@@ -23,6 +23,9 @@ const (
 	whenHeader  = "Basico-When"
 )
 
+// realApps is why some things are measured with stand-ins only.
+const realApps = "the applications are real, and do not get slow when told to"
+
 // pick is how many requests show which pods a balancer picks.
 const pick = 400
 
@@ -40,7 +43,9 @@ func (a *routed) balancing(ctx context.Context, stage Stage) error {
 	case networkingv1.LoadBalancerSettings_ROUND_ROBIN:
 		return a.roundRobin(ctx, version, pods)
 	case networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED:
-		return a.leastRequest(ctx, version, pods)
+		if a.cluster.StandIns() {
+			return a.leastRequest(ctx, version, pods)
+		}
 	}
 	return nil
 }
@@ -52,6 +57,7 @@ func (a *routed) balancingNotRun() {
 	for _, v := range a.versions() {
 		kind := a.Subsets[v].balancing()
 		what := fmt.Sprintf("balancing of %s %s (%s)", a.Name, v, kind)
+		leastRequest := kind == networkingv1.LoadBalancerSettings_LEAST_REQUEST || kind == networkingv1.LoadBalancerSettings_UNSPECIFIED
 		switch n := len(a.podsOf(v)); {
 		case n < 2:
 			a.notRun(what, fmt.Sprintf("it runs %d pods, so there is nothing to balance", n), true)
@@ -59,6 +65,8 @@ func (a *routed) balancingNotRun() {
 			a.notRun(what, "neither the first nor the last stage sends everything to it", true)
 		case len(a.direct) == 0:
 			a.notRun(what, "no origin calls it directly", false)
+		case leastRequest && !a.cluster.StandIns():
+			a.notRun(what, realApps, true)
 		case !slices.Contains([]networkingv1.LoadBalancerSettings_SimpleLB{
 			networkingv1.LoadBalancerSettings_ROUND_ROBIN, networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED,
 		}, kind):
@@ -150,6 +158,9 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	version, ok := stage.only()
 	what := "queue of " + a.Name
 	switch {
+	case !a.cluster.StandIns():
+		a.notRun(what, realApps, true)
+		return nil
 	case !ok:
 		a.notRun(what, "the last stage divides requests, so no version's queue can be filled alone", true)
 		return nil
@@ -273,6 +284,10 @@ func tolerance(limit time.Duration) time.Duration { return 500*time.Millisecond 
 // timeLimit sends a request that takes longer than the route allows.
 func (a *routed) timeLimit(ctx context.Context) error {
 	what := "time limit of " + a.Name
+	if !a.cluster.StandIns() {
+		a.notRun(what, realApps, true)
+		return nil
+	}
 	if a.Timeout == 0 {
 		a.notRun(what, "none is set (timeout)", true)
 		return nil

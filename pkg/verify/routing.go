@@ -118,6 +118,9 @@ func (a *routed) lost(flows []rollout.Flow) {
 func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error {
 	load := o.Load
 	load.Requests, load.Concurrency = a.opts.Requests, 64 // enough for every proxy on the way to be busy
+	if !a.cluster.StandIns() {
+		load.Concurrency = 16 // real applications are busy sooner
+	}
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
 		return fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)

@@ -39,7 +39,7 @@ type Running struct {
 // Look looks at an environment on a cluster, until ctx ends. settle bounds the wait until a change has arrived at every
 // proxy; 0 is that of Options.
 func Look(ctx context.Context, c cluster.Cluster, env *environment.Environment, renderer *render.Renderer, settle time.Duration) (*Running, error) {
-	r := &Running{Cluster: c, Env: env, renderer: renderer, settle: Options{Settle: settle}.withDefaults().Settle}
+	r := &Running{Cluster: c, Env: env, renderer: renderer, settle: Options{Settle: settle}.withDefaults(c.StandIns()).Settle}
 	var err error
 	if r.Releases, err = renderer.Environment(ctx, env); err != nil {
 		return nil, err

@@ -17,15 +17,18 @@ import (
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
+	"chartbasico/pkg/rollout"
 )
 
 // Options of a run. Zero values mean the defaults named at each field.
 type Options struct {
-	// Requests is how many are sent for each split. Default 10,000.
+	// Requests is how many are sent for each split. Default 10,000 to stand-ins, 1,000 to real applications, which
+	// take so much longer for each.
 	Requests int
 	// Rate is how often a right split may fail by chance. Default 1e-6.
 	Rate float64
-	// SteadyRate is how many requests a second each origin sends while stages change. Default 200.
+	// SteadyRate is how many requests a second each origin sends while stages change. Default 200 to stand-ins, 20 to
+	// real applications.
 	SteadyRate float64
 	// Settle bounds the wait until a change has arrived at every proxy. Default 30 s.
 	Settle time.Duration
@@ -40,9 +43,16 @@ type Options struct {
 	AtStage func(ctx context.Context, app App, stage Stage) error
 }
 
-func (o Options) withDefaults() Options {
+func (o Options) withDefaults(standIns bool) Options {
+	requests, rate := 10_000, float64(rollout.Rate)
+	if !standIns {
+		requests, rate = 1000, 20
+	}
 	if o.Requests == 0 {
-		o.Requests = 10_000
+		o.Requests = requests
+	}
+	if o.SteadyRate == 0 {
+		o.SteadyRate = rate
 	}
 	if o.Rate == 0 {
 		o.Rate = 1e-6
@@ -65,7 +75,7 @@ func (o Options) withDefaults() Options {
 //
 // The releases stay installed, each routed app at the stage that its values name.
 func Run(ctx context.Context, c cluster.Cluster, env *environment.Environment, opts Options) (*report.Report, error) {
-	opts = opts.withDefaults()
+	opts = opts.withDefaults(c.StandIns())
 	r := &run{cluster: c, env: env, opts: opts, report: &report.Report{
 		Environments: []string{env.Name}, Started: time.Now(), ErrorRate: opts.Rate,
 		Cluster: report.Cluster{Kind: c.Kind(), Name: c.Name()},

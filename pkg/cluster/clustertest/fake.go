@@ -14,6 +14,7 @@ import (
 // Fake is a cluster whose answers a test gives. What is not set fails with ErrNotSet, or is empty.
 type Fake struct {
 	KubeconfigPath string
+	RealApps       bool
 	OnSend         func(ctx context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error)
 	OnProxies      func() ([]cluster.Proxy, error)
 	OnProxyConfig  func(p cluster.Proxy) (*adminv3.ConfigDump, error)
@@ -30,6 +31,9 @@ func (f *Fake) Kind() string { return "fake" }
 
 // Name implements cluster.Cluster.
 func (f *Fake) Name() string { return "fake" }
+
+// StandIns implements cluster.Cluster.
+func (f *Fake) StandIns() bool { return !f.RealApps }
 
 // Kubeconfig implements cluster.Cluster.
 func (f *Fake) Kubeconfig() string { return f.KubeconfigPath }

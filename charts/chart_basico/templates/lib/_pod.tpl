@@ -118,7 +118,7 @@ In: root. Out: JSON map.
 {{- with $v.calls -}}
 {{- $calls := list -}}
 {{- range $host := include "chart_basico.names" . | fromJsonArray -}}
-{{- $calls = append $calls (printf "%s:%d" $host (int (get $v.calls $host).port)) -}}
+{{- $calls = append $calls (printf "%s:%d%s" $host (int (get $v.calls $host).port) (default "" (get $v.calls $host).path)) -}}
 {{- end -}}
 {{- with $calls -}}{{- $_ := set $out "chart-basico/calls" (toJson .) -}}{{- end -}}
 {{- end -}}

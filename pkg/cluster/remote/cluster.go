@@ -1,0 +1,156 @@
+// Package remote measures on any cluster with Istio that a kubeconfig names: its kubelets, sidecars and applications are
+// real. All it needs is the API server: into pods it gets as kubectl does, by port-forward and exec.
+package remote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/internal/configdump"
+)
+
+// Options say which cluster it is. Zero values mean the defaults named at each field.
+type Options struct {
+	// Kubeconfig is the path of a file. Default: as kubectl finds it.
+	Kubeconfig string
+	// Context is one of the file's. Default: its current one.
+	Context string
+	// Kind and Name are what reports say. Default: "context" and the context's name.
+	Kind, Name string
+	// Progress is told what takes its time. Default: nobody is told.
+	Progress func(string)
+}
+
+// Cluster is a cluster that runs somewhere.
+type Cluster struct {
+	kind, name string
+	dir        string // holds the kubeconfig with one context
+	config     *rest.Config
+	client     kubernetes.Interface
+	http       *http.Client
+	forward    *forwarder
+	progress   func(string)
+
+	mu      sync.Mutex
+	senders map[string]*sender // by a pod's UID
+}
+
+var _ cluster.Cluster = (*Cluster)(nil)
+
+// Open reads the kubeconfig and asks the API server whether it is there. Close removes what Open made.
+func Open(ctx context.Context, o Options) (*Cluster, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.Kubeconfig
+	given := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: o.Context})
+	config, err := given.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	raw, err := given.RawConfig()
+	if err != nil {
+		return nil, fmt.Errorf("kubeconfig: %w", err)
+	}
+	if o.Context != "" {
+		raw.CurrentContext = o.Context
+	}
+	if o.Kind == "" {
+		o.Kind = "context"
+	}
+	if o.Name == "" {
+		o.Name = raw.CurrentContext
+	}
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	config.QPS, config.Burst = -1, -1
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	limited, cancel := context.WithTimeout(ctx, 15*time.Second)
+	defer cancel()
+	if err := client.Discovery().RESTClient().Get().AbsPath("/version").Do(limited).Error(); err != nil {
+		return nil, fmt.Errorf("cluster %s at %s: %w", o.Name, config.Host, err)
+	}
+	dir, err := os.MkdirTemp("", "basico-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{kind: o.Kind, name: o.Name, dir: dir, config: config, client: client, progress: o.Progress, senders: map[string]*sender{}}
+	// Whoever is given the path takes the current context of it.
+	if err := clientcmd.WriteToFile(raw, c.Kubeconfig()); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	c.forward = newForwarder(config, client)
+	c.http = &http.Client{Transport: &http.Transport{DialContext: c.forward.dial, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}}
+	return c, nil
+}
+
+// Close ends connections and removes the kubeconfig that Open wrote. The cluster runs on.
+func (c *Cluster) Close() error {
+	if c.http != nil {
+		c.http.CloseIdleConnections()
+		c.forward.close()
+	}
+	return os.RemoveAll(c.dir)
+}
+
+// Kind implements cluster.Cluster.
+func (c *Cluster) Kind() string { return c.kind }
+
+// Name implements cluster.Cluster.
+func (c *Cluster) Name() string { return c.name }
+
+// StandIns implements cluster.Cluster.
+func (c *Cluster) StandIns() bool { return false }
+
+// Kubeconfig implements cluster.Cluster.
+func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, "kubeconfig") }
+
+// Failed implements cluster.Cluster. Nobody watches the processes of a cluster that is not ours.
+func (c *Cluster) Failed() <-chan error { return nil }
+
+// ProxyConfig implements cluster.Cluster.
+func (c *Cluster) ProxyConfig(ctx context.Context, p cluster.Proxy) (*adminv3.ConfigDump, error) {
+	data, err := c.get(ctx, p.Namespace, p.Pod, envoyAdmin, "/config_dump?include_eds")
+	if err != nil {
+		return nil, err
+	}
+	dump, err := configdump.Read(data)
+	if err != nil {
+		return nil, fmt.Errorf("read the config_dump of Pod/%s/%s: %w", p.Namespace, p.Pod, err)
+	}
+	return dump, nil
+}
+
+// pods lists pods that run and do not end.
+func (c *Cluster) pods(ctx context.Context, namespace, selector string) ([]corev1.Pod, error) {
+	list, err := c.client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if err != nil {
+		return nil, fmt.Errorf("list pods: %w", err)
+	}
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+		return p.DeletionTimestamp != nil || p.Status.Phase != corev1.PodRunning
+	}), nil
+}
+
+func ready(p *corev1.Pod) bool {
+	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+}

@@ -1,0 +1,156 @@
+package remote
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"chartbasico/pkg/cluster"
+)
+
+const (
+	istioNamespace = "istio-system"
+	envoyAdmin     = 15000
+	istiodDebug    = 8080 // answers on the pod's own loopback only
+)
+
+// status is what istiod says of a proxy at /debug/syncz.
+type status struct {
+	Proxy     string `json:"proxy"` // pod.namespace
+	Resources map[string]struct {
+		Sent      string `json:"sent"`
+		Acked     string `json:"acked"`
+		LastError string `json:"lastError"`
+	} `json:"resources"`
+}
+
+// Proxies implements cluster.Cluster: each pod that has a proxy, and what istiod says of that.
+func (c *Cluster) Proxies(ctx context.Context) ([]cluster.Proxy, error) {
+	pods, err := c.pods(ctx, "", "")
+	if err != nil {
+		return nil, err
+	}
+	said, err := c.syncz(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []cluster.Proxy
+	for i := range pods {
+		p := &pods[i]
+		if proxyOf(p) == nil {
+			continue
+		}
+		known := said[p.Name+"."+p.Namespace]
+		all = append(all, cluster.Proxy{
+			// An egress gateway has no way in.
+			Namespace: p.Namespace, Pod: p.Name, Gateway: p.Labels["istio"] == "ingressgateway",
+			Synced: known.synced(), Rejected: known.rejected(),
+		})
+	}
+	slices.SortFunc(all, func(a, b cluster.Proxy) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod))
+	})
+	return all, nil
+}
+
+// proxyOf finds Istio's proxy among a pod's containers; nil if there is none.
+func proxyOf(p *corev1.Pod) *corev1.Container {
+	for _, containers := range [][]corev1.Container{p.Spec.Containers, p.Spec.InitContainers} {
+		for i := range containers {
+			if containers[i].Name == "istio-proxy" {
+				return &containers[i]
+			}
+		}
+	}
+	return nil
+}
+
+// syncz asks every istiod, as each knows the proxies that are connected to it.
+func (c *Cluster) syncz(ctx context.Context) (map[string]status, error) {
+	istiods, err := c.pods(ctx, istioNamespace, "app=istiod")
+	if err != nil {
+		return nil, err
+	}
+	said := map[string]status{}
+	asked := 0
+	for i := range istiods {
+		if !ready(&istiods[i]) {
+			continue
+		}
+		data, err := c.get(ctx, istioNamespace, istiods[i].Name, istiodDebug, "/debug/syncz")
+		if err != nil {
+			return nil, err
+		}
+		var all []status
+		if err := json.Unmarshal(data, &all); err != nil {
+			return nil, fmt.Errorf("read what Pod/%s/%s says at /debug/syncz: %w", istioNamespace, istiods[i].Name, err)
+		}
+		for _, s := range all {
+			said[s.Proxy] = s
+		}
+		asked++
+	}
+	if asked == 0 {
+		return nil, fmt.Errorf("no istiod is ready in namespace %s", istioNamespace)
+	}
+	return said, nil
+}
+
+const (
+	clusterType  = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
+	listenerType = "type.googleapis.com/envoy.config.listener.v3.Listener"
+)
+
+// synced says whether the proxy has acknowledged the last that was sent of each kind, and has the kinds it cannot be
+// without.
+func (s status) synced() bool {
+	if s.Resources[clusterType].Sent == "" || s.Resources[listenerType].Sent == "" {
+		return false
+	}
+	for _, r := range s.Resources {
+		if r.Sent != r.Acked {
+			return false
+		}
+	}
+	return true
+}
+
+func (s status) rejected() []string {
+	var errs []string
+	for _, kind := range slices.Sorted(maps.Keys(s.Resources)) {
+		if e := s.Resources[kind].LastError; e != "" {
+			errs = append(errs, e)
+		}
+	}
+	return errs
+}
+
+// get asks a server in a pod.
+func (c *Cluster) get(ctx context.Context, namespace, pod string, port int, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s.%s:%d%s", pod, namespace, port, path), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Host = "localhost"
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("ask Pod/%s/%s: %w", namespace, pod, err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = errors.New(resp.Status)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask Pod/%s/%s: GET %s: %w", namespace, pod, path, err)
+	}
+	return data, nil
+}

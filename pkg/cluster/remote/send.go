@@ -1,0 +1,351 @@
+package remote
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/remotecommand"
+	watchtools "k8s.io/client-go/tools/watch"
+	"k8s.io/utils/ptr"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/internal/install"
+	"chartbasico/pkg/traffic"
+)
+
+// Send implements cluster.Cluster. From a pod, the load is sent by a program of ours in an ephemeral container there,
+// so that it takes the way of the pod's own requests, through its sidecar. Who answered is told by what answers say,
+// or by the names of pods in them.
+func (c *Cluster) Send(ctx context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
+	if load.App != "" && load.Pods == nil {
+		pods, err := c.pods(ctx, "", "app="+load.App)
+		if err != nil {
+			return traffic.Tally{}, err
+		}
+		load.Pods = map[string]string{}
+		for _, p := range pods {
+			load.Pods[p.Name] = p.Labels["version"]
+		}
+	}
+	if from.App == "" && from.Pod == "" {
+		return c.sendToGateway(ctx, load)
+	}
+	pod, err := c.podOf(ctx, from)
+	if err != nil {
+		return traffic.Tally{}, err
+	}
+	s, err := c.senderIn(ctx, pod)
+	if err != nil {
+		return traffic.Tally{}, fmt.Errorf("send from Pod/%s/%s: %w", pod.Namespace, pod.Name, err)
+	}
+	return traffic.Ask(ctx, load, func(in io.Reader, out io.Writer) error { return s.run(ctx, in, out) })
+}
+
+// podOf chooses the pod that a place means: the first by name of those that are ready, or else that run. Whether others
+// may call a pod says nothing of what it calls.
+func (c *Cluster) podOf(ctx context.Context, from cluster.Place) (*corev1.Pod, error) {
+	selector := ""
+	if from.Pod == "" {
+		selector = "app=" + from.App
+		if from.Version != "" {
+			selector += ",version=" + from.Version
+		}
+	}
+	pods, err := c.pods(ctx, from.Namespace, selector)
+	if err != nil {
+		return nil, err
+	}
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool {
+		return from.Pod != "" && p.Name != from.Pod
+	})
+	if len(pods) == 0 {
+		return nil, fmt.Errorf("%w: no pod of %s runs", cluster.ErrNoPlace, from)
+	}
+	first := slices.MinFunc(pods, func(a, b corev1.Pod) int {
+		if aReady := ready(&a); aReady != ready(&b) {
+			if aReady {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Name, b.Name)
+	})
+	return &first, nil
+}
+
+// sendToGateway sends from this machine, as a client outside of the cluster.
+func (c *Cluster) sendToGateway(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
+	ports, err := c.gateway(ctx)
+	if err != nil {
+		return traffic.Tally{}, err
+	}
+	return traffic.Run(ctx, load, func(ctx context.Context, network, address string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, err
+		}
+		at, ok := ports[port]
+		if !ok {
+			return nil, fmt.Errorf("the ingress gateway's Service has no port %s", port)
+		}
+		return new(net.Dialer).DialContext(ctx, network, at)
+	})
+}
+
+// gateway returns where the ingress gateway can be reached from outside, by the ports of its Service.
+func (c *Cluster) gateway(ctx context.Context) (map[string]string, error) {
+	services, err := c.client.CoreV1().Services("").List(ctx, metav1.ListOptions{LabelSelector: "istio=ingressgateway"})
+	if err != nil {
+		return nil, fmt.Errorf("find the ingress gateway: %w", err)
+	}
+	if len(services.Items) != 1 {
+		return nil, fmt.Errorf("find the ingress gateway: found %d Services labelled istio=ingressgateway, expected one", len(services.Items))
+	}
+	service := services.Items[0]
+	ports := map[string]string{}
+	for _, in := range service.Status.LoadBalancer.Ingress {
+		for _, p := range service.Spec.Ports {
+			host := in.IP
+			if host == "" {
+				host = in.Hostname
+			}
+			ports[strconv.Itoa(int(p.Port))] = net.JoinHostPort(host, strconv.Itoa(int(p.Port)))
+		}
+		return ports, nil
+	}
+	nodes, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("find the ingress gateway: %w", err)
+	}
+	for _, n := range nodes.Items {
+		for _, a := range n.Status.Addresses {
+			if a.Type != corev1.NodeInternalIP {
+				continue
+			}
+			for _, p := range service.Spec.Ports {
+				if p.NodePort != 0 {
+					ports[strconv.Itoa(int(p.Port))] = net.JoinHostPort(a.Address, strconv.Itoa(int(p.NodePort)))
+				}
+			}
+			if len(ports) > 0 {
+				return ports, nil
+			}
+		}
+	}
+	return nil, fmt.Errorf("find the ingress gateway: Service/%s/%s has neither a load balancer nor a NodePort, so it cannot be reached from here", service.Namespace, service.Name)
+}
+
+const (
+	senderContainer = "basico-sender"
+	nobody          = 65532
+)
+
+// sender is the program in one pod.
+type sender struct {
+	cluster *Cluster
+	pod     *corev1.Pod
+	path    string
+
+	once sync.Once
+	err  error
+}
+
+var senderProgram = install.Program{
+	Name: "sender", What: "the program that sends from pods", Inputs: []string{"cmd/sender/*.go", "pkg/traffic/*.go"},
+	Env: []string{"CGO_ENABLED=0", "GOOS=linux"}, Building: "building the program that sends from pods",
+}
+
+// senderIn returns the sender of a pod, and puts it there at first.
+func (c *Cluster) senderIn(ctx context.Context, pod *corev1.Pod) (*sender, error) {
+	c.mu.Lock()
+	s := c.senders[string(pod.UID)]
+	if s == nil {
+		s = &sender{cluster: c, pod: pod}
+		c.senders[string(pod.UID)] = s
+	}
+	c.mu.Unlock()
+	s.once.Do(func() { s.err = s.prepare(ctx) })
+	if s.err != nil {
+		c.mu.Lock()
+		delete(c.senders, string(pod.UID)) // the next one may have more luck
+		c.mu.Unlock()
+	}
+	return s, s.err
+}
+
+// prepare adds the container, which has the image of Istio's proxy since that is on every node that has a sidecar, and
+// copies the program into it.
+func (s *sender) prepare(ctx context.Context) error {
+	if err := s.addContainer(ctx); err != nil {
+		return err
+	}
+	node, err := s.cluster.client.CoreV1().Nodes().Get(ctx, s.pod.Spec.NodeName, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	program := senderProgram
+	program.Env = append(slices.Clone(program.Env), "GOARCH="+node.Status.NodeInfo.Architecture)
+	local, err := program.Find(ctx, "", s.cluster.progress)
+	if err != nil {
+		return err
+	}
+	file, err := os.Open(local)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	s.path = "/tmp/" + filepath.Base(filepath.Dir(local))
+	const receive = `cat >"$0.new" && chmod 755 "$0.new" && mv "$0.new" "$0"`
+	return s.exec(ctx, file, io.Discard, "sh", "-c", receive, s.path)
+}
+
+func (s *sender) addContainer(ctx context.Context) error {
+	pods := s.cluster.client.CoreV1().Pods(s.pod.Namespace)
+	if !slices.ContainsFunc(s.pod.Spec.EphemeralContainers, func(e corev1.EphemeralContainer) bool { return e.Name == senderContainer }) {
+		image, err := s.cluster.proxyImage(ctx, s.pod)
+		if err != nil {
+			return err
+		}
+		pod := s.pod.DeepCopy()
+		pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, corev1.EphemeralContainer{
+			EphemeralContainerCommon: corev1.EphemeralContainerCommon{
+				Name: senderContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
+				Command: []string{"sleep", "infinity"},
+				SecurityContext: &corev1.SecurityContext{
+					// What the proxy's own user sends goes past the sidecar.
+					RunAsUser: ptr.To(userOf(s.pod)), RunAsNonRoot: ptr.To(true), AllowPrivilegeEscalation: ptr.To(false),
+					Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+					SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+				},
+			},
+		})
+		if _, err := pods.UpdateEphemeralContainers(ctx, pod.Name, pod, metav1.UpdateOptions{}); err != nil {
+			return fmt.Errorf("add a container: %w", err)
+		}
+	}
+	return s.await(ctx)
+}
+
+// userOf is the user that the pod's application runs as.
+func userOf(p *corev1.Pod) int64 {
+	for _, c := range p.Spec.Containers {
+		if c.Name != "istio-proxy" && c.SecurityContext != nil && ptr.Deref(c.SecurityContext.RunAsUser, 0) != 0 {
+			return *c.SecurityContext.RunAsUser
+		}
+	}
+	if p.Spec.SecurityContext != nil && ptr.Deref(p.Spec.SecurityContext.RunAsUser, 0) != 0 {
+		return *p.Spec.SecurityContext.RunAsUser
+	}
+	return nobody
+}
+
+// proxyImage is the image of the pod's sidecar, or of any proxy if it has none.
+func (c *Cluster) proxyImage(ctx context.Context, p *corev1.Pod) (string, error) {
+	if proxy := proxyOf(p); proxy != nil {
+		return proxy.Image, nil
+	}
+	pods, err := c.pods(ctx, "", "")
+	if err != nil {
+		return "", err
+	}
+	for i := range pods {
+		if proxy := proxyOf(&pods[i]); proxy != nil {
+			return proxy.Image, nil
+		}
+	}
+	return "", errors.New("no pod of the cluster has a proxy, whose image is needed")
+}
+
+// containerTimeout bounds the start of a container whose image is there.
+const containerTimeout = time.Minute
+
+// await watches the pod until the container runs.
+func (s *sender) await(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, containerTimeout)
+	defer cancel()
+	pods := s.cluster.client.CoreV1().Pods(s.pod.Namespace)
+	selector := fields.OneTermEqualSelector("metadata.name", s.pod.Name).String()
+	source := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.FieldSelector = selector
+			return pods.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.FieldSelector = selector
+			return pods.Watch(ctx, o)
+		},
+	}
+	last := "nothing yet"
+	_, err := watchtools.UntilWithSync(limited, source, &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {
+		pod, ok := event.Object.(*corev1.Pod)
+		if !ok || event.Type == watch.Deleted {
+			return false, errors.New("the pod is gone")
+		}
+		for _, status := range pod.Status.EphemeralContainerStatuses {
+			if status.Name != senderContainer {
+				continue
+			}
+			switch {
+			case status.State.Running != nil:
+				return true, nil
+			case status.State.Waiting != nil:
+				last = strings.TrimSpace(status.State.Waiting.Reason + " " + status.State.Waiting.Message)
+			case status.State.Terminated != nil:
+				return false, fmt.Errorf("container %s ended: %s", senderContainer, status.State.Terminated.Message)
+			}
+		}
+		return false, nil
+	})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case limited.Err() != nil:
+		return fmt.Errorf("container %s did not start within %v; the kubelet says: %s", senderContainer, containerTimeout, last)
+	}
+	return err
+}
+
+// grace is how long a sender may take to tell what came of a load that was ended.
+const grace = 30 * time.Second
+
+// run runs the program. The end of ctx reaches it as the end of its input, so that it can still answer.
+func (s *sender) run(ctx context.Context, in io.Reader, out io.Writer) error {
+	answering, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	return s.exec(answering, in, out, s.path)
+}
+
+func (s *sender) exec(ctx context.Context, in io.Reader, out io.Writer, command ...string) error {
+	req := s.cluster.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(s.pod.Namespace).Name(s.pod.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: senderContainer, Command: command, Stdin: true, Stdout: true, Stderr: true}, scheme.ParameterCodec)
+	executor, err := remotecommand.NewSPDYExecutor(s.cluster.config, "POST", req.URL())
+	if err != nil {
+		return err
+	}
+	var errs bytes.Buffer
+	if err := executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: in, Stdout: out, Stderr: &errs}); err != nil {
+		return fmt.Errorf("%s: %w: %s", command[0], err, strings.TrimSpace(errs.String()))
+	}
+	return nil
+}
