@@ -13,11 +13,15 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chartbasico/pkg/cluster/kind"
 	"chartbasico/pkg/cluster/local"
 )
 
 type clusterFlags struct {
+	kind         string
 	name         string
+	nodes        int
+	kubernetes   string
 	envoy        string
 	controlPlane string
 	output       string
@@ -27,20 +31,41 @@ func (f clusterFlags) options() local.Options {
 	return local.Options{Name: f.name, Envoy: f.envoy, ControlPlane: f.controlPlane}
 }
 
+// validate returns everything that is wrong with the flags. A command has those that its cobra.Command defines.
 func (f clusterFlags) validate() error {
-	if f.output != "text" && f.output != "json" {
-		return fmt.Errorf("--output: found %q, expected text or json", f.output)
+	var errs []error
+	if f.output != "" && f.output != "text" && f.output != "json" {
+		errs = append(errs, fmt.Errorf("--output: found %q, expected text or json", f.output))
 	}
-	return nil
+	switch f.kind {
+	case "local":
+		if f.nodes > 1 || f.kubernetes != "" {
+			errs = append(errs, errors.New("--nodes and --kubernetes are for --kind kind: a local cluster has one node, of the version built in"))
+		}
+	case "kind":
+		if f.envoy != "" || f.controlPlane != "" {
+			errs = append(errs, errors.New("--envoy and --control-plane are for --kind local: kind has its own"))
+		}
+	default:
+		errs = append(errs, fmt.Errorf("--kind: found %q, expected local or kind", f.kind))
+	}
+	return errors.Join(errs...)
+}
+
+func (f *clusterFlags) addKind(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.kind, "kind", "local", "kind of cluster: local (processes) or kind (containers)")
 }
 
 func newClusterCommand(s streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cluster",
-		Short: "Create, look at and delete local clusters with Istio",
+		Short: "Create, look at and delete clusters with Istio",
 		Long: `A local cluster is the real Kubernetes and Istio control planes and real Envoy proxies,
 as processes on this machine's loopback addresses: no container, no root. The applications
-in its pods are stand-ins that say who they are.`,
+in its pods are stand-ins that say who they are.
+
+With --kind kind it is a cluster of kind, in containers of docker or podman, where kubelets,
+network, sidecars and applications are real too.`,
 		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(newClusterCreateCommand(s), newClusterStatusCommand(s), newClusterDeleteCommand(s), newClusterServeCommand(s))
@@ -51,20 +76,27 @@ func newClusterCreateCommand(s streams) *cobra.Command {
 	f := clusterFlags{}
 	cmd := &cobra.Command{
 		Use:   "create",
-		Short: "Start a local cluster that runs until it is deleted",
+		Short: "Start a cluster that runs until it is deleted",
 		Example: `  basico cluster create
+  basico cluster create --kind kind --nodes 2
   eval "$(basico cluster create --name mine)" && kubectl get pods -A`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.validate(); err != nil {
 				return err
 			}
+			if f.kind == "kind" {
+				return runKindCreate(cmd.Context(), s, f)
+			}
 			return runClusterCreate(cmd.Context(), s, f)
 		},
 	}
+	f.addKind(cmd)
 	f.addName(cmd)
 	f.addPrograms(cmd)
 	f.addOutput(cmd)
+	cmd.Flags().IntVar(&f.nodes, "nodes", 1, "number of nodes of a kind cluster")
+	cmd.Flags().StringVar(&f.kubernetes, "kubernetes", "", "version of Kubernetes of a kind cluster, as in 1.34.4 (default: the newest node image on this machine, else kind's own)")
 	return cmd
 }
 
@@ -111,17 +143,21 @@ func newClusterStatusCommand(s streams) *cobra.Command {
 	f := clusterFlags{}
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show the running local clusters, or one of them",
-		Long: `status shows every running local cluster, or the named one with its processes. Its exit
-status is 1 if a cluster it shows has failed, or the named one does not run.`,
+		Short: "Show the running clusters of a kind, or one of them",
+		Long: `status shows every running cluster of a kind, or the named one with its processes or nodes.
+Its exit status is 1 if a cluster it shows has failed, or the named one does not run.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.validate(); err != nil {
 				return err
 			}
+			if f.kind == "kind" {
+				return runKindStatus(cmd.Context(), s, f)
+			}
 			return runClusterStatus(cmd.Context(), s, f)
 		},
 	}
+	f.addKind(cmd)
 	cmd.Flags().StringVar(&f.name, "name", "", "name of the cluster (default: all)")
 	f.addOutput(cmd)
 	return cmd
@@ -215,10 +251,17 @@ func newClusterDeleteCommand(s streams) *cobra.Command {
 	f := clusterFlags{}
 	cmd := &cobra.Command{
 		Use:   "delete",
-		Short: "Stop a local cluster and remove all that it left",
+		Short: "Stop a cluster and remove all that it left",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			found, err := local.Delete(cmd.Context(), f.name)
+			if err := f.validate(); err != nil {
+				return err
+			}
+			remove := local.Delete
+			if f.kind == "kind" {
+				remove = kind.Delete
+			}
+			found, err := remove(cmd.Context(), f.name)
 			if err != nil {
 				return err
 			}
@@ -230,6 +273,7 @@ func newClusterDeleteCommand(s streams) *cobra.Command {
 			return nil
 		},
 	}
+	f.addKind(cmd)
 	f.addName(cmd)
 	return cmd
 }

@@ -1,0 +1,131 @@
+package kind
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+)
+
+func TestOptions(t *testing.T) {
+	o, err := Options{Kubernetes: "v1.34.4"}.withDefaults()
+	require.NoError(t, err)
+	assert.Equal(t, DefaultName, o.Name)
+	assert.Equal(t, 1, o.Nodes)
+	assert.Equal(t, "1.34.4", o.Kubernetes)
+	_, err = Options{Name: "No", Nodes: -1, Kubernetes: "latest"}.withDefaults()
+	require.EqualError(t, err, `the name of a cluster must be lower-case letters, digits and inner dashes, at most 40, found "No"
+the number of nodes: found -1, expected 1 or more
+the version of Kubernetes: found "latest", expected one like 1.34.4`)
+}
+
+func TestNewer(t *testing.T) {
+	for _, c := range []struct {
+		a, than string
+		want    bool
+	}{
+		{"v1.34.4", "", true},
+		{"v1.34.4", "v1.34.3", true},
+		{"v1.34.10", "v1.34.9", true},
+		{"v1.9.0", "v1.34.0", false},
+		{"v1.34.4", "v1.34.4", false},
+		{"<none>", "", false},
+		{"latest", "v1.34.4", false},
+	} {
+		assert.Equal(t, c.want, newer(c.a, c.than), "%s, %s", c.a, c.than)
+	}
+}
+
+// engine is a container runtime that has some images, and reaches no registry.
+func engine(t *testing.T) containers {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "podman")
+	script := `#!/bin/sh
+case "$*" in
+  "image inspect docker.io/kindest/node:v1.34.4") echo '[{"Id": "abc", "Config": {"Labels": {"basico.key": "1"}}}]' ;;
+  "image inspect other:1") echo '[{"Id": "def", "Config": {}}]' ;;
+  "image ls --format {{.Repository}}:{{.Tag}}") printf 'other:1\ndocker.io/kindest/node:v1.33.1\ndocker.io/kindest/node:v1.34.4\nkindest/node:<none>\n' ;;
+  "pull -q "*) echo "Error: no such host" >&2; exit 125 ;;
+  *) exit 1 ;;
+esac
+`
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o755))
+	return containers{command: path}
+}
+
+func TestImages(t *testing.T) {
+	e := engine(t)
+	images, err := e.ensure(t.Context(), []string{"docker.io/kindest/node:v1.34.4", "other:1"}, func(string) {})
+	require.NoError(t, err)
+	assert.Equal(t, []image{{"docker.io/kindest/node:v1.34.4", "abc", true}, {"other:1", "def", false}}, images)
+
+	newest, err := e.newestNode(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, "docker.io/kindest/node:v1.34.4", newest)
+
+	var said []string
+	_, err = e.ensure(t.Context(), []string{"other:1", "gone:1"}, func(line string) { said = append(said, line) })
+	require.EqualError(t, err, `image gone:1 is not on this machine, and cannot be pulled: Error: no such host
+where no container registry can be reached, scripts/airgap/build.sh builds them`)
+	assert.Equal(t, []string{"pulling gone:1"}, said)
+}
+
+func TestARuntimeThatIsNotThere(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	_, err := findRuntime(t.Context(), logger{func(string) {}})
+	require.ErrorContains(t, err, "a kind cluster needs a container runtime that answers")
+	t.Setenv(providerVariable, "lxc")
+	_, err = findRuntime(t.Context(), logger{func(string) {}})
+	require.EqualError(t, err, `KIND_EXPERIMENTAL_PROVIDER: found "lxc", expected docker, podman or nerdctl`)
+}
+
+func TestOpenOfWhatIsNotThere(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	_, err := Open(t.Context(), "none", nil)
+	require.ErrorIs(t, err, ErrNotRunning)
+	clusters, err := List(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, clusters)
+}
+
+func TestTheNetworkOfANode(t *testing.T) {
+	var config struct {
+		Plugins []struct {
+			Type string
+			Ipam struct {
+				Ranges [][]struct{ Subnet string }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(cniConfig("10.244.3.0/24")), &config))
+	assert.Equal(t, "10.244.3.0/24", config.Plugins[0].Ipam.Ranges[0][0].Subnet)
+}
+
+func TestAFailureIsDiagnosed(t *testing.T) {
+	waiting := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "istio-system", Name: "istiod-1", Labels: map[string]string{"app": "istiod"}},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "discovery"}}},
+		Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+			Name: "discovery", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "no such host"}},
+		}}},
+	}
+	ended := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "job"}, Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}
+	c := &creation{dir: directory(t.TempDir()), client: fake.NewClientset(waiting, ended)}
+	err := c.diagnosed(context.DeadlineExceeded)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorContains(t, err, "Pod/istio-system/istiod-1: discovery: ErrImagePull no such host\nevents, pods and logs are in ")
+	found, err := filepath.Glob(c.dir.path("failed-*", "*"))
+	require.NoError(t, err)
+	var names []string
+	for _, f := range found {
+		names = append(names, filepath.Base(f))
+	}
+	assert.Equal(t, []string{"events.yaml", "istio-system_istiod-1_discovery.log", "pods.yaml"}, names)
+}
