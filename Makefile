@@ -1,11 +1,14 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint race bench build clean
+.PHONY: help demo cluster test lint race bench build clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## run bookinfo on a local cluster and measure every stage of its routing
 	@scripts/demo.sh
+
+cluster: ## create a kind cluster with Istio, for real sidecars and applications
+	@scripts/cluster.sh
 
 test: ## run every test
 	@scripts/test.sh
