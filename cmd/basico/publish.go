@@ -101,7 +101,7 @@ func runPublish(ctx context.Context, s streams, f publishFlags, chart string) er
 	if err != nil {
 		return err
 	}
-	result := published{Chart: ready.Name, Version: ready.Version, Commit: ready.Commit.Hash, Archive: filepath.Join(f.out, ready.File), SHA256: ready.Package.Digest,
+	result := published{Chart: ready.Name, Version: ready.Version, Commit: ready.Commit.Hash, Archive: filepath.Join(f.out, ready.File), SHA256: ready.Digest,
 		Signed: ready.Provenance != nil, Reference: ready.Reference, Index: f.index, Gate: ready.Gate.String(), Refused: []string{}}
 	for _, r := range refusals {
 		result.Refused = append(result.Refused, r.String())

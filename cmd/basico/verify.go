@@ -57,7 +57,7 @@ proxy is in sync.`,
 	flags.StringVar(&f.envoy, "envoy", "", "path of Envoy (default: the one on the PATH, else a pinned one)")
 	flags.IntVar(&f.requests, "requests", 10_000, "requests for each split")
 	flags.Float64Var(&f.rate, "rate", 1e-6, "how often a right split may fail by chance")
-	f.outputFlags.add(flags)
+	f.add(flags)
 	flags.BoolVar(&f.keep, "keep", false, "keep the cluster running after the result, until Ctrl-C")
 	return cmd
 }
@@ -68,7 +68,7 @@ func (f verifyFlags) validate() error {
 	if f.on != "local" {
 		errs = append(errs, fmt.Errorf("--on: found %q, expected local", f.on))
 	}
-	errs = append(errs, f.outputFlags.mistakes()...)
+	errs = append(errs, f.mistakes()...)
 	if f.requests < 1 {
 		errs = append(errs, fmt.Errorf("--requests: found %d, expected 1 or more", f.requests))
 	}

@@ -57,10 +57,10 @@ func (c *Chart) Edit(funcs template.FuncMap, edit func(file string, tree *parse.
 	root.Funcs(funcs)
 	trees := map[string]*parse.Tree{}
 	for _, t := range root.Templates() {
-		if t.Tree == nil || t.Tree.Root == nil {
+		if t.Tree == nil || t.Root == nil {
 			continue
 		}
-		tree := t.Tree.Copy()
+		tree := t.Copy()
 		edit(strings.TrimPrefix(tree.ParseName, c.loaded.ChartFullPath()+"/"), tree)
 		trees[t.Name()] = tree
 	}

@@ -33,7 +33,7 @@ func LoadIndex(path string) (*Index, error) {
 	}
 	for name, versions := range index.Entries {
 		for i, v := range versions {
-			if v == nil || v.Metadata == nil || v.Metadata.Validate() != nil {
+			if v == nil || v.Metadata == nil || v.Validate() != nil {
 				return nil, fmt.Errorf("%s: entry %d of %s is no chart", path, i, name)
 			}
 		}

@@ -29,27 +29,34 @@ func (c *Conn) Usable() bool { return !c.spent && !closed(c.Conn) }
 // get tells http.ReadResponse which responses have a body.
 var get = &http.Request{Method: http.MethodGet}
 
-// Get sends a GET request, as its bytes, and returns the final response and the beginning of its body, limit bytes at
-// most; all of it has been read. The response's own Body is closed.
-func (c *Conn) Get(request []byte, limit int64) (*http.Response, []byte, error) {
+// Response is a final response, and the beginning of its body.
+type Response struct {
+	Status int // 0 if none came
+	Header http.Header
+	Body   []byte
+}
+
+// Get sends a GET request, as its bytes, and returns the response. Its whole body is read, and limit bytes of it are
+// kept. A response whose body broke off is returned beside the error.
+func (c *Conn) Get(request []byte, limit int64) (Response, error) {
 	c.spent = true
 	if _, err := c.Write(request); err != nil {
-		return nil, nil, err
+		return Response{}, err
 	}
 	response, err := c.final()
 	if err != nil {
-		return nil, nil, err
+		return Response{}, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, limit))
-	if err != nil {
-		return response, body, err
+	got := Response{Status: response.StatusCode, Header: response.Header}
+	if got.Body, err = io.ReadAll(io.LimitReader(response.Body, limit)); err != nil {
+		return got, err
 	}
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return response, body, err
+		return got, err
 	}
 	c.spent = response.Close || c.reader.Buffered() > 0
-	return response, body, nil
+	return got, nil
 }
 
 // final returns the response that follows any interim ones.

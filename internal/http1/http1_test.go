@@ -53,10 +53,10 @@ func TestOneRequestAfterTheOther(t *testing.T) {
 		body   string
 	}{{200, "fir"}, {503, "sec"}, {204, ""}} {
 		assert.True(t, c.Usable())
-		response, body, err := c.Get(request, 3)
+		response, err := c.Get(request, 3)
 		require.NoError(t, err)
-		assert.Equal(t, want.status, response.StatusCode)
-		assert.Equal(t, want.body, string(body))
+		assert.Equal(t, want.status, response.Status)
+		assert.Equal(t, want.body, string(response.Body))
 	}
 	assert.Eventually(t, func() bool { return !c.Usable() }, 10*time.Second, time.Millisecond, "the server has closed it")
 }
@@ -76,7 +76,7 @@ func TestSpentAfter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := serve(t, test.answer)
-			_, _, err := c.Get(request, 100)
+			_, err := c.Get(request, 100)
 			assert.Equal(t, test.fails, err != nil, "%v", err)
 			assert.False(t, c.Usable())
 		})

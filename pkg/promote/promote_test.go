@@ -98,7 +98,7 @@ func TestCompare(t *testing.T) {
 					failed = append(failed, x.name)
 				}
 				if x.name == moreErrors {
-					assert.Equal(t, "errors no more frequent than with "+c.against, x.Want)
+					assert.Equal(t, x.Want, "errors no more frequent than with "+c.against)
 				}
 			}
 			assert.Equal(t, c.names, found)

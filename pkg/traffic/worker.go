@@ -100,12 +100,12 @@ func (w *worker) send(ctx context.Context, deadline time.Time) (a answer, err er
 			return a, err
 		}
 	}
-	resp, body, err := w.conn.Get(w.request, w.most())
+	resp, err := w.conn.Get(w.request, w.most())
 	if err != nil {
 		w.hangUp()
 		return a, err
 	}
-	return w.judge(resp, string(body)), nil
+	return w.judge(resp), nil
 }
 
 // maxReason is how much of an answer is looked at for the reason of an error.
@@ -145,8 +145,9 @@ func (w *worker) hangUp() {
 	w.conn = nil
 }
 
-func (w *worker) judge(resp *http.Response, body string) answer {
-	a := answer{status: resp.StatusCode}
+func (w *worker) judge(resp http1.Response) answer {
+	a := answer{status: resp.Status}
+	body := string(resp.Body)
 	if w.load.App != "" {
 		a.version, a.pod = served(resp.Header.Values(ServedBy), w.load.App)
 		if a.version == "" && a.status < 400 {

@@ -25,11 +25,11 @@ type callers struct {
 
 func newCallers(dial Dial) *callers { return &callers{dial: dial, idle: map[string][]*http1.Conn{}} }
 
-// get requests the URL and returns the final response, redirects included, with its body.
-func (c *callers) get(ctx context.Context, u *url.URL, header http.Header) (*http.Response, []byte, error) {
+// get requests the URL and returns the final response, redirects included.
+func (c *callers) get(ctx context.Context, u *url.URL, header http.Header) (http1.Response, error) {
 	var request bytes.Buffer
 	if err := (&http.Request{Method: http.MethodGet, URL: u, Host: u.Host, Header: header}).Write(&request); err != nil {
-		return nil, nil, err
+		return http1.Response{}, err
 	}
 	address := u.Host
 	if u.Port() == "" {
@@ -37,19 +37,19 @@ func (c *callers) get(ctx context.Context, u *url.URL, header http.Header) (*htt
 	}
 	conn, err := c.take(ctx, address)
 	if err != nil {
-		return nil, nil, err
+		return http1.Response{}, err
 	}
 	unhook := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	response, body, err := conn.Get(request.Bytes(), maxBody)
+	response, err := conn.Get(request.Bytes(), maxBody)
 	if !unhook() {
-		return nil, nil, context.Cause(ctx)
+		return http1.Response{}, context.Cause(ctx)
 	}
 	if err != nil {
 		_ = conn.Close()
-		return response, body, err
+		return response, err
 	}
 	c.put(address, conn)
-	return response, body, nil
+	return response, nil
 }
 
 func (c *callers) take(ctx context.Context, address string) (*http1.Conn, error) {

@@ -36,28 +36,25 @@ func (s *Server) call(r *http.Request, c call) (*called, error) {
 	if s.callers == nil {
 		return result, errors.New("who stands outside the mesh calls nobody")
 	}
-	response, body, err := s.callers.get(r.Context(), c.url, onward(r.Header, c.then))
-	if response != nil {
-		result.Status = response.StatusCode
-		result.ServedBy = response.Header.Get(servedByHeader)
-	}
+	response, err := s.callers.get(r.Context(), c.url, onward(r.Header, c.then))
+	result.Status, result.ServedBy = response.Status, response.Header.Get(servedByHeader)
 	if err != nil {
 		return result, err
 	}
-	if json.Valid(body) {
-		result.Body = body
+	if json.Valid(response.Body) {
+		result.Body = response.Body
 	}
-	if response.StatusCode < http.StatusBadRequest {
+	if response.Status < http.StatusBadRequest {
 		return result, nil
 	}
 	why := response.Header.Get(errorHeader)
 	if why == "" && result.ServedBy == "" {
-		why = excerpt(body) // a proxy answered, and its body says why
+		why = excerpt(response.Body) // a proxy answered, and its body says why
 	}
 	if why == "" {
-		return result, fmt.Errorf("%d", response.StatusCode)
+		return result, fmt.Errorf("%d", response.Status)
 	}
-	return result, fmt.Errorf("%d: %s", response.StatusCode, why)
+	return result, fmt.Errorf("%d: %s", response.Status, why)
 }
 
 // excerpt returns the beginning of a body, as one line.
