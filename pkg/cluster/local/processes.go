@@ -54,22 +54,20 @@ func (a *addresses) istiodPorts() map[int32]string {
 	}
 }
 
-// The memory limits are soft: where a process needs more, it takes more, and collects its garbage more often.
-func goEnv(memory string) []string { return []string{"GOMEMLIMIT=" + memory, "GOGC=200"} }
-
-func (s *supervisor) component(name, memory string, args ...string) proc.Spec {
+func (s *supervisor) component(name string, args ...string) proc.Spec {
 	return proc.Spec{
 		Name: name,
 		Path: s.options.ControlPlane,
 		Args: append([]string{name}, args...),
-		Env:  append(goEnv(memory), "HOME="+s.state.dir, "TMPDIR="+s.state.path("tmp")),
-		Dir:  s.state.dir,
-		Log:  s.state.path("logs", name+".log"),
+		// No limit on memory: close to one, Go collects garbage without end, on half of all cores.
+		Env: []string{"HOME=" + s.state.dir, "TMPDIR=" + s.state.path("tmp")},
+		Dir: s.state.dir,
+		Log: s.state.path("logs", name+".log"),
 	}
 }
 
 func (s *supervisor) etcd() proc.Spec {
-	return s.component("etcd", "64MiB",
+	return s.component("etcd",
 		"--data-dir="+s.state.path("etcd"),
 		"--listen-client-url=https://"+s.addresses.etcd.String(),
 		"--trusted-ca-file="+s.credentials.cert(etcdCA),
@@ -80,7 +78,7 @@ func (s *supervisor) etcd() proc.Spec {
 
 func (s *supervisor) apiServer() proc.Spec {
 	c := s.credentials
-	return s.component("kube-apiserver", "400MiB",
+	return s.component("kube-apiserver",
 		"--etcd-servers=https://"+s.addresses.etcd.String(),
 		"--etcd-cafile="+c.cert(etcdCA),
 		"--etcd-certfile="+c.cert(etcdClient),
@@ -108,7 +106,7 @@ func (s *supervisor) apiServer() proc.Spec {
 
 func (s *supervisor) controllerManager() proc.Spec {
 	c := s.credentials
-	return s.component("kube-controller-manager", "128MiB",
+	return s.component("kube-controller-manager",
 		"--kubeconfig="+c.kubeconfig(controllerManagerUser),
 		"--leader-elect=false", // there is one
 		"--service-account-private-key-file="+c.key(serviceAccountKey),
@@ -123,7 +121,7 @@ func (s *supervisor) controllerManager() proc.Spec {
 }
 
 func (s *supervisor) scheduler() proc.Spec {
-	return s.component("kube-scheduler", "64MiB",
+	return s.component("kube-scheduler",
 		"--kubeconfig="+s.credentials.kubeconfig(schedulerUser),
 		"--leader-elect=false",
 		"--secure-port=0",
@@ -135,7 +133,7 @@ func (s *supervisor) scheduler() proc.Spec {
 
 func (s *supervisor) istiod() proc.Spec {
 	a := s.addresses
-	spec := s.component("pilot-discovery", "192MiB",
+	spec := s.component("pilot-discovery",
 		"discovery",
 		"--kubeconfig="+s.credentials.kubeconfig(istiodUser),
 		"--domain=cluster.local",
