@@ -258,7 +258,7 @@ func (c *creation) create(ctx context.Context) error {
 	case <-ctx.Done():
 		// kind knows no context: without its nodes it ends soon.
 		_, _ = remove(c.Name, c.dir, c.engine)
-		<-done
+		<-done //nolint:errcheck // whatever it says only followed from that
 		_, err := remove(c.Name, c.dir, c.engine)
 		return errors.Join(context.Cause(ctx), err)
 	}

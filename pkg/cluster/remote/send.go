@@ -121,12 +121,12 @@ func (c *Cluster) gateway(ctx context.Context) (map[string]string, error) {
 	}
 	service := services.Items[0]
 	ports := map[string]string{}
-	for _, in := range service.Status.LoadBalancer.Ingress {
+	if in := service.Status.LoadBalancer.Ingress; len(in) > 0 {
+		host := in[0].IP
+		if host == "" {
+			host = in[0].Hostname
+		}
 		for _, p := range service.Spec.Ports {
-			host := in.IP
-			if host == "" {
-				host = in.Hostname
-			}
 			ports[strconv.Itoa(int(p.Port))] = net.JoinHostPort(host, strconv.Itoa(int(p.Port)))
 		}
 		return ports, nil
