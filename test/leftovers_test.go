@@ -7,13 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/restmapper"
-	"k8s.io/client-go/tools/clientcmd"
 
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
@@ -23,25 +17,13 @@ import (
 // though they should: those that their values keep.
 func leftovers(t *testing.T, rendered []*render.Release) []string {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", shared(t).Kubeconfig())
-	require.NoError(t, err)
-	config.QPS, config.Burst = 200, 400
-	client, err := dynamic.NewForConfig(config)
-	require.NoError(t, err)
-	disco, err := discovery.NewDiscoveryClientForConfig(config)
-	require.NoError(t, err)
-	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))
+	api := openAPI(t, shared(t).Kubeconfig())
 	var left []string
 	for _, r := range rendered {
 		for _, o := range r.Objects {
 			keep := o.GetAnnotations()["helm.sh/resource-policy"] == "keep"
-			kind := o.GroupVersionKind()
-			mapping, err := mapper.RESTMapping(kind.GroupKind(), kind.Version)
+			resource, err := api.resource(o, o.GetNamespace())
 			require.NoError(t, err)
-			resource := dynamic.ResourceInterface(client.Resource(mapping.Resource))
-			if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-				resource = client.Resource(mapping.Resource).Namespace(o.GetNamespace())
-			}
 			live, err := resource.Get(t.Context(), o.GetName(), metav1.GetOptions{})
 			switch {
 			case keep && apierrors.IsNotFound(err):

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -59,7 +60,7 @@ func TestNetworkIsAccepted(t *testing.T) {
 			o.SetAPIVersion(kind[:strings.LastIndex(kind, "/")])
 			o.SetKind(filepath.Base(kind))
 			o.SetName("none")
-			_, err := api.resource(o)
+			_, err := api.resource(o, metav1.NamespaceDefault)
 			assert.NoError(t, err, kind)
 		}
 	}, time.Minute, 50*time.Millisecond)
@@ -153,20 +154,21 @@ func openAPI(t *testing.T, kubeconfig string) api {
 	return api{t, client, restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(disco))}
 }
 
-func (a api) resource(o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+// resource is the client of the object's kind, in a namespace if it lives in one.
+func (a api) resource(o *unstructured.Unstructured, namespace string) (dynamic.ResourceInterface, error) {
 	kind := o.GroupVersionKind()
 	mapping, err := a.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
 		return nil, err
 	}
-	if mapping.Scope.Name() == "namespace" {
-		return a.client.Resource(mapping.Resource).Namespace("default"), nil
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return a.client.Resource(mapping.Resource).Namespace(namespace), nil
 	}
 	return a.client.Resource(mapping.Resource), nil
 }
 
 func (a api) create(o *unstructured.Unstructured, dry bool) error {
-	resource, err := a.resource(o)
+	resource, err := a.resource(o, metav1.NamespaceDefault)
 	if err != nil {
 		return err
 	}

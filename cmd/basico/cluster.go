@@ -132,11 +132,7 @@ func runClusterCreate(ctx context.Context, s streams, f clusterFlags) error {
 	if existed {
 		fmt.Fprintf(s.err, "cluster %s runs already, since %s\n", status.Name, status.Started.Format(time.DateTime))
 	}
-	if f.output == "json" {
-		return printJSON(s.out, status)
-	}
-	_, err = fmt.Fprintln(s.out, "export KUBECONFIG="+quote(status.Kubeconfig))
-	return err
+	return showCreated(s, f, status, status.Kubeconfig)
 }
 
 func newClusterStatusCommand(s streams) *cobra.Command {
@@ -168,23 +164,25 @@ func runClusterStatus(ctx context.Context, s streams, f clusterFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.output == "json" {
-		err = printJSON(s.out, map[string]any{"clusters": clusters})
-	} else {
-		err = printClusters(s.out, clusters, f.name != "")
-	}
-	if err != nil {
-		return err
-	}
-	if f.name != "" && len(clusters) == 0 {
-		return exitError{status: exitFellShort, err: fmt.Errorf("cluster %s: %w", f.name, local.ErrNotRunning)}
-	}
-	for _, c := range clusters {
-		if c.Failure != "" {
-			return fellShort()
-		}
-	}
-	return nil
+	return showClusters(s, f, clusters, local.ErrNotRunning, clusterTable[local.Status]{
+		none: "no local cluster runs", title: "NAME\tSTATE\tSINCE\tMEMORY\tKUBECONFIG",
+		row: func(c local.Status) string {
+			memory := int64(0)
+			for _, p := range c.Processes {
+				memory += p.Memory
+			}
+			return strings.Join([]string{c.Name, state(c.Failure), c.Started.Format(time.DateTime), megabytes(memory), c.Kubeconfig}, "\t")
+		},
+		partTitle: "PROCESS\tPID\tMEMORY",
+		parts: func(c local.Status) []string {
+			var rows []string
+			for _, p := range c.Processes {
+				rows = append(rows, fmt.Sprintf("%s\t%d\t%s", p.Name, p.Pid, megabytes(p.Memory)))
+			}
+			return rows
+		},
+		failure: func(c local.Status) (name, why string) { return c.Name, c.Failure },
+	})
 }
 
 func clusterStatuses(ctx context.Context, name string) ([]local.Status, error) {
@@ -206,38 +204,79 @@ func clusterStatuses(ctx context.Context, name string) ([]local.Status, error) {
 	return []local.Status{status}, err
 }
 
-func printClusters(w io.Writer, clusters []local.Status, processes bool) error {
+// clusterTable is how the clusters of a kind are shown to people.
+type clusterTable[S any] struct {
+	none      string // said where there are none
+	title     string
+	row       func(S) string
+	partTitle string
+	parts     func(S) []string // what a cluster that was asked for by name consists of
+	failure   func(S) (name, why string)
+}
+
+// showClusters shows clusters as the flags ask. One that failed, or the named one that does not run, falls short.
+func showClusters[S any](s streams, f clusterFlags, clusters []S, notRunning error, table clusterTable[S]) error {
+	var err error
+	if f.output == "json" {
+		err = printJSON(s.out, map[string]any{"clusters": clusters})
+	} else {
+		err = table.print(s.out, clusters, f.name != "")
+	}
+	if err != nil {
+		return err
+	}
+	if f.name != "" && len(clusters) == 0 {
+		return exitError{status: exitFellShort, err: fmt.Errorf("cluster %s: %w", f.name, notRunning)}
+	}
+	for _, c := range clusters {
+		if _, why := table.failure(c); why != "" {
+			return fellShort()
+		}
+	}
+	return nil
+}
+
+func (t clusterTable[S]) print(w io.Writer, clusters []S, parts bool) error {
 	if len(clusters) == 0 {
-		_, err := fmt.Fprintln(w, "no local cluster runs")
+		_, err := fmt.Fprintln(w, t.none)
 		return err
 	}
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tSTATE\tSINCE\tMEMORY\tKUBECONFIG")
+	fmt.Fprintln(table, t.title)
 	for _, c := range clusters {
-		state, memory := "running", int64(0)
-		if c.Failure != "" {
-			state = "failed"
-		}
-		for _, p := range c.Processes {
-			memory += p.Memory
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.Name, state, c.Started.Format(time.DateTime), megabytes(memory), c.Kubeconfig)
+		fmt.Fprintln(table, t.row(c))
 	}
-	if processes {
-		fmt.Fprintln(table, "\nPROCESS\tPID\tMEMORY")
-		for _, p := range clusters[0].Processes {
-			fmt.Fprintf(table, "%s\t%d\t%s\n", p.Name, p.Pid, megabytes(p.Memory))
+	if parts {
+		fmt.Fprintln(table, "\n"+t.partTitle)
+		for _, row := range t.parts(clusters[0]) {
+			fmt.Fprintln(table, row)
 		}
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	for _, c := range clusters {
-		if c.Failure != "" {
-			fmt.Fprintf(w, "\n%s has failed: %s\n", c.Name, c.Failure)
+		if name, why := t.failure(c); why != "" {
+			fmt.Fprintf(w, "\n%s has failed: %s\n", name, why)
 		}
 	}
 	return nil
+}
+
+func state(failure string) string {
+	if failure != "" {
+		return "failed"
+	}
+	return "running"
+}
+
+// showCreated tells how to use a cluster.
+func showCreated(s streams, f clusterFlags, status any, kubeconfig string) error {
+	if f.output == "json" {
+		return printJSON(s.out, status)
+	}
+	_, err := fmt.Fprintln(s.out, "export KUBECONFIG="+quote(kubeconfig))
+	return err
 }
 
 func megabytes(n int64) string {

@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"chartbasico/pkg/cluster/kind"
@@ -24,11 +23,7 @@ func runKindCreate(ctx context.Context, s streams, f clusterFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.output == "json" {
-		return printJSON(s.out, status)
-	}
-	_, err = fmt.Fprintln(s.out, "export KUBECONFIG="+quote(status.Kubeconfig))
-	return err
+	return showCreated(s, f, status, status.Kubeconfig)
 }
 
 func runKindStatus(ctx context.Context, s streams, f clusterFlags) error {
@@ -36,23 +31,21 @@ func runKindStatus(ctx context.Context, s streams, f clusterFlags) error {
 	if err != nil {
 		return err
 	}
-	if f.output == "json" {
-		err = printJSON(s.out, map[string]any{"clusters": clusters})
-	} else {
-		err = printKindClusters(s.out, clusters, f.name != "")
-	}
-	if err != nil {
-		return err
-	}
-	if f.name != "" && len(clusters) == 0 {
-		return exitError{status: exitFellShort, err: fmt.Errorf("cluster %s: %w", f.name, kind.ErrNotRunning)}
-	}
-	for _, c := range clusters {
-		if c.Failure != "" {
-			return fellShort()
-		}
-	}
-	return nil
+	return showClusters(s, f, clusters, kind.ErrNotRunning, clusterTable[kind.Status]{
+		none: "no kind cluster runs", title: "NAME\tSTATE\tSINCE\tKUBERNETES\tKUBECONFIG",
+		row: func(c kind.Status) string {
+			return strings.Join([]string{c.Name, state(c.Failure), c.Started.Format(time.DateTime), c.Kubernetes, c.Kubeconfig}, "\t")
+		},
+		partTitle: "NODE\tREADY",
+		parts: func(c kind.Status) []string {
+			var rows []string
+			for _, n := range c.Nodes {
+				rows = append(rows, fmt.Sprintf("%s\t%t", n.Name, n.Ready))
+			}
+			return rows
+		},
+		failure: func(c kind.Status) (name, why string) { return c.Name, c.Failure },
+	})
 }
 
 func kindStatuses(ctx context.Context, name string) ([]kind.Status, error) {
@@ -73,35 +66,4 @@ func kindStatuses(ctx context.Context, name string) ([]kind.Status, error) {
 	defer c.Close()
 	status, err := c.Status(ctx)
 	return []kind.Status{status}, err
-}
-
-func printKindClusters(w io.Writer, clusters []kind.Status, nodes bool) error {
-	if len(clusters) == 0 {
-		_, err := fmt.Fprintln(w, "no kind cluster runs")
-		return err
-	}
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "NAME\tSTATE\tSINCE\tKUBERNETES\tKUBECONFIG")
-	for _, c := range clusters {
-		state := "running"
-		if c.Failure != "" {
-			state = "failed"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", c.Name, state, c.Started.Format(time.DateTime), c.Kubernetes, c.Kubeconfig)
-	}
-	if nodes {
-		fmt.Fprintln(table, "\nNODE\tREADY")
-		for _, n := range clusters[0].Nodes {
-			fmt.Fprintf(table, "%s\t%t\n", n.Name, n.Ready)
-		}
-	}
-	if err := table.Flush(); err != nil {
-		return err
-	}
-	for _, c := range clusters {
-		if c.Failure != "" {
-			fmt.Fprintf(w, "\n%s has failed: %s\n", c.Name, c.Failure)
-		}
-	}
-	return nil
 }

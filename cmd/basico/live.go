@@ -128,3 +128,14 @@ func (f outputFlags) write(s streams, rep report.Report) error {
 	}
 	return errors.Join(errs...)
 }
+
+// concluded is the exit of a verb that measures, once its report is written.
+func concluded(rep report.Report, runErr error) error {
+	switch {
+	case runErr != nil:
+		return exitError{status: exitCouldNot}
+	case !rep.Held():
+		return fellShort()
+	}
+	return nil
+}

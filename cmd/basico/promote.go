@@ -85,7 +85,7 @@ func (f promoteFlags) command(file, app string) string {
 func runPromote(ctx context.Context, s streams, f promoteFlags, file, app string) error {
 	say := progress(s.err)
 	renderer := render.New()
-	env, problems, err := checkEnvironment(ctx, renderer, file)
+	env, releases, problems, err := checkEnvironment(ctx, renderer, file)
 	if err != nil {
 		return err
 	}
@@ -95,10 +95,6 @@ func runPromote(ctx context.Context, s streams, f promoteFlags, file, app string
 	}
 	stageFile := ""
 	if f.write { // before anything is moved
-		releases, err := renderer.Environment(ctx, env)
-		if err != nil {
-			return err
-		}
 		if stageFile, err = promotedFile(releases, app); err != nil {
 			return err
 		}
@@ -135,13 +131,7 @@ func runPromote(ctx context.Context, s streams, f promoteFlags, file, app string
 	if err := f.outputFlags.write(s, *rep); err != nil {
 		return err
 	}
-	switch {
-	case runErr != nil:
-		return exitError{status: exitCouldNot}
-	case !rep.Held():
-		return fellShort()
-	}
-	return nil
+	return concluded(*rep, runErr)
 }
 
 // promotedFile is the values file into which the stage of an app is written.

@@ -113,9 +113,7 @@ func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName st
 		Environments: []string{running.Env.Name}, Command: f.command(file, appName), Started: time.Now(), ErrorRate: f.rate,
 		Cluster: report.Cluster{Kind: c.Kind(), Name: c.Name()},
 	}
-	if v, err := running.Client().Discovery().ServerVersion(); err == nil {
-		rep.Cluster.Kubernetes = v.GitVersion
-	}
+	rep.Cluster.Kubernetes = running.Installer.KubernetesVersion()
 	say(fmt.Sprintf("%s: wanted at stage %s: %s", app.Name, stage.Name, percents(stage.Weights)))
 	var runErr error
 	for _, o := range origins {
@@ -133,13 +131,7 @@ func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName st
 	if err := f.write(s, rep); err != nil {
 		return err
 	}
-	switch {
-	case runErr != nil:
-		return exitError{status: exitCouldNot}
-	case !rep.Held():
-		return fellShort()
-	}
-	return nil
+	return concluded(rep, runErr)
 }
 
 func (f trafficFlags) measure(ctx context.Context, c cluster.Cluster, env string, app verify.App, stage verify.Stage, o rollout.Origin, say func(string)) (report.Split, error) {

@@ -85,7 +85,7 @@ func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error
 	say := progress(s.err)
 	say("checking " + file)
 	renderer := render.New()
-	env, problems, err := checkEnvironment(ctx, renderer, file)
+	env, _, problems, err := checkEnvironment(ctx, renderer, file)
 	if err != nil {
 		return err
 	}
@@ -113,28 +113,22 @@ func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error
 	if err := errors.Join(writeErr, stop()); err != nil {
 		return err
 	}
-	switch {
-	case runErr != nil:
-		return exitError{status: exitCouldNot}
-	case !rep.Held():
-		return fellShort()
-	}
-	return nil
+	return concluded(*rep, runErr)
 }
 
 // checkEnvironment reads, renders and checks an environment. Problems are mistakes in it.
-func checkEnvironment(ctx context.Context, renderer *render.Renderer, file string) (*environment.Environment, []report.Problem, error) {
+func checkEnvironment(ctx context.Context, renderer *render.Renderer, file string) (*environment.Environment, []*render.Release, []report.Problem, error) {
 	env, err := environment.Load(file)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	releases, err := renderer.Environment(ctx, env)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	checker, err := check.New()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var problems []report.Problem
 	for _, p := range checker.Environment(ctx, env, releases) {
@@ -145,7 +139,7 @@ func checkEnvironment(ctx context.Context, renderer *render.Renderer, file strin
 			})
 		}
 	}
-	return env, problems, nil
+	return env, releases, problems, nil
 }
 
 // start returns the cluster to run on, and what ends it if it was started here.

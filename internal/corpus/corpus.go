@@ -4,13 +4,18 @@
 package corpus
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/tools/txtar"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
 
@@ -53,6 +58,33 @@ func (c Case) Format() ([]byte, error) {
 	}
 	a.Files = append(a.Files, txtar.File{Name: manifestPart, Data: []byte(c.Manifest)}, txtar.File{Name: notesPart, Data: []byte(c.Notes)})
 	return txtar.Format(a), nil
+}
+
+// Objects are what a manifest holds, by Kind/name.
+func Objects(manifest string) (map[string]*unstructured.Unstructured, error) {
+	out := map[string]*unstructured.Unstructured{}
+	docs := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(manifest)))
+	for {
+		doc, err := docs.Read()
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		o := &unstructured.Unstructured{}
+		if err := yaml.Unmarshal(doc, &o.Object); err != nil {
+			return nil, err
+		}
+		if o.Object == nil {
+			continue
+		}
+		id := o.GetKind() + "/" + o.GetName()
+		if out[id] != nil {
+			return nil, fmt.Errorf("%s twice", id)
+		}
+		out[id] = o
+	}
 }
 
 // Read reads all cases, in the order of their names.

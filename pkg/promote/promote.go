@@ -149,9 +149,7 @@ func (p *promotion) run(ctx context.Context, env *environment.Environment, name 
 	if p.running, err = verify.Look(ctx, p.cluster, env, p.opts.Renderer, p.opts.Settle); err != nil {
 		return err
 	}
-	if v, err := p.running.Client().Discovery().ServerVersion(); err == nil {
-		p.report.Cluster.Kubernetes = v.GitVersion
-	}
+	p.report.Cluster.Kubernetes = p.running.Installer.KubernetesVersion()
 	if p.app, err = p.running.App(name); err != nil {
 		return err
 	}

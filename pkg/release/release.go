@@ -99,6 +99,15 @@ func newInstaller(ctx context.Context, client kubernetes.Interface, helm func(st
 // Client returns the client of the cluster's API.
 func (i *Installer) Client() kubernetes.Interface { return i.client }
 
+// KubernetesVersion returns the version that the API server says it has; "" if it does not say.
+func (i *Installer) KubernetesVersion() string {
+	v, err := i.client.Discovery().ServerVersion()
+	if err != nil {
+		return ""
+	}
+	return v.GitVersion
+}
+
 // Install installs the releases, or upgrades those that are there, and waits until they are ready. The first error
 // stops what has not begun; the errors of all that had begun are joined.
 func (i *Installer) Install(ctx context.Context, releases []*render.Release) error {

@@ -228,9 +228,7 @@ func (r *run) install(ctx context.Context) error {
 		return err
 	}
 	r.say("%s: installing %d releases", r.env.Name, len(r.releases))
-	if v, err := r.installer.Client().Discovery().ServerVersion(); err == nil {
-		r.report.Cluster.Kubernetes = v.GitVersion
-	}
+	r.report.Cluster.Kubernetes = r.installer.KubernetesVersion()
 	return r.installer.Install(ctx, r.releases)
 }
 

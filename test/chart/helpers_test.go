@@ -3,11 +3,7 @@
 package chart_test
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -24,9 +20,9 @@ import (
 	release4 "helm.sh/helm/v4/pkg/release/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
+	"chartbasico/internal/corpus"
 	"chartbasico/internal/helm3"
 )
 
@@ -94,31 +90,7 @@ func parse(t testing.TB, text string) map[string]any {
 // objects are what a manifest holds, by Kind/name.
 type objects map[string]*unstructured.Unstructured
 
-func decode(manifest string) (objects, error) {
-	out := objects{}
-	docs := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(manifest)))
-	for {
-		doc, err := docs.Read()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		o := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(doc, &o.Object); err != nil {
-			return nil, err
-		}
-		if o.Object == nil {
-			continue
-		}
-		id := o.GetKind() + "/" + o.GetName()
-		if out[id] != nil {
-			return nil, fmt.Errorf("%s twice", id)
-		}
-		out[id] = o
-	}
-}
+func decode(manifest string) (objects, error) { return corpus.Objects(manifest) }
 
 // renderObjects renders values written in a test, as release demo.
 func renderObjects(t testing.TB, text string) objects {

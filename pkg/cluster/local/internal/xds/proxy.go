@@ -58,11 +58,17 @@ func (p *proxy) connected(send func(*discoveryv3.DiscoveryResponse) error) {
 	p.pending, p.nonces = map[string][]response{}, map[string]string{}
 }
 
+// leavesOut tells whether the sidecar does nothing on a port.
+func (p *proxy) leavesOut(port uint16) bool {
+	cluster, ok := p.passive[port]
+	return ok && p.clusters[cluster]
+}
+
 // leftOut returns the ports on which the sidecar does nothing.
 func (p *proxy) leftOut() map[uint16]bool {
 	ports := map[uint16]bool{}
-	for port, cluster := range p.passive {
-		if p.clusters[cluster] {
+	for port := range p.passive {
+		if p.leavesOut(port) {
 			ports[port] = true
 		}
 	}
