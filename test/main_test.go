@@ -7,6 +7,7 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,30 +30,37 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-var (
-	start = sync.OnceValues(func() (*local.Cluster, error) {
-		if name := os.Getenv("BASICO_CLUSTER"); name != "" {
-			return local.Open(context.Background(), name)
+// clusters are those that the suites started, to be stopped at the end.
+var clusters []*local.Cluster
+
+func startOwn(name string) (*local.Cluster, error) {
+	c, err := local.Start(context.Background(), local.Options{Name: fmt.Sprintf("%s-%d", name, os.Getpid()), Progress: func(line string) {
+		if testing.Verbose() {
+			fmt.Fprintln(os.Stderr, line)
 		}
-		var err error
-		own, err = local.Start(context.Background(), local.Options{Name: fmt.Sprintf("test-%d", os.Getpid()), Progress: func(line string) {
-			if testing.Verbose() {
-				fmt.Fprintln(os.Stderr, line)
-			}
-		}})
-		return own, err
-	})
-	own *local.Cluster // what start started
-)
+	}})
+	if err == nil {
+		clusters = append(clusters, c)
+	}
+	return c, err
+}
+
+var start = sync.OnceValues(func() (*local.Cluster, error) {
+	if name := os.Getenv("BASICO_CLUSTER"); name != "" {
+		return local.Open(context.Background(), name)
+	}
+	return startOwn("test")
+})
 
 func stop(ctx context.Context) error {
 	if built != "" {
 		defer os.RemoveAll(built)
 	}
-	if own == nil {
-		return nil
+	var errs []error
+	for _, c := range clusters {
+		errs = append(errs, c.Stop(ctx))
 	}
-	return own.Stop(ctx)
+	return errors.Join(errs...)
 }
 
 // shared is the cluster of all suites, but for those that kill something. The first that needs it starts it.

@@ -4,18 +4,19 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,36 +35,10 @@ import (
 )
 
 // Every way to expose, to call and to be called is accepted by `basico check`, the real API server and istiod, with the CRDs of
-// Gateway API and of OpenShift's Route from their modules. They are on a cluster of their own: istiod acts on them.
+// Gateway API and of OpenShift's Route from their modules.
 func TestNetworkIsAccepted(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
-	c, err := local.Start(ctx, local.Options{Name: fmt.Sprintf("network-%d", os.Getpid())})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
-		defer cancel()
-		assert.NoError(t, c.Stop(ctx))
-	})
-	api := openAPI(t, c.Kubeconfig())
-	for module, pattern := range map[string]string{
-		"sigs.k8s.io/gateway-api":  "config/crd/standard/gateway.networking.k8s.io_[gh]*.yaml",
-		"github.com/openshift/api": "route/v1/zz_generated.crd-manifests/routes.crd.yaml",
-	} {
-		for _, o := range moduleObjects(t, module, pattern) {
-			require.NoError(t, api.create(o, false), o.GetName())
-		}
-	}
-	require.EventuallyWithT(t, func(t *assert.CollectT) {
-		api.mapper.Reset()
-		for _, kind := range []string{"gateway.networking.k8s.io/v1/HTTPRoute", "gateway.networking.k8s.io/v1/Gateway", "route.openshift.io/v1/Route"} {
-			o := &unstructured.Unstructured{}
-			o.SetAPIVersion(kind[:strings.LastIndex(kind, "/")])
-			o.SetKind(filepath.Base(kind))
-			o.SetName("none")
-			_, err := api.resource(o, metav1.NamespaceDefault)
-			assert.NoError(t, err, kind)
-		}
-	}, time.Minute, 50*time.Millisecond)
+	api := openAPI(t, complete(t).Kubeconfig())
 
 	oldest, err := check.New(check.WithKubeVersion("1.31"))
 	require.NoError(t, err)
@@ -135,6 +110,39 @@ func TestRemovalOfASubsetOnACluster(t *testing.T) {
 	require.NoError(t, installer.Upgrade(ctx, gone))
 }
 
+var startComplete = sync.OnceValues(func() (*local.Cluster, error) { return startOwn("complete") })
+
+// complete is a cluster with every kind that the chart renders, those of Gateway API and of OpenShift's Route too. It is
+// not the shared one, as istiod acts on them.
+func complete(t *testing.T) *local.Cluster {
+	t.Helper()
+	c, err := startComplete()
+	require.NoError(t, err)
+	api := openAPI(t, c.Kubeconfig())
+	for module, pattern := range map[string]string{
+		"sigs.k8s.io/gateway-api":  "config/crd/standard/gateway.networking.k8s.io_[gh]*.yaml",
+		"github.com/openshift/api": "route/v1/zz_generated.crd-manifests/routes.crd.yaml",
+	} {
+		for _, o := range moduleObjects(t, module, pattern) {
+			if err := api.create(o, false); !apierrors.IsAlreadyExists(err) {
+				require.NoError(t, err, o.GetName())
+			}
+		}
+	}
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		api.mapper.Reset()
+		for _, kind := range []string{"gateway.networking.k8s.io/v1/HTTPRoute", "gateway.networking.k8s.io/v1/Gateway", "route.openshift.io/v1/Route"} {
+			o := &unstructured.Unstructured{}
+			o.SetAPIVersion(kind[:strings.LastIndex(kind, "/")])
+			o.SetKind(filepath.Base(kind))
+			o.SetName("none")
+			_, err := api.resource(o, metav1.NamespaceDefault)
+			assert.NoError(t, err, kind)
+		}
+	}, time.Minute, 50*time.Millisecond)
+	return c
+}
+
 // api creates objects of any kind.
 type api struct {
 	t      *testing.T
@@ -146,7 +154,7 @@ func openAPI(t *testing.T, kubeconfig string) api {
 	t.Helper()
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	require.NoError(t, err)
-	config.QPS, config.Burst = 200, 400
+	config.QPS = -1 // no limit of the client's own
 	client, err := dynamic.NewForConfig(config)
 	require.NoError(t, err)
 	disco, err := discovery.NewDiscoveryClientForConfig(config)

@@ -48,6 +48,16 @@ func (r *run) tie(values map[string]any) {
 			stage := stages[r.IntN(len(stages))].(map[string]any)
 			routing["stage"] = stage["name"]
 		}
+		// A route by the name that is asked for is about one of the hosts.
+		host := values["app"]
+		if hosts, ok := routing["hosts"].([]any); ok && len(hosts) > 0 {
+			host = hosts[0]
+		}
+		walk(routing["tls"], func(m map[string]any) {
+			if m["sniHosts"] != nil {
+				m["sniHosts"] = []any{host}
+			}
+		})
 	}
 }
 

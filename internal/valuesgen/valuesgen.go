@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -135,7 +136,8 @@ func (r *run) value(n node, place string, depth int) (value any, ok bool) {
 		items, _ := n["items"].(node)
 		out := []any{}
 		for range max(1, number(n, "minItems", 0)) + r.IntN(2) {
-			if v, ok := r.value(items, join(place, "[]"), depth+1); ok {
+			// Kubernetes takes no list that has an entry twice.
+			if v, ok := r.value(items, join(place, "[]"), depth+1); ok && !slices.ContainsFunc(out, func(other any) bool { return reflect.DeepEqual(v, other) }) {
 				out = append(out, v)
 			}
 		}

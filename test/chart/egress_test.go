@@ -43,7 +43,7 @@ egress:
         http: {port: 80, protocol: HTTP, targetPort: 443, tls: {}}
         https: {port: 443, protocol: HTTPS}
         tcp-db: {port: 9000, tls: {mode: MUTUAL, credentialName: client, subjectAltNames: [db.example.com]}}
-      trafficPolicy: {connectionPool: {tcp: {maxConnections: 10}}, retryBudget: {percent: {value: 20}}}
+      trafficPolicy: {connectionPool: {tcp: {maxConnections: 10}}, retryBudget: {percent: 20}}
 `)
 	spec(t, got, "ServiceEntry/shop-api", `
 hosts: [api.example.com]
@@ -57,7 +57,7 @@ ports:
 host: api.example.com
 trafficPolicy:
   connectionPool: {tcp: {maxConnections: 10}}
-  retryBudget: {percent: {value: 20}}
+  retryBudget: {percent: 20}
   portLevelSettings:
     - port: {number: 80}
       connectionPool: {tcp: {maxConnections: 10}}

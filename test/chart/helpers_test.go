@@ -101,6 +101,9 @@ func renderObjects(t testing.TB, text string) objects {
 // renderValues renders values as release demo, and holds them against their golden.
 func renderValues(t testing.TB, values map[string]any) objects {
 	t.Helper()
+	shape, err := schema()
+	require.NoError(t, err)
+	require.NoError(t, shape.Validate(values), "what Helm refuses is no case")
 	manifest, notes, err := render(t.Context(), "demo", values)
 	require.NoError(t, err)
 	golden(t, caseName(t, values), values, manifest, notes)

@@ -5,6 +5,8 @@ const stages = `stage: a, stages: [{name: a, weights: {v1: 100}}]`
 
 // networkRules are the mistakes in how an App is reached and what it reaches.
 var networkRules = []rule{
+	{"a refusal of nothing", `access: {authorizationPolicies: {a: {action: DENY}}}`,
+		`access.authorizationPolicies.a.rules: found none with action DENY; allowed: one or more, since this action does nothing without; fix: add rules; [{}] is for every request`},
 	{"a field of another kind of exposure", `exposure: {kind: ingress, hosts: [a.example.com], port: 80, gateway: {port: 8080}}`,
 		`exposure.gateway: found it with kind ingress; allowed: it with kind istio, gatewayAPI; fix: remove it, or change exposure.kind`},
 	{"a block of another kind of exposure", `exposure: {kind: ingress, hosts: [a.example.com], port: 80, istio: {timeout: 5s}}`,
@@ -65,7 +67,7 @@ routing: {stage: a, stages: [{name: a, weights: {v1: 20, v2: 20, v3: 20, v4: 20,
 		`access.peerAuthentication.portLevelMtls: found it with access.scope namespace; allowed: it with scope app, since ports are those of some pods; fix: move it to the App's own file`},
 	{"a policy of two targets", `access: {authorizationPolicies: {a: {selector: {matchLabels: {a: b}}, targetRefs: [{kind: Gateway, name: a}]}}}`,
 		`access.authorizationPolicies.a.selector: found it beside targetRefs; allowed: one of the two; fix: keep one`},
-	{"a CUSTOM action of nobody", `access: {authorizationPolicies: {a: {action: CUSTOM}}}`,
+	{"a CUSTOM action of nobody", `access: {authorizationPolicies: {a: {action: CUSTOM, rules: [{}]}}}`,
 		`access.authorizationPolicies.a.provider: found nothing with action CUSTOM; allowed: it with action CUSTOM, which needs it; fix: add provider, or change action`},
 	{"a provider without its action", `access: {authorizationPolicies: {a: {provider: {name: x}}}}`,
 		`access.authorizationPolicies.a.provider: found it with action ALLOW; allowed: it with action CUSTOM, which needs it; fix: add provider, or change action`},

@@ -78,6 +78,8 @@ workload: {containers: {main: {env: {A: {fromConfig: c, key: k, valueFrom: {fiel
 secrets: {d: {stringData: {k: v}}}
 workload: {containers: {main: {env: {A: {fromSecret: d, key: q}}}}}`,
 		`workload.containers.main.env.A.key: found q; allowed: k; fix: name a key of secrets.d`},
+	{"a claim of no size", "claims: {d: {accessModes: [ReadWriteOnce], resources: {}}}",
+		`claims.d.resources.requests.storage: found nothing; allowed: a size such as 1Gi; fix: set it`},
 	{"a claim that is not there", "claims: {d: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}\nworkload: {volumes: {v: {fromClaim: c}}}",
 		`workload.volumes.v.fromClaim: found c, which is not under claims; allowed: d; fix: add it under claims, or refer to one made elsewhere in Kubernetes' own way`},
 	{"a projected source of two", "config: {d: {data: {k: v}}}\nworkload: {volumes: {v: {projected: {sources: [{fromConfig: d, secret: {name: s}}]}}}}",

@@ -14,6 +14,11 @@
 {{- include "chart_basico.mistake" (dict
       "path" (printf "%s.selector" $path) "found" "it beside targetRefs" "allowed" "one of the two" "fix" "keep one") -}}
 {{- end -}}
+{{- if and (has ($policy.action | default "ALLOW") (list "DENY" "CUSTOM")) (not $policy.rules) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.rules" $path) "found" (printf "none with action %s" $policy.action) "allowed" "one or more, since this action does nothing without"
+      "fix" "add rules; [{}] is for every request") -}}
+{{- end -}}
 {{- if ne (eq ($policy.action | default "ALLOW") "CUSTOM") (not (kindIs "invalid" $policy.provider)) -}}
 {{- include "chart_basico.mistake" (dict
       "path" (printf "%s.provider" $path)
