@@ -11,7 +11,8 @@ KUBECTL=$(tool kubectl)
 ISTIOCTL=$(tool istioctl)
 HELMFILE=$(tool helmfile)
 REGISTRY=$(tool registry)
-export HELM HELM4 KUBECTL ISTIOCTL HELMFILE REGISTRY
+UNITTEST=$(tool unittest)
+export HELM HELM4 KUBECTL ISTIOCTL HELMFILE REGISTRY UNITTEST
 gotestsum=$(tool gotestsum)
 events=$(mktemp)
 BASICO_FIGURES=$(mktemp)
