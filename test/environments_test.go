@@ -99,6 +99,6 @@ func uninstall(t *testing.T, rendered []*render.Release) {
 	installer, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
 	require.NoError(t, err)
 	require.NoError(t, installer.Uninstall(ctx, rendered))
-	left := leftovers(t, rendered)
+	left := leftovers(t, shared(t).Kubeconfig(), rendered)
 	assert.Emptyf(t, left, "left after uninstall")
 }

@@ -13,11 +13,11 @@ import (
 	"chartbasico/pkg/render"
 )
 
-// leftovers returns which of the releases' objects exist on the shared cluster though they should not, and which do not
+// leftovers returns which of the releases' objects exist on a cluster though they should not, and which do not
 // though they should: those that their values keep.
-func leftovers(t *testing.T, rendered []*render.Release) []string {
+func leftovers(t *testing.T, kubeconfig string, rendered []*render.Release) []string {
 	t.Helper()
-	api := openAPI(t, shared(t).Kubeconfig())
+	api := openAPI(t, kubeconfig)
 	var left []string
 	for _, r := range rendered {
 		for _, o := range r.Objects {

@@ -112,6 +112,9 @@ func TestRemovalOfASubsetOnACluster(t *testing.T) {
 
 var startComplete = sync.OnceValues(func() (*local.Cluster, error) { return startOwn("complete") })
 
+// elsewhere are the groups of the kinds that the complete cluster serves and the shared one does not.
+var elsewhere = []string{"gateway.networking.k8s.io", "route.openshift.io"}
+
 // complete is a cluster with every kind that the chart renders, those of Gateway API and of OpenShift's Route too. It is
 // not the shared one, as istiod acts on them.
 func complete(t *testing.T) *local.Cluster {

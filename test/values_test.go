@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/release"
@@ -22,7 +23,8 @@ import (
 )
 
 // Every values file installs with the helm command, gets ready, has endpoints behind its Service, and leaves nothing:
-// after what its environment says that it needs, or alone if no environment has it.
+// after what its environment says that it needs, or alone if no environment has it; on the shared cluster, or on the one
+// that serves all kinds if it has one that the shared one does not serve.
 func TestValuesWithHelm(t *testing.T) {
 	usePATH(t, "HELM")
 	used := map[string]bool{}
@@ -77,14 +79,26 @@ func installAlone(t *testing.T, file string) {
 func installAll(t *testing.T, releases []environment.Release, used map[string]bool) {
 	t.Helper()
 	ctx := within(t, 3*time.Minute)
-	watch, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
-	require.NoError(t, err)
-	var done []*render.Release
+	cluster := shared
+	var all []*render.Release
 	for _, r := range releases {
-		began := time.Now()
 		rendered, err := renderer.Release(ctx, r)
 		require.NoError(t, err)
-		require.NoErrorf(t, terratest.InstallE(t, options(t, r), r.Chart, r.Name), "install %s", r.Name)
+		all = append(all, rendered)
+		if slices.ContainsFunc(rendered.Objects, func(o *unstructured.Unstructured) bool {
+			return slices.Contains(elsewhere, o.GroupVersionKind().Group)
+		}) {
+			cluster = complete
+		}
+	}
+	kubeconfig := cluster(t).Kubeconfig()
+	watch, err := release.New(ctx, kubeconfig, release.Options{})
+	require.NoError(t, err)
+	var done []*render.Release
+	for _, rendered := range all {
+		began := time.Now()
+		r := rendered.Release
+		require.NoErrorf(t, terratest.InstallE(t, options(kubeconfig, r), r.Chart, r.Name), "install %s", r.Name)
 		require.NoErrorf(t, watch.Ready(ctx, release.Workloads(rendered)), "release %s", r.Name)
 		t.Logf("%s installed and ready in %v", r.Name, time.Since(began).Round(time.Millisecond))
 		done = append(done, rendered)
@@ -102,18 +116,17 @@ func installAll(t *testing.T, releases []environment.Release, used map[string]bo
 	slices.Reverse(done)
 	for _, r := range done {
 		began := time.Now()
-		require.NoErrorf(t, terratest.DeleteE(t, options(t, r.Release), r.Name, true), "uninstall %s", r.Name)
+		require.NoErrorf(t, terratest.DeleteE(t, options(kubeconfig, r.Release), r.Name, true), "uninstall %s", r.Name)
 		require.NoError(t, watch.Gone(ctx, release.Workloads(r)))
 		t.Logf("%s uninstalled and gone in %v", r.Name, time.Since(began).Round(time.Millisecond))
 	}
-	assert.Empty(t, leftovers(t, done), "left after uninstall")
+	assert.Empty(t, leftovers(t, kubeconfig, done), "left after uninstall")
 }
 
-func options(t *testing.T, r environment.Release) *terratest.Options {
-	t.Helper()
+func options(kubeconfig string, r environment.Release) *terratest.Options {
 	return &terratest.Options{
 		ValuesFiles:    r.ValuesFiles,
-		KubectlOptions: &k8s.KubectlOptions{ConfigPath: shared(t).Kubeconfig(), Namespace: r.Namespace},
+		KubectlOptions: &k8s.KubectlOptions{ConfigPath: kubeconfig, Namespace: r.Namespace},
 		ExtraArgs:      map[string][]string{"install": {"--create-namespace"}},
 		Logger:         logger.Discard,
 	}

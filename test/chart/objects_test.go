@@ -141,6 +141,8 @@ Service shop, for all versions of shop
 
 Exposed by Istio
   http://shop.example.com/a
+  Its address:  kubectl get services -A -l istio=ingressgateway
+  Its state:    istioctl analyze -n shop
 
 Routing of shop, stage canary
   v1: 90%

@@ -187,3 +187,32 @@ Out: a document.
 {{- define "chart_basico.exposure.kind" -}}
 {{- with .Values.exposure -}}{{- .kind -}}{{- end -}}
 {{- end -}}
+
+{{- /*
+chart_basico.exposure.ask: the commands that tell at which address the App answers, and whether its routes are taken.
+In: root. Out: JSON of {address, state}.
+*/ -}}
+{{- define "chart_basico.exposure.ask" -}}
+{{- $app := .Values.app -}}
+{{- $gateway := .Values.exposure.gateway | default dict -}}
+{{- $get := printf "kubectl -n %s get" .Release.Namespace -}}
+{{- $kind := include "chart_basico.exposure.kind" . -}}
+{{- if eq $kind "istio" -}}
+{{- $selector := list -}}
+{{- range $key, $value := $gateway.selector | default (dict "istio" "ingressgateway") -}}{{- $selector = append $selector (printf "%s=%s" $key $value) -}}{{- end -}}
+{{- $address := printf "kubectl get services -A -l %s" (join "," $selector) -}}
+{{- with $gateway.existing -}}
+{{- $address = printf "kubectl -n %s get gateways.networking.istio.io %s -o jsonpath='{.spec.selector}' says whose Service has it" (splitList "/" . | first) (splitList "/" . | last) -}}
+{{- end -}}
+{{- dict "address" $address "state" (printf "istioctl analyze -n %s" .Release.Namespace) | toJson -}}
+{{- else if eq $kind "gatewayAPI" -}}
+{{- $address := printf "%s gateways.gateway.networking.k8s.io %s" $get $app -}}
+{{- with $gateway.existing -}}{{- $address = printf "kubectl -n %s get gateways.gateway.networking.k8s.io %s" (splitList "/" . | first) (splitList "/" . | last) -}}{{- end -}}
+{{- dict "address" $address "state" (printf "%s httproutes.gateway.networking.k8s.io %s -o jsonpath='{.status.parents}'" $get $app) | toJson -}}
+{{- else if eq $kind "ingress" -}}
+{{- dict "address" (printf "%s ingresses.networking.k8s.io %s" $get $app) "state" (printf "kubectl -n %s describe ingresses.networking.k8s.io %s" .Release.Namespace $app) | toJson -}}
+{{- else -}}
+{{- $routes := printf "%s routes.route.openshift.io -l app=%s" $get $app -}}
+{{- dict "address" $routes "state" (printf "%s -o jsonpath='{.items[*].status.ingress}'" $routes) | toJson -}}
+{{- end -}}
+{{- end -}}
