@@ -98,7 +98,7 @@ func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName st
 	if err != nil {
 		return err
 	}
-	origins, err := running.Origins(app)
+	origins, err := running.Origins(ctx, app)
 	if err != nil {
 		return err
 	}

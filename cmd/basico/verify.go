@@ -13,7 +13,10 @@ import (
 	"golang.org/x/term"
 
 	"chartbasico/pkg/check"
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/kind"
 	"chartbasico/pkg/cluster/local"
+	"chartbasico/pkg/cluster/remote"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/problem"
 	"chartbasico/pkg/render"
@@ -23,6 +26,7 @@ import (
 
 type verifyFlags struct {
 	on       string
+	context  string
 	cluster  string
 	envoy    string
 	requests int
@@ -42,7 +46,9 @@ while stages change, balancing, queues, time limits, egress, injection, and that
 proxy is in sync.`,
 		Example: `  basico verify environments/bookinfo-prod.yaml
   basico verify environments/bookinfo-prod.yaml -o json --junit junit.xml --report report.html
-  basico cluster create && basico verify environments/bookinfo-dev.yaml --cluster basico`,
+  basico cluster create && basico verify environments/bookinfo-dev.yaml --cluster basico
+  basico verify environments/bookinfo-prod.yaml --on kind
+  basico verify environments/bookinfo-prod.yaml --context staging`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.validate(); err != nil {
@@ -52,10 +58,11 @@ proxy is in sync.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.on, "on", "local", "kind of cluster to start: local")
+	flags.StringVar(&f.on, "on", "local", "kind of cluster to start: local, or kind for real sidecars and applications")
+	flags.StringVar(&f.context, "context", "", "use the cluster of that context of the kubeconfig; releases stay on it")
 	flags.StringVar(&f.cluster, "cluster", "", "use the running cluster of that name (see basico cluster create); releases stay on it")
 	flags.StringVar(&f.envoy, "envoy", "", "path of Envoy (default: the one on the PATH, else a pinned one)")
-	flags.IntVar(&f.requests, "requests", 10_000, "requests for each split")
+	flags.IntVar(&f.requests, "requests", 0, "requests for each split (default 10000, and 1000 where applications are real)")
 	flags.Float64Var(&f.rate, "rate", 1e-6, "how often a right split may fail by chance")
 	f.add(flags)
 	flags.BoolVar(&f.keep, "keep", false, "keep the cluster running after the result, until Ctrl-C")
@@ -65,18 +72,24 @@ proxy is in sync.`,
 // validate returns everything that is wrong with the flags.
 func (f verifyFlags) validate() error {
 	var errs []error
-	if f.on != "local" {
-		errs = append(errs, fmt.Errorf("--on: found %q, expected local", f.on))
+	if f.on != "local" && f.on != "kind" {
+		errs = append(errs, fmt.Errorf("--on: found %q, expected local or kind", f.on))
+	}
+	if f.context != "" && (f.on != "local" || f.cluster != "") {
+		errs = append(errs, errors.New("--context names a cluster that runs, so --on and --cluster have nothing to say beside it"))
 	}
 	errs = append(errs, f.mistakes()...)
-	if f.requests < 1 {
-		errs = append(errs, fmt.Errorf("--requests: found %d, expected 1 or more", f.requests))
+	if f.requests < 0 {
+		errs = append(errs, fmt.Errorf("--requests: found %d, expected 1 or more, or 0 for the default", f.requests))
 	}
 	if f.rate <= 0 || f.rate >= 1 {
 		errs = append(errs, fmt.Errorf("--rate: found %g, expected more than 0 and less than 1", f.rate))
 	}
-	if f.cluster != "" && (f.keep || f.envoy != "") {
-		errs = append(errs, errors.New("--keep and --envoy are for a cluster that is started here, not for --cluster"))
+	if (f.cluster != "" || f.context != "") && (f.keep || f.envoy != "") {
+		errs = append(errs, errors.New("--keep and --envoy are for a cluster that is started here, not for --cluster and --context"))
+	}
+	if f.on == "kind" && f.envoy != "" {
+		errs = append(errs, errors.New("--envoy is for --on local: kind has its own"))
 	}
 	return errors.Join(errs...)
 }
@@ -85,7 +98,7 @@ func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error
 	say := progress(s.err)
 	say("checking " + file)
 	renderer := render.New()
-	env, _, problems, err := checkEnvironment(ctx, renderer, file)
+	env, releases, problems, err := checkEnvironment(ctx, renderer, file)
 	if err != nil {
 		return err
 	}
@@ -96,7 +109,7 @@ func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error
 		}
 		return exitError{status: exitCouldNot}
 	}
-	c, stop, err := f.start(ctx, say)
+	c, stop, err := f.start(ctx, say, render.Images(releases))
 	if err != nil {
 		return err
 	}
@@ -142,14 +155,23 @@ func checkEnvironment(ctx context.Context, renderer *render.Renderer, file strin
 	return env, releases, problems, nil
 }
 
-// start returns the cluster to run on, and what ends it if it was started here.
-func (f verifyFlags) start(ctx context.Context, say func(string)) (*local.Cluster, func() error, error) {
-	if f.cluster != "" {
+// start returns the cluster to run on, with these images, and what ends it if it was started here.
+func (f verifyFlags) start(ctx context.Context, say func(string), images []string) (cluster.Cluster, func() error, error) {
+	switch {
+	case f.context != "":
+		c, err := remote.Open(ctx, remote.Options{Context: f.context, Progress: say})
+		if err != nil {
+			return nil, nil, err
+		}
+		return c, c.Close, nil
+	case f.on == "kind":
+		return f.startKind(ctx, say, images)
+	case f.cluster != "":
 		c, err := openLocal(ctx, f.cluster)
 		return c, func() error { return nil }, err
 	}
 	say("starting a local cluster")
-	c, err := local.Start(ctx, local.Options{Name: fmt.Sprintf("verify-%d", os.Getpid()), Envoy: f.envoy, Progress: func(line string) { say("  " + line) }})
+	c, err := local.Start(ctx, local.Options{Name: f.ownName(), Envoy: f.envoy, Progress: func(line string) { say("  " + line) }})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -161,10 +183,40 @@ func (f verifyFlags) start(ctx context.Context, say func(string)) (*local.Cluste
 	}, nil
 }
 
+// ownName is the name of a cluster that is this run's alone.
+func (f verifyFlags) ownName() string { return fmt.Sprintf("verify-%d", os.Getpid()) }
+
+func (f verifyFlags) startKind(ctx context.Context, say func(string), images []string) (cluster.Cluster, func() error, error) {
+	if f.cluster != "" {
+		c, err := kind.Open(ctx, f.cluster, say)
+		if errors.Is(err, kind.ErrNotRunning) {
+			err = fmt.Errorf("%w; start it with: basico cluster create --kind kind --name %s", err, f.cluster)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		say("loading images")
+		return c, c.Close, c.Load(ctx, images)
+	}
+	say("starting a kind cluster")
+	name := f.ownName()
+	c, err := kind.Create(ctx, kind.Options{Name: name, Images: images, Progress: func(line string) { say("  " + line) }})
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, func() error {
+		_, err := kind.Delete(context.WithoutCancel(ctx), name)
+		return errors.Join(c.Close(), err)
+	}, nil
+}
+
 // command repeats the run.
 func (f verifyFlags) command(file string) string {
 	line := "basico verify " + file
-	if f.requests != 10_000 {
+	if f.on != "local" {
+		line += " --on " + f.on
+	}
+	if f.requests != 0 {
 		line += fmt.Sprintf(" --requests %d", f.requests)
 	}
 	if f.rate != 1e-6 {

@@ -24,13 +24,14 @@ func verifyWith(t *testing.T, args ...string) (out, errOut string, err error) {
 }
 
 func TestVerifySaysAllThatIsWrongWithItsFlags(t *testing.T) {
-	_, errOut, err := verifyWith(t, "x.yaml", "--on", "moon", "-o", "xml", "--requests", "0", "--rate", "2", "--cluster", "a", "--keep")
+	_, errOut, err := verifyWith(t, "x.yaml", "--on", "moon", "-o", "xml", "--requests", "-1", "--rate", "2", "--cluster", "a", "--keep", "--context", "b")
 	require.Error(t, err)
-	assert.Equal(t, `--on: found "moon", expected local
+	assert.Equal(t, `--on: found "moon", expected local or kind
+--context names a cluster that runs, so --on and --cluster have nothing to say beside it
 --output: found "xml", expected text or json
---requests: found 0, expected 1 or more
+--requests: found -1, expected 1 or more, or 0 for the default
 --rate: found 2, expected more than 0 and less than 1
---keep and --envoy are for a cluster that is started here, not for --cluster`, err.Error())
+--keep and --envoy are for a cluster that is started here, not for --cluster and --context`, err.Error())
 	assert.Empty(t, errOut, "nothing has started")
 }
 

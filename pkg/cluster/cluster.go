@@ -16,11 +16,14 @@ type Place struct {
 	App       string `json:"app,omitempty"`     // a pod of a workload, by its labels app and version
 	Version   string `json:"version,omitempty"` // any version if empty
 	Pod       string `json:"pod,omitempty"`     // one pod by name, instead of App and Version
+	Outside   bool   `json:"outside,omitempty"` // a pod of its own in the cluster, without a sidecar; nothing else is said then
 }
 
 // String returns the place as people name it.
 func (p Place) String() string {
 	switch {
+	case p.Outside:
+		return "a pod outside of the mesh"
 	case p.Pod != "":
 		return "Pod/" + p.Namespace + "/" + p.Pod
 	case p.App != "" && p.Version != "":
@@ -44,7 +47,8 @@ type Cluster interface {
 	// Kubeconfig returns the path of a kubeconfig file whose current context is this cluster.
 	Kubeconfig() string
 	// Send sends the load as a program in a pod of that place would, through the pod's sidecar if it has one. The
-	// error is for what could not be run; failed requests are in the tally.
+	// error is for what could not be run; failed requests are in the tally. Where applications are stand-ins, nothing
+	// is sent from Outside.
 	Send(ctx context.Context, from Place, load traffic.Load) (traffic.Tally, error)
 	// Proxies returns every proxy that should be connected to istiod, with its state.
 	Proxies(ctx context.Context) ([]Proxy, error)

@@ -184,7 +184,7 @@ func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) err
 	if !ok {
 		return fmt.Errorf("%s: the route on the cluster divides %s, which is no stage of %s; put it at one with helm upgrade first", p.app.Name, percents(live.Weights), strings.Join(names(p.app.Stages), ", "))
 	}
-	if p.origins, err = p.running.Origins(p.app); err != nil {
+	if p.origins, err = p.running.Origins(ctx, p.app); err != nil {
 		return err
 	}
 	path := p.path(from, to)

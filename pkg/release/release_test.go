@@ -319,3 +319,39 @@ func TestWorkloadsAreWhatGetsReady(t *testing.T) {
 	}
 	assert.Equal(t, []Object{{"Deployment", "apps", "x"}, {"Job", "apps", "x"}}, Workloads(r))
 }
+
+// The kubelet tries an image again; when it has, and waits for the third time, it is given up.
+func TestAnImageThatCannotBePulled(t *testing.T) {
+	for name, c := range map[string]struct {
+		age  time.Duration
+		dead bool
+	}{"at first": {time.Second, false}, "after two tries": {time.Minute, true}} {
+		t.Run(name, func(t *testing.T) {
+			p := waiting("ImagePullBackOff", "Back-off pulling image", 0)
+			p.Status.StartTime = &metav1.Time{Time: time.Now().Add(-c.age)}
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			err := installer(t, &fakeHelm{}, deployment(1), p).Ready(ctx, app1)
+			assert.Equal(t, c.dead, errors.Is(err, ErrDead))
+			assert.ErrorContains(t, err, "ImagePullBackOff: Back-off pulling image")
+		})
+	}
+}
+
+func TestReplaced(t *testing.T) {
+	old := waiting("", "", 0)
+	old.UID = "old"
+	i := installer(t, &fakeHelm{}, old)
+	short, cancel := context.WithTimeoutCause(t.Context(), 20*time.Millisecond, errors.New("timed out after 20ms"))
+	defer cancel()
+	require.EqualError(t, i.Replaced(short, old), "Pod/apps/app1-v1-abc-1 was not replaced: timed out after 20ms; last seen: the old one is still there")
+
+	ended := make(chan error)
+	go func() { ended <- i.Replaced(t.Context(), old) }()
+	require.NoError(t, i.Client().CoreV1().Pods("apps").Delete(t.Context(), old.Name, metav1.DeleteOptions{}))
+	next := old.DeepCopy()
+	next.UID, next.Status = "next", corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}
+	_, err := i.Client().CoreV1().Pods("apps").Create(t.Context(), next, metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, <-ended)
+}

@@ -3,6 +3,7 @@ package release
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -82,6 +83,9 @@ func jobState(j *batchv1.Job) state {
 // crashes is after how many restarts a container that keeps ending is given up.
 const crashes = 3
 
+// pulls is after how long an image that could not be pulled is given up: the kubelet has tried twice by then.
+const pulls = 20 * time.Second
+
 // podState is what the pod of a workload says about why it is not ready. A pod that is being deleted says nothing.
 func podState(p *corev1.Pod) state {
 	if p.DeletionTimestamp != nil || p.Status.Phase == corev1.PodSucceeded {
@@ -103,6 +107,8 @@ func podState(p *corev1.Pod) state {
 			switch w.Reason {
 			case "InvalidImageName", "ErrImageNeverPull":
 				st.dead = true
+			case "ImagePullBackOff":
+				st.dead = st.dead || p.Status.StartTime != nil && time.Since(p.Status.StartTime.Time) > pulls
 			case "CrashLoopBackOff":
 				st.dead = st.dead || c.RestartCount >= crashes
 			}

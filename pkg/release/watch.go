@@ -138,6 +138,29 @@ func (w *Watch) Ready(ctx context.Context, objects []Object) error {
 	return nil
 }
 
+// Replaced waits until another pod is there by the name of an old one, and ready.
+func (w *Watch) Replaced(ctx context.Context, old *corev1.Pod) error {
+	seen := "it does not exist"
+	err := w.until(ctx, func() bool {
+		p, err := w.factory.Core().V1().Pods().Lister().Pods(old.Namespace).Get(old.Name)
+		switch {
+		case err != nil:
+			seen = "it does not exist"
+			return false
+		case p.UID == old.UID:
+			seen = "the old one is still there"
+			return false
+		}
+		s := podState(p)
+		seen = s.seen
+		return s.ready
+	})
+	if err != nil {
+		return fmt.Errorf("Pod/%s/%s was not replaced: %w; last seen: %s", old.Namespace, old.Name, err, seen)
+	}
+	return nil
+}
+
 // Gone waits until the objects and their pods exist no more.
 func (w *Watch) Gone(ctx context.Context, objects []Object) error {
 	waiting := slices.Clone(objects)

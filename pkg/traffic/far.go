@@ -53,7 +53,7 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 	ended := make(chan error, 1)
 	go func() {
 		err := connect(in, out)
-		_ = in.CloseWithError(io.ErrClosedPipe)
+		_ = toServe.Close() // whoever still reads in is told that nothing more comes
 		_ = out.Close()
 		ended <- err
 	}()

@@ -23,13 +23,19 @@ func TestALoadSentElsewhereIsCountedAsHere(t *testing.T) {
 		fmt.Fprintf(w, `{"podname": "reviews-v%d-a"}`, 1+len(r.URL.Path)%2)
 	}))
 	defer server.Close()
-	load := Load{URL: server.URL + "/a", App: "reviews", Pods: map[string]string{"reviews-v1-a": "v1", "reviews-v2-a": "v2"}, Requests: 40, Sequence: true}
+	load := Load{URL: server.URL + "/a", App: "reviews", Pods: map[string]string{"reviews-v1-a": "v1", "reviews-v2-a": "v2"}, Requests: 40, Sequence: true, Texts: []string{"v2-a", "v1-a"}}
 	tally, err := Ask(t.Context(), load, here)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]int{"v1": 40}, tally.Versions)
 	assert.Equal(t, map[string]int{"reviews-v1-a": 40}, tally.Pods)
+	assert.Equal(t, map[string]int{"v1-a": 40}, tally.Shown)
 	assert.Len(t, tally.Sequence, 40)
 	assert.Positive(t, tally.Latency.Max)
+
+	load.Texts = []string{"v3-a"}
+	tally, err = Ask(t.Context(), load, here)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"": 40}, tally.Shown)
 
 	load.Pods = map[string]string{"another": "v1"}
 	tally, err = Ask(t.Context(), load, here)

@@ -37,6 +37,8 @@ type Load struct {
 	// Pods are the pods of App by name, with the version of each. An answer without ServedBy, as real applications
 	// give, is that of the one whose name its body has first: many say in it where they run.
 	Pods map[string]string `json:"pods,omitempty"`
+	// Texts are looked for in good answers: what people see of an application. Tally.Shown counts them.
+	Texts []string `json:"texts,omitempty"`
 	// AnyStatus says that an application's answer of any status below 500 is good, but not a proxy's own.
 	AnyStatus bool `json:"anyStatus,omitempty"`
 	// Requests is how many are sent, exactly. 0: until the context ends.
@@ -84,6 +86,8 @@ type Tally struct {
 	VersionErrors map[string]int `json:"versionErrors,omitempty"`
 	// Pods counts good answers by pod of Load.App.
 	Pods map[string]int `json:"pods"`
+	// Shown counts good answers by which of Load.Texts they have, the first in that order; "" is for none of them.
+	Shown map[string]int `json:"shown"`
 	// Failures counts errors by a short reason: "503 overflow", "connection refused", "timeout".
 	Failures map[string]int `json:"failures"`
 	// Statuses counts answers by HTTP status, errors included.
@@ -299,7 +303,7 @@ func (p *pacer) wait(ctx context.Context) bool {
 
 func newTally() Tally {
 	return Tally{
-		Versions: map[string]int{}, VersionErrors: map[string]int{}, Pods: map[string]int{},
+		Versions: map[string]int{}, VersionErrors: map[string]int{}, Pods: map[string]int{}, Shown: map[string]int{},
 		Failures: map[string]int{}, Statuses: map[int]int{}, VersionLatency: map[string]Distribution{},
 	}
 }
@@ -322,6 +326,7 @@ func (t *Tally) add(o Tally) {
 	sum(t.Versions, o.Versions)
 	sum(t.VersionErrors, o.VersionErrors)
 	sum(t.Pods, o.Pods)
+	sum(t.Shown, o.Shown)
 	for reason, n := range o.Failures {
 		t.fail(reason, n)
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -55,6 +56,7 @@ func (w *worker) loop(ctx context.Context) {
 type answer struct {
 	status       int
 	version, pod string // of Load.App; "" if it is not named
+	shown        string // of Load.Texts
 	reason       string // why it counts as an error; "" if it does not
 }
 
@@ -84,6 +86,9 @@ func (w *worker) count(n int64, a answer, err error, took time.Duration) {
 		w.byVersion[a.version].record(took)
 		w.tally.Pods[a.pod]++
 	}
+	if len(w.load.Texts) > 0 {
+		w.tally.Shown[a.shown]++
+	}
 	if w.sequence != nil {
 		w.sequence[n] = a.pod
 	}
@@ -111,11 +116,11 @@ func (w *worker) send(ctx context.Context, deadline time.Time) (a answer, err er
 // maxReason is how much of an answer is looked at for the reason of an error.
 const maxReason = 512
 
-// maxBody is how much of an answer is searched for the name of a pod.
+// maxBody is how much of an answer is searched for the name of a pod, and for texts.
 const maxBody = 1 << 20
 
 func (w *worker) most() int64 {
-	if len(w.load.Pods) > 0 {
+	if len(w.load.Pods)+len(w.load.Texts) > 0 {
 		return maxBody
 	}
 	return maxReason
@@ -153,6 +158,9 @@ func (w *worker) judge(resp http1.Response) answer {
 		if a.version == "" && a.status < 400 {
 			a.version, a.pod = named(body, w.load.Pods)
 		}
+	}
+	if i := slices.IndexFunc(w.load.Texts, func(text string) bool { return strings.Contains(body, text) }); i >= 0 {
+		a.shown = w.load.Texts[i]
 	}
 	switch {
 	case a.status >= 400 && a.status < 500 && w.load.AnyStatus && resp.Header.Get(upstreamHeader) != "":

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -145,7 +146,7 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 		return fmt.Errorf("%s has no route", name(vs))
 	}
 	route := spec.GetHttp()[len(spec.GetHttp())-1]
-	a.Path = pathOf(route.GetMatch())
+	a.Path = pathsOf(route.GetMatch())[0]
 	a.Timeout = route.GetTimeout().AsDuration()
 	for _, d := range route.GetRoute() {
 		a.Port = int(d.GetDestination().GetPort().GetNumber())
@@ -153,17 +154,19 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 	return nil
 }
 
-// pathOf is a path that one of the matches accepts.
-func pathOf(matches []*networkingv1.HTTPMatchRequest) string {
+// pathsOf are the paths that matches name; "/" alone if they name none.
+func pathsOf(matches []*networkingv1.HTTPMatchRequest) []string {
+	var paths []string
 	for _, m := range matches {
-		if p := m.GetUri().GetExact(); p != "" {
-			return p
-		}
-		if p := m.GetUri().GetPrefix(); p != "" {
-			return p
+		p := cmp.Or(m.GetUri().GetExact(), m.GetUri().GetPrefix())
+		if p != "" && !slices.Contains(paths, p) {
+			paths = append(paths, p)
 		}
 	}
-	return "/"
+	if len(paths) == 0 {
+		return []string{"/"}
+	}
+	return paths
 }
 
 // queueDefault is Envoy's and Istio's when nothing is said.

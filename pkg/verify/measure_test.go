@@ -283,3 +283,79 @@ func TestProxies(t *testing.T) {
 		})
 	}
 }
+
+// entries are the ways in to what shows cart.
+var entries = []Entry{{Host: "shop.example", Port: 80, Path: "/login"}, {Host: "shop.example", Port: 80, Path: "/cart"}, {Host: "shop.example", Port: 80, Path: "/cart"}}
+
+func onRealApps(t *testing.T, answer send) *routed {
+	t.Helper()
+	r := cart(t, answer)
+	r.cluster.(*clustertest.Fake).RealApps = true
+	gateway := rollout.Origin{Name: GatewayName, Load: traffic.Load{URL: "http://shop.example/login", App: "cart", Header: http.Header{callHeader: {"x"}}}}
+	r.origins = append([]rollout.Origin{gateway}, r.origins...)
+	r.entries = entries
+	return r
+}
+
+func TestPageOfARealApplication(t *testing.T) {
+	var asked []string
+	r := onRealApps(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+		asked = append(asked, load.URL)
+		assert.Equal(t, 1, load.Requests)
+		if load.URL == "http://shop.example/login" {
+			return traffic.Tally{Requests: 1, Errors: 1, Failures: map[string]int{"405": 1}}, nil
+		}
+		return traffic.Tally{Requests: 1, Versions: map[string]int{"v1": 1}}, nil
+	})
+	require.NoError(t, r.findPage(t.Context()))
+	assert.Equal(t, []string{"http://shop.example/login", "http://shop.example/cart"}, asked)
+	require.Len(t, r.origins, 2)
+	assert.Equal(t, "http://shop.example/cart", r.origins[0].Load.URL)
+	assert.Empty(t, r.origins[0].Load.Header, "a real application is told nothing")
+	assert.Empty(t, r.report.NotRun)
+}
+
+func TestARealApplicationWithoutAPage(t *testing.T) {
+	for name, onlyGateway := range map[string]bool{"others call it": false, "nobody else calls it": true} {
+		t.Run(name, func(t *testing.T) {
+			r := onRealApps(t, func(context.Context, traffic.Load) (traffic.Tally, error) {
+				return traffic.Tally{Requests: 1, Errors: 1}, nil
+			})
+			if onlyGateway {
+				r.origins = r.origins[:1]
+			}
+			require.NoError(t, r.findPage(t.Context()))
+			require.Len(t, r.report.NotRun, 1)
+			assert.Equal(t, report.NotRun{
+				Environment: "shop", What: "splits of cart from the ingress gateway",
+				Reason: "no answer at http://shop.example/login, http://shop.example/cart names a pod of it", Expected: !onlyGateway,
+			}, r.report.NotRun[0])
+			for _, o := range r.origins {
+				assert.NotEqual(t, GatewayName, o.Name)
+			}
+		})
+	}
+}
+
+func TestThePageShowsItsVersions(t *testing.T) {
+	for name, c := range map[string]struct {
+		shown map[string]int
+		pass  bool
+	}{
+		"as the versions are": {map[string]int{"": 510, "black": 490}, true},
+		"none where some are": {map[string]int{"": 1000}, false},
+		"another one's":       {map[string]int{"": 510, "black": 489, "red": 1}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := onRealApps(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+				assert.Equal(t, []string{"black", "red"}, load.Texts)
+				return traffic.Tally{Requests: 1000, Versions: map[string]int{"v1": 510, "v2": 490}, Shown: c.shown}, nil
+			})
+			r.workloads[1].Shows = "black"
+			r.workloads = append(r.workloads, Workload{Namespace: "shop", App: "cart", Version: "v3", Shows: "red"})
+			require.NoError(t, r.split(t.Context(), r.Stages[1], r.origins[0]))
+			assert.Equal(t, c.pass, the(t, r, "the page shows its versions").Pass)
+			assert.True(t, r.report.Splits[0].Pass)
+		})
+	}
+}

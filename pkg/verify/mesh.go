@@ -38,6 +38,7 @@ func (r *run) injection(ctx context.Context) error {
 			r.check("injection", "Pod/"+p.Namespace+"/"+p.Name, assert.Injected(p, ns), 0)
 		}
 	}
+	r.sidecarsReady()
 	probed := []string{metav1.NamespaceDefault}
 	for _, rel := range r.releases {
 		for _, o := range rel.Objects {

@@ -33,6 +33,8 @@ type Workload struct {
 	Namespace, App, Version string
 	// Calls are what it calls.
 	Calls []Call
+	// Shows is a text that a page has if this version was asked for it.
+	Shows string
 	// Pods are those that are ready, by name. Injected says whether they have a sidecar.
 	Pods     []string
 	Injected bool
@@ -100,7 +102,7 @@ func Workloads(pods []*corev1.Pod) ([]Workload, error) {
 		}
 		w := found[key]
 		if w == nil {
-			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p)}
+			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p), Shows: p.Annotations[showsAnnotation]}
 			if calls := p.Annotations[callsAnnotation]; calls != "" {
 				var err error
 				if w.Calls, err = readCalls(calls); err != nil {
@@ -177,10 +179,9 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 				if len(parts) < 3 {
 					continue
 				}
-				entries = append(entries, Entry{
-					Host: concrete(spec.GetHosts()[0]), Port: port, Path: pathOf(route.GetMatch()),
-					App: parts[0], Namespace: parts[1],
-				})
+				for _, path := range pathsOf(route.GetMatch()) {
+					entries = append(entries, Entry{Host: concrete(spec.GetHosts()[0]), Port: port, Path: path, App: parts[0], Namespace: parts[1]})
+				}
 			}
 		}
 	}

@@ -33,6 +33,13 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 	}
 	if a.origins[0].Name != GatewayName {
 		a.notRun("splits of "+a.Name+" from the ingress gateway", "neither it nor what calls it is exposed", true)
+	} else if !a.cluster.StandIns() {
+		if err := a.findPage(ctx); err != nil || len(a.origins) == 0 {
+			return err
+		}
+	}
+	if len(a.texts()) > 0 && a.cluster.StandIns() {
+		a.notRun("what people see of "+a.Name, "a stand-in shows no page", true)
 	}
 	a.say("%s: stages %s", a.Name, a.stages())
 
@@ -121,6 +128,11 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error
 	if !a.cluster.StandIns() {
 		load.Concurrency = 16 // real applications are busy sooner
 	}
+	var texts map[string]string
+	if !a.cluster.StandIns() && o.Name == GatewayName {
+		texts = a.texts()
+		load.Texts = slices.Sorted(maps.Values(texts))
+	}
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
 		return fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)
@@ -129,6 +141,9 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error
 		Environment: a.env.Name, App: a.Name, Stage: stage.Name, From: o.Name,
 		Requests: tally.Requests, Errors: tally.Errors, Want: stage.Weights, Got: tally.Versions,
 		Failures: tally.Failures, Elapsed: report.Seconds(tally.Elapsed),
+	}
+	if len(texts) > 0 {
+		a.pageShows(stage, texts, tally, tally.Elapsed)
 	}
 	s.Judge(assert.Split(stage.Weights, tally.Versions, tally.Errors, a.opts.Rate))
 	a.mu.Lock()

@@ -127,12 +127,19 @@ func (r *Running) Workloads() ([]Workload, error) {
 }
 
 // Origins are where requests to the app come from now, the ingress gateway first.
-func (r *Running) Origins(app App) ([]rollout.Origin, error) {
+func (r *Running) Origins(ctx context.Context, app App) ([]rollout.Origin, error) {
 	workloads, err := r.Workloads()
 	if err != nil {
 		return nil, err
 	}
 	origins, _ := Origins(app, r.entries, workloads)
+	if len(origins) > 0 && origins[0].Name == GatewayName && !r.Cluster.StandIns() {
+		found, _, err := page(ctx, r.Cluster, app, r.entries)
+		if err != nil {
+			return nil, err
+		}
+		origins = throughPage(origins, found)
+	}
 	if len(origins) == 0 {
 		return nil, fmt.Errorf("%s: nothing exposes it, and no workload that runs says in its values that it calls it (calls), so there is nowhere to send requests from", app.Name)
 	}

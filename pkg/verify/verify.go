@@ -32,6 +32,8 @@ type Options struct {
 	SteadyRate float64
 	// Settle bounds the wait until a change has arrived at every proxy. Default 30 s.
 	Settle time.Duration
+	// ready bounds the installation of one release: real applications may take minutes to start on a busy machine.
+	ready time.Duration
 	// Renderer renders the releases. Default: a new one.
 	Renderer *render.Renderer
 	// Progress is told what is being done, a line at a time, maybe from several goroutines. Default: nobody is told.
@@ -46,7 +48,7 @@ type Options struct {
 func (o Options) withDefaults(standIns bool) Options {
 	requests, rate := 10_000, float64(rollout.Rate)
 	if !standIns {
-		requests, rate = 1000, 20
+		requests, rate, o.ready = 1000, 20, 10*time.Minute
 	}
 	if o.Requests == 0 {
 		o.Requests = requests
@@ -143,6 +145,8 @@ func (r *run) all(ctx context.Context) error {
 		{"injection", r.injection},
 		{"egress", r.egress},
 		{"reach", r.reach},
+		{"mutual TLS", r.mutualTLS},
+		{"kinds of workload", r.workloadKinds},
 	} {
 		if err := r.step(ctx, step.name, step.do); err != nil {
 			return errors.Join(err, waits())
@@ -221,7 +225,7 @@ func (r *run) install(ctx context.Context) error {
 	if r.releases, err = r.opts.Renderer.Environment(ctx, r.env); err != nil {
 		return err
 	}
-	r.installer, err = release.New(ctx, r.cluster.Kubeconfig(), release.Options{Done: func(_, name string, took time.Duration) {
+	r.installer, err = release.New(ctx, r.cluster.Kubeconfig(), release.Options{Timeout: r.opts.ready, Done: func(_, name string, took time.Duration) {
 		r.say("  %s ready (%.1f s)", name, took.Seconds())
 	}})
 	if err != nil {

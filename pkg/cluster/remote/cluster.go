@@ -48,6 +48,7 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	senders map[string]*sender // by a pod's UID
+	outside *corev1.Pod        // without a sidecar; nil until it is needed
 }
 
 var _ cluster.Cluster = (*Cluster)(nil)
@@ -101,13 +102,14 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// Close ends connections and removes the kubeconfig that Open wrote. The cluster runs on.
+// Close ends connections and removes the pod and the kubeconfig that were made here. The cluster runs on.
 func (c *Cluster) Close() error {
+	err := c.removeOutside()
 	if c.http != nil {
 		c.http.CloseIdleConnections()
 		c.forward.close()
 	}
-	return os.RemoveAll(c.dir)
+	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
 // Kind implements cluster.Cluster.

@@ -43,7 +43,7 @@ func (c *Cluster) Send(ctx context.Context, from cluster.Place, load traffic.Loa
 			load.Pods[p.Name] = p.Labels["version"]
 		}
 	}
-	if from.App == "" && from.Pod == "" {
+	if from == (cluster.Place{}) {
 		return c.sendToGateway(ctx, load)
 	}
 	pod, err := c.podOf(ctx, from)
@@ -60,6 +60,9 @@ func (c *Cluster) Send(ctx context.Context, from cluster.Place, load traffic.Loa
 // podOf chooses the pod that a place means: the first by name of those that are ready, or else that run. Whether others
 // may call a pod says nothing of what it calls.
 func (c *Cluster) podOf(ctx context.Context, from cluster.Place) (*corev1.Pod, error) {
+	if from.Outside {
+		return c.outsidePod(ctx)
+	}
 	selector := ""
 	if from.Pod == "" {
 		selector = "app=" + from.App
@@ -195,7 +198,11 @@ func (s *sender) prepare(ctx context.Context) error {
 	if err := s.addContainer(ctx); err != nil {
 		return err
 	}
-	node, err := s.cluster.client.CoreV1().Nodes().Get(ctx, s.pod.Spec.NodeName, metav1.GetOptions{})
+	pod, err := s.cluster.client.CoreV1().Pods(s.pod.Namespace).Get(ctx, s.pod.Name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	node, err := s.cluster.client.CoreV1().Nodes().Get(ctx, pod.Spec.NodeName, metav1.GetOptions{})
 	if err != nil {
 		return err
 	}
@@ -217,7 +224,8 @@ func (s *sender) prepare(ctx context.Context) error {
 
 func (s *sender) addContainer(ctx context.Context) error {
 	pods := s.cluster.client.CoreV1().Pods(s.pod.Namespace)
-	if !slices.ContainsFunc(s.pod.Spec.EphemeralContainers, func(e corev1.EphemeralContainer) bool { return e.Name == senderContainer }) {
+	ours := func(c corev1.Container) bool { return c.Name == senderContainer }
+	if !slices.ContainsFunc(s.pod.Spec.Containers, ours) && !slices.ContainsFunc(s.pod.Spec.EphemeralContainers, func(e corev1.EphemeralContainer) bool { return e.Name == senderContainer }) {
 		image, err := s.cluster.proxyImage(ctx, s.pod)
 		if err != nil {
 			return err
@@ -227,12 +235,8 @@ func (s *sender) addContainer(ctx context.Context) error {
 			EphemeralContainerCommon: corev1.EphemeralContainerCommon{
 				Name: senderContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
 				Command: []string{"sleep", "infinity"},
-				SecurityContext: &corev1.SecurityContext{
-					// What the proxy's own user sends goes past the sidecar.
-					RunAsUser: ptr.To(userOf(s.pod)), RunAsNonRoot: ptr.To(true), AllowPrivilegeEscalation: ptr.To(false),
-					Capabilities:   &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
-					SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
-				},
+				// What the proxy's own user sends goes past the sidecar.
+				SecurityContext: restricted(userOf(s.pod)),
 			},
 		})
 		if _, err := pods.UpdateEphemeralContainers(ctx, pod.Name, pod, metav1.UpdateOptions{}); err != nil {
@@ -286,7 +290,7 @@ func (s *sender) await(ctx context.Context) error {
 		if !ok || event.Type == watch.Deleted {
 			return false, errors.New("the pod is gone")
 		}
-		for _, status := range pod.Status.EphemeralContainerStatuses {
+		for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses) {
 			if status.Name != senderContainer {
 				continue
 			}

@@ -48,6 +48,9 @@ func (a *Agent) Resolve(from cluster.Place, addr string) (string, error) {
 		return "", fmt.Errorf("dial %s: the port is no number", addr)
 	}
 	port := uint16(number)
+	if from.Outside {
+		return "", fmt.Errorf("%w: a stand-in outside of the mesh would show nothing", cluster.ErrNoPlace)
+	}
 	if from.App == "" && from.Pod == "" {
 		return a.resolveGateway(from, port)
 	}
