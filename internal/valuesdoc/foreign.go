@@ -165,12 +165,11 @@ var kubernetesPrefixes = []string{"io.k8s.api.", "io.k8s.apimachinery.pkg."}
 var overrides = map[string]object{
 	"api.resource.Quantity":   {"type": []any{"string", "number", "null"}},
 	"util.intstr.IntOrString": {"type": []any{"string", "integer", "null"}},
-	"apis.meta.v1.ObjectMeta": closed(object{"labels": texts(), "annotations": texts()}),
+	"apis.meta.v1.ObjectMeta": closed(object{"labels": part("labels"), "annotations": part("annotations")}),
 }
 
-func texts() object {
-	return object{"type": []any{"object", "null"}, "additionalProperties": object{"type": "string"}}
-}
+// part is a shared part of ours, which the source must have.
+func part(name string) object { return object{"$ref": "#/definitions/" + name} }
 
 func closed(properties object) object {
 	return object{"type": []any{"object", "null"}, "properties": properties, "additionalProperties": false}

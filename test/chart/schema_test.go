@@ -44,6 +44,13 @@ var shapes = []struct {
 		[]string{`at '/routing/timeout': '10' does not match pattern '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$'`}},
 	{"an egress gateway without its namespace", `egress: {gateway: {host: egress}}`,
 		[]string{`at '/egress/gateway/host': 'egress' does not match pattern '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$'`}},
+	{"a label that Kubernetes refuses", `workload: {labels: {"a b": c, d: "e f"}}`, []string{
+		`at '/workload/labels': additional properties 'a b' not allowed`,
+		`at '/workload/labels/d': 'e f' does not match pattern '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'`}},
+	{"an annotation that Kubernetes refuses", `workload: {podAnnotations: {"a b": any value}}`,
+		[]string{`at '/workload/podAnnotations': additional properties 'a b' not allowed`}},
+	{"a selector of no labels", `exposure: {kind: istio, hosts: [a], gateway: {selector: {app: "no label"}}}`,
+		[]string{`at '/exposure/gateway/selector/app': 'no label' does not match pattern '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'`}},
 	{"no stages", `routing: {stage: a, stages: []}`, []string{`at '/routing/stages': minItems: got 0, want 1`}},
 	{"what is required is missing", `routing: {}`, []string{`at '/routing': missing properties 'stage', 'stages'`}},
 }
@@ -108,7 +115,7 @@ func TestEveryFieldIsPrinted(t *testing.T) {
 	}{
 		{"_pod.tpl", "chart_basico.pod.fields", fields(t, source.Parts["workload"], "core.v1.PodSpec")},
 		{"_container.tpl", "chart_basico.container.fields", fields(t, source.Parts["container"], "core.v1.Container")},
-		{"_claim.tpl", "chart_basico.claim.fields", fields(t, claim, "core.v1.PersistentVolumeClaimSpec")},
+		{"_claim.tpl", "chart_basico.claim.fields", append(fields(t, claim, "core.v1.PersistentVolumeClaimSpec"), "accessModes")},
 		{"_service.tpl", "chart_basico.service.fields", fields(t, source.Values.Properties["service"], "core.v1.ServiceSpec")},
 		{"_exposure.tpl", "chart_basico.exposure.istio.fields", fields(t, source.Values.Properties["exposure"].part(t, "istio"), "istio:VirtualService.http[]")},
 		{"_routing.tpl", "chart_basico.routing.fields", fields(t, source.Values.Properties["routing"], "istio:VirtualService.http[]")},
