@@ -109,11 +109,14 @@ func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName st
 	if err != nil {
 		return err
 	}
+	described, err := running.Describe(ctx)
+	if err != nil {
+		return err
+	}
 	rep := report.Report{
 		Environments: []string{running.Env.Name}, Command: f.command(file, appName), Started: time.Now(), ErrorRate: f.rate,
-		Cluster: report.Cluster{Kind: c.Kind(), Name: c.Name()},
+		Cluster: described,
 	}
-	rep.Cluster.Kubernetes = running.Installer.KubernetesVersion()
 	say(fmt.Sprintf("%s: wanted at stage %s: %s", app.Name, stage.Name, percents(stage.Weights)))
 	var runErr error
 	for _, o := range origins {

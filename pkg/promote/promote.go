@@ -149,7 +149,9 @@ func (p *promotion) run(ctx context.Context, env *environment.Environment, name 
 	if p.running, err = verify.Look(ctx, p.cluster, env, p.opts.Renderer, p.opts.Settle); err != nil {
 		return err
 	}
-	p.report.Cluster.Kubernetes = p.running.Installer.KubernetesVersion()
+	if p.report.Cluster, err = p.running.Describe(ctx); err != nil {
+		return err
+	}
 	if p.app, err = p.running.App(name); err != nil {
 		return err
 	}

@@ -126,11 +126,21 @@ func (r *run) proxies(ctx context.Context) error {
 	}
 }
 
-// readVersions takes Istio's and Envoy's versions from a proxy's own account of how it was started.
-func (r *run) readVersions(ctx context.Context, p cluster.Proxy) error {
-	dump, err := r.cluster.ProxyConfig(ctx, p)
+// describe names a cluster and the versions it runs. Istio's and Envoy's are from a proxy's own account of how it was
+// started.
+func describe(ctx context.Context, c cluster.Cluster, kubernetes string) (report.Cluster, error) {
+	described := report.Cluster{Kind: c.Kind(), Name: c.Name(), Kubernetes: kubernetes}
+	proxies, err := c.Proxies(ctx)
 	if err != nil {
-		return err
+		return described, fmt.Errorf("asking for the proxies: %w", err)
+	}
+	if len(proxies) == 0 {
+		return described, nil
+	}
+	p := proxies[0]
+	dump, err := c.ProxyConfig(ctx, p)
+	if err != nil {
+		return described, err
 	}
 	for _, part := range dump.GetConfigs() {
 		started := &adminv3.BootstrapConfigDump{}
@@ -138,15 +148,15 @@ func (r *run) readVersions(ctx context.Context, p cluster.Proxy) error {
 			continue
 		}
 		if err := part.UnmarshalTo(started); err != nil {
-			return fmt.Errorf("configuration of %s/%s: %w", p.Namespace, p.Pod, err)
+			return described, fmt.Errorf("configuration of %s/%s: %w", p.Namespace, p.Pod, err)
 		}
 		node := started.GetBootstrap().GetNode()
-		r.report.Cluster.Istio = node.GetMetadata().GetFields()["ISTIO_VERSION"].GetStringValue()
+		described.Istio = node.GetMetadata().GetFields()["ISTIO_VERSION"].GetStringValue()
 		if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
-			r.report.Cluster.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+			described.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
 		}
 	}
-	return nil
+	return described, nil
 }
 
 // look is how often proxies that are not in sync are asked again.

@@ -26,10 +26,13 @@ func TestVersionsAreAProxysOwn(t *testing.T) {
 		}},
 	}}})
 	require.NoError(t, err)
-	r := &run{report: &report.Report{}, cluster: &clustertest.Fake{OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) {
-		return &adminv3.ConfigDump{Configs: []*anypb.Any{started}}, nil
-	}}}
-	require.NoError(t, r.readVersions(t.Context(), cluster.Proxy{}))
-	assert.Equal(t, "1.31.0", r.report.Cluster.Istio)
-	assert.Equal(t, "1.40.2", r.report.Cluster.Envoy)
+	fake := &clustertest.Fake{
+		OnProxies: func() ([]cluster.Proxy, error) { return []cluster.Proxy{{Pod: "a"}, {Pod: "b"}}, nil },
+		OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) {
+			return &adminv3.ConfigDump{Configs: []*anypb.Any{started}}, nil
+		},
+	}
+	described, err := describe(t.Context(), fake, "v1.37.2")
+	require.NoError(t, err)
+	assert.Equal(t, report.Cluster{Kind: "fake", Name: "fake", Kubernetes: "v1.37.2", Istio: "1.31.0", Envoy: "1.40.2"}, described)
 }

@@ -18,6 +18,7 @@ import (
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
 	"chartbasico/pkg/rollout"
 )
 
@@ -61,6 +62,11 @@ func Look(ctx context.Context, c cluster.Cluster, env *environment.Environment, 
 		return nil, err
 	}
 	return r, nil
+}
+
+// Describe names the cluster and the versions it runs.
+func (r *Running) Describe(ctx context.Context) (report.Cluster, error) {
+	return describe(ctx, r.Cluster, r.Installer.KubernetesVersion())
 }
 
 // Client returns the client of the cluster's API.

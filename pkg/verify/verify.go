@@ -238,14 +238,9 @@ func (r *run) install(ctx context.Context) error {
 
 // look reads what runs: the ways in, the workloads with their calls, and the versions.
 func (r *run) look(ctx context.Context) error {
-	proxies, err := r.cluster.Proxies(ctx)
-	if err != nil {
-		return fmt.Errorf("asking for the proxies: %w", err)
-	}
-	if len(proxies) > 0 {
-		if err := r.readVersions(ctx, proxies[0]); err != nil {
-			return err
-		}
+	var err error
+	if r.report.Cluster, err = describe(ctx, r.cluster, r.report.Cluster.Kubernetes); err != nil {
+		return err
 	}
 	if r.entries, err = Entries(r.releases); err != nil {
 		return err
