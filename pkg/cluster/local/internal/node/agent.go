@@ -1,6 +1,6 @@
 // Package node stands in for the kubelet of a local cluster. It runs the pods that the scheduler binds to its node:
-// a stand-in server for each application container, a real Envoy for each istio-proxy. It knows pods, Services and
-// Envoys; it knows nothing of charts, values, or what is measured.
+// a stand-in server for each application container, a real Envoy for each istio-proxy. It knows pods, Services,
+// ServiceEntries and Envoys; it knows nothing of charts, values, or what is measured.
 //
 // It is built on client-go's informers and not on a virtual kubelet: what matters here, the order in which an ending
 // pod leaves the proxies' endpoints, stops serving and disappears, is what such a library decides by itself.
@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	corelisters "k8s.io/client-go/listers/core/v1"
@@ -66,6 +67,7 @@ type Agent struct {
 	pods      corelisters.PodLister
 	services  corelisters.ServiceLister
 	slices    discoverylisters.EndpointSliceLister
+	declared  func() cache.GenericLister // of ServiceEntries
 
 	mu        sync.Mutex
 	running   map[types.UID]*pod
@@ -123,6 +125,11 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer a.tasks.Wait()
 	defer cancel()
 
+	entries, err := dynamic.NewForConfig(a.config.Rest)
+	if err != nil {
+		return err
+	}
+	a.declared = watchDeclared(ctx, entries)
 	if _, err := a.mine.Core().V1().Pods().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { a.seen(ctx, object.(*corev1.Pod)) },
 		UpdateFunc: func(_, object any) { a.seen(ctx, object.(*corev1.Pod)) },

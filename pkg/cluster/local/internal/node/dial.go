@@ -18,7 +18,7 @@ import (
 	"chartbasico/pkg/cluster/local/internal/loopback"
 )
 
-// outsideIP is what the names of hosts outside the cluster resolve to, all of them: no cluster's address, and none of
+// outsideIP is what the names of hosts outside the cluster resolve to, all that have no declared address: no cluster's address, and none of
 // the world's (RFC 2544).
 var outsideIP = netip.MustParseAddr("198.18.0.1")
 
@@ -235,7 +235,7 @@ func portName(s *corev1.Service, port uint16) (string, bool) {
 }
 
 // lookup is the cluster's DNS as a pod of the namespace sees it: a Service's address, a headless Service's pod, an
-// address itself, and for all else the world outside.
+// address itself, one that is declared for a host outside, and for all else the world outside.
 func (a *Agent) lookup(namespace, host string) netip.Addr {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return ip
@@ -258,6 +258,9 @@ func (a *Agent) lookup(namespace, host string) netip.Addr {
 				}
 			}
 		}
+	}
+	if ip, ok := a.declaredAddress(host); ok {
+		return ip
 	}
 	return outsideIP
 }
