@@ -12,7 +12,9 @@ ISTIOCTL=$(tool istioctl)
 HELMFILE=$(tool helmfile)
 REGISTRY=$(tool registry)
 UNITTEST=$(tool unittest)
-export HELM HELM4 KUBECTL ISTIOCTL HELMFILE REGISTRY UNITTEST
+CHROMIUM=$(tool chromium)
+BASICO=$PWD/bin/basico
+export HELM HELM4 KUBECTL ISTIOCTL HELMFILE REGISTRY UNITTEST CHROMIUM BASICO
 gotestsum=$(tool gotestsum)
 events=$(mktemp)
 BASICO_FIGURES=$(mktemp)
