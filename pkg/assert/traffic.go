@@ -94,16 +94,16 @@ func Queue(serve int, atOnce time.Duration, got Queued) Judgement {
 }
 
 // Timeout judges whether a request that the application would have answered too late ended when the limit says, with
-// status 504: not before limit - tolerance, not after limit + tolerance.
-func Timeout(limit, tolerance time.Duration, status int, took time.Duration) Judgement {
+// status 504: not before limit - early, not after limit + late.
+func Timeout(limit, early, late time.Duration, status int, took time.Duration) Judgement {
 	var complaints []string
 	if status != 504 {
 		complaints = append(complaints, fmt.Sprintf("status %d, expected 504", status))
 	}
-	if off := took - limit; off < -tolerance || off > tolerance {
-		complaints = append(complaints, fmt.Sprintf("ended after %v, expected %v ± %v", took.Round(time.Millisecond), limit, tolerance))
+	if took < limit-early || took > limit+late {
+		complaints = append(complaints, fmt.Sprintf("ended after %v, expected %v to %v", took.Round(time.Millisecond), limit-early, limit+late))
 	}
-	return certain(fmt.Sprintf("504 after %v ± %v", limit, tolerance), fmt.Sprintf("%d after %v", status, took.Round(time.Millisecond)), complaints...)
+	return certain(fmt.Sprintf("504 after %v to %v", limit-early, limit+late), fmt.Sprintf("%d after %v", status, took.Round(time.Millisecond)), complaints...)
 }
 
 // None judges that name (a version of weight 0) answered none of the requests, of which there were some.

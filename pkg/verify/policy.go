@@ -278,8 +278,11 @@ func (a *routed) holdConnection(ctx context.Context, one traffic.Load) (<-chan s
 	}
 }
 
-// tolerance is how far from the limit a request may end: the proxy's clock is exact, but a busy machine is late.
-func tolerance(limit time.Duration) time.Duration { return 500*time.Millisecond + limit/20 }
+// tolerance is how far from the limit a request may end: the proxy's clock is exact, but a busy machine is late. The
+// application would answer twice as late as that.
+func tolerance(limit time.Duration) (early, late time.Duration) {
+	return limit / 100, 500*time.Millisecond + limit/4
+}
 
 // timeLimit sends a request that takes longer than the route allows.
 func (a *routed) timeLimit(ctx context.Context) error {
@@ -298,8 +301,9 @@ func (a *routed) timeLimit(ctx context.Context) error {
 	}
 	o := a.caller()
 	load := o.Load
-	load.Requests, load.Concurrency, load.Timeout, load.App = 1, 1, a.Timeout+10*time.Second, ""
-	load.Header = with(load.Header, delayHeader, (a.Timeout + 5*time.Second).String())
+	load.Requests, load.Concurrency, load.Timeout, load.App = 1, 1, 2*a.Timeout+10*time.Second, ""
+	early, late := tolerance(a.Timeout)
+	load.Header = with(load.Header, delayHeader, (a.Timeout + 2*late).String())
 	a.say("  %s: a request that takes longer than %v is on its way", a.Name, a.Timeout)
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
@@ -309,7 +313,7 @@ func (a *routed) timeLimit(ctx context.Context) error {
 	for s := range tally.Statuses {
 		status = s
 	}
-	a.check("a request ends at the time limit", a.Name+" from "+o.Name, assert.Timeout(a.Timeout, tolerance(a.Timeout), status, took), took)
+	a.check("a request ends at the time limit", a.Name+" from "+o.Name, assert.Timeout(a.Timeout, early, late, status, took), took)
 	return nil
 }
 
