@@ -283,3 +283,60 @@ func convert(from, into any) error {
 func name(o *unstructured.Unstructured) string {
 	return o.GetKind() + "/" + o.GetNamespace() + "/" + o.GetName()
 }
+
+// related groups apps, by their index, whose requests pass through each other: what is done to one would show in what
+// is measured of the other. Groups, and
+// apps in them, are in the order of the apps.
+func related(apps []App, workloads []Workload) [][]int {
+	group := make([]int, len(apps))
+	for i := range apps {
+		group[i] = i
+	}
+	for i, app := range apps {
+		reached := reachable(app.Host, workloads)
+		for j, other := range apps {
+			if reached[other.Host] && group[i] != group[j] {
+				from, to := max(group[i], group[j]), min(group[i], group[j])
+				for k := range group {
+					if group[k] == from {
+						group[k] = to
+					}
+				}
+			}
+		}
+	}
+	var groups [][]int
+	at := map[int]int{}
+	for i, g := range group {
+		n, ok := at[g]
+		if !ok {
+			n = len(groups)
+			at[g] = n
+			groups = append(groups, nil)
+		}
+		groups[n] = append(groups[n], i)
+	}
+	return groups
+}
+
+// reachable are the hosts that are called from a host's workloads, or from what those call.
+func reachable(host string, workloads []Workload) map[string]bool {
+	reached := map[string]bool{}
+	queue := []string{host}
+	for len(queue) > 0 {
+		at := queue[0]
+		queue = queue[1:]
+		for _, w := range workloads {
+			if rollout.FullName(w.App, w.Namespace) != at {
+				continue
+			}
+			for _, c := range w.Calls {
+				if to := rollout.FullName(c.Host, w.Namespace); !reached[to] {
+					reached[to] = true
+					queue = append(queue, to)
+				}
+			}
+		}
+	}
+	return reached
+}

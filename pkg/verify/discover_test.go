@@ -147,3 +147,28 @@ func TestOrigins(t *testing.T) {
 	none, _ := Origins(App{Name: "alone", Namespace: "shop", Host: "alone.shop.svc.cluster.local"}, entries, workloads)
 	assert.Empty(t, none)
 }
+
+func TestRelated(t *testing.T) {
+	app := func(name string) App { return App{Name: name, Host: name + ".shop.svc.cluster.local"} }
+	calls := func(from string, to ...string) Workload {
+		w := Workload{Namespace: "shop", App: from, Version: "v1"}
+		for _, host := range to {
+			w.Calls = append(w.Calls, Call{host, "80", "/"})
+		}
+		return w
+	}
+	apps := []App{app("a"), app("b"), app("c"), app("d")}
+	for name, c := range map[string]struct {
+		workloads []Workload
+		want      [][]int
+	}{
+		"nobody calls":                    {nil, [][]int{{0}, {1}, {2}, {3}}},
+		"called by one that has no route": {[]Workload{calls("front", "a", "b", "c", "d")}, [][]int{{0}, {1}, {2}, {3}}},
+		"one calls another":               {[]Workload{calls("d", "b")}, [][]int{{0}, {1, 3}, {2}}},
+		"through one between":             {[]Workload{calls("a", "between"), calls("between", "c")}, [][]int{{0, 2}, {1}, {3}}},
+		"all of them, in a ring":          {[]Workload{calls("d", "c"), calls("c", "b"), calls("b", "a"), calls("a", "d")}, [][]int{{0, 1, 2, 3}}},
+		"two that call a third":           {[]Workload{calls("b", "d"), calls("a", "d")}, [][]int{{0, 1, 3}, {2}}},
+	} {
+		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, related(apps, c.workloads)) })
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"chartbasico/pkg/assert"
@@ -40,8 +41,8 @@ type Options struct {
 	Progress func(string)
 	// Installed is called when all releases are ready, before anything is measured. Its error ends the run.
 	Installed func(ctx context.Context) error
-	// AtStage is called each time that a stage has arrived at every proxy, before anything is measured there. Its
-	// error ends the run.
+	// AtStage is called each time that a stage has arrived at every proxy, before anything is measured there, for
+	// several apps at once. Its error ends the run.
 	AtStage func(ctx context.Context, app App, stage Stage) error
 }
 
@@ -136,8 +137,6 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.look(ctx); err != nil {
 		return err
 	}
-	// Waiting for a time limit costs no work, so it goes on beside everything else.
-	waits, wait := background(ctx)
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -149,23 +148,59 @@ func (r *run) all(ctx context.Context) error {
 		{"kinds of workload", r.workloadKinds},
 	} {
 		if err := r.step(ctx, step.name, step.do); err != nil {
-			return errors.Join(err, waits())
+			return err
 		}
 	}
-	for _, app := range apps {
-		if app.Protocol != "HTTP" {
-			r.notRun("routing of "+app.Name, app.Protocol+" is routed, and requests are sent as HTTP", true)
-			continue
-		}
-		err := r.step(ctx, "routing of "+app.Name, func(ctx context.Context) error { return r.routing(ctx, app, wait) })
-		if err != nil {
-			return errors.Join(err, waits())
-		}
-	}
-	if err := r.step(ctx, "time limits", func(context.Context) error { return waits() }); err != nil {
+	if err := r.routings(ctx, apps); err != nil {
 		return err
 	}
 	return r.step(ctx, "proxies", r.proxies)
+}
+
+// sideBySide is how many apps are measured at once: while one waits for its route, others keep the machine busy.
+const sideBySide = 4
+
+// routings walks the stages of every app: those that have nothing to do with each other side by side. Each writes into
+// a report of its own, so that the order is that of the apps.
+func (r *run) routings(ctx context.Context, apps []App) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	// Waiting for a time limit costs no work, so it goes on beside everything else.
+	waits, wait := background(ctx)
+	var group errgroup.Group
+	group.SetLimit(sideBySide)
+	parts := make([]*run, len(apps))
+	for i := range apps {
+		parts[i] = &run{
+			cluster: r.cluster, env: r.env, opts: r.opts, installer: r.installer,
+			releases: r.releases, entries: r.entries, workloads: r.workloads, report: &report.Report{},
+		}
+	}
+	for _, together := range related(apps, r.workloads) {
+		group.Go(func() error {
+			for _, i := range together {
+				part, app := parts[i], apps[i]
+				if app.Protocol != "HTTP" {
+					part.notRun("routing of "+app.Name, app.Protocol+" is routed, and requests are sent as HTTP", true)
+					continue
+				}
+				err := part.step(ctx, "routing of "+app.Name, func(ctx context.Context) error { return part.routing(ctx, app, wait) })
+				if err != nil {
+					cancel(err)
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	err := errors.Join(group.Wait(), r.step(ctx, "time limits", func(context.Context) error { return waits() }))
+	for _, part := range parts {
+		r.report.Splits = append(r.report.Splits, part.report.Splits...)
+		r.report.Checks = append(r.report.Checks, part.report.Checks...)
+		r.report.NotRun = append(r.report.NotRun, part.report.NotRun...)
+		r.report.Timings = append(r.report.Timings, part.report.Timings...)
+	}
+	return err
 }
 
 // background runs functions beside the rest; waits returns when all are done, with their errors.
