@@ -348,7 +348,7 @@ func arrives(ctx context.Context, c cluster.Cluster, namespace, app, piece strin
 			if p.Namespace != namespace || !strings.HasPrefix(p.Pod, app) {
 				continue
 			}
-			dump, err := c.ProxyConfig(ctx, p)
+			dump, err := c.ProxyConfig(ctx, p, "")
 			if err != nil {
 				return err
 			}

@@ -52,8 +52,9 @@ type Cluster interface {
 	Send(ctx context.Context, from Place, load traffic.Load) (traffic.Tally, error)
 	// Proxies returns every proxy that should be connected to istiod, with its state.
 	Proxies(ctx context.Context) ([]Proxy, error)
-	// ProxyConfig returns the proxy's own account of its configuration (Envoy's config_dump).
-	ProxyConfig(ctx context.Context, p Proxy) (*adminv3.ConfigDump, error)
+	// ProxyConfig returns the proxy's own account of its configuration (Envoy's config_dump) with the resources whose
+	// whole name matches the regular expression (Envoy's name_regex); "" for all, which in a large mesh are very many.
+	ProxyConfig(ctx context.Context, p Proxy, names string) (*adminv3.ConfigDump, error)
 	// Failed yields the error of a process that the cluster needs and that died, with its last words. It is closed
 	// when the cluster is stopped.
 	Failed() <-chan error

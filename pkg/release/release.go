@@ -228,6 +228,9 @@ func Workloads(r *render.Release) []Object {
 	return objects
 }
 
+// atOnce is how many releases are worked on at once: an API server that is asked for hundreds lets requests time out.
+const atOnce = 16
+
 // inOrder runs step for every release once those it comes after are done, and waits for all that began.
 func inOrder(ctx context.Context, releases []*render.Release, after map[string][]string, step func(context.Context, *render.Release) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -237,9 +240,10 @@ func inOrder(ctx context.Context, releases []*render.Release, after map[string][
 		done[r.ID()] = make(chan struct{})
 	}
 	var (
-		wg   sync.WaitGroup
-		mu   sync.Mutex
-		errs []error
+		wg    sync.WaitGroup
+		mu    sync.Mutex
+		errs  []error
+		slots = make(chan struct{}, atOnce)
 	)
 	for _, r := range releases {
 		wg.Go(func() {
@@ -251,6 +255,11 @@ func inOrder(ctx context.Context, releases []*render.Release, after map[string][
 						return
 					}
 				}
+			}
+			select {
+			case slots <- struct{}{}:
+				defer func() { <-slots }()
+			case <-ctx.Done():
 			}
 			if ctx.Err() != nil {
 				return

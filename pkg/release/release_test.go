@@ -133,6 +133,22 @@ func TestIndependentReleasesAtTheSameTime(t *testing.T) {
 	assert.Equal(t, "upgrade c", h.done[2])
 }
 
+func TestManyReleasesAreNotAllWorkedOnAtOnce(t *testing.T) {
+	h := &fakeHelm{hold: make(chan struct{})}
+	i := installer(t, h)
+	var releases []*render.Release
+	for n := range 3 * atOnce {
+		releases = append(releases, rel(fmt.Sprint("app", n)))
+	}
+	ended := make(chan error)
+	go func() { ended <- i.Install(t.Context(), releases) }()
+	require.Eventually(t, func() bool { h.mu.Lock(); defer h.mu.Unlock(); return h.running == atOnce }, 5*time.Second, time.Millisecond)
+	close(h.hold)
+	require.NoError(t, <-ended)
+	assert.Equal(t, atOnce, h.most)
+	assert.Len(t, h.done, 3*atOnce)
+}
+
 func TestFirstFailureStopsWhatComesAfter(t *testing.T) {
 	boom := errors.New("boom")
 	h := &fakeHelm{fail: map[string]error{"a": boom}}

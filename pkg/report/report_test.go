@@ -62,7 +62,7 @@ func good() Report {
 			NewCheck(prod, "round robin", "reviews v1", judge.Alternates([]string{"reviews-v1-a", "reviews-v1-b", "reviews-v1-a", "reviews-v1-b"}, []string{"reviews-v1-a", "reviews-v1-b"})),
 			NewCheck(prod, "least request", "reviews v2", judge.PrefersIdle("reviews-v2-b", m{"reviews-v2-a": 243, "reviews-v2-b": 757}, errorRate)),
 			NewCheck(prod, "queue of 1000", "reviews v1", judge.Queue(1001, time.Second, judge.Queued{Sent: 1200, Served: 1001, Refused: 199, SlowestRefusal: 8 * time.Millisecond})),
-			NewCheck(prod, "limit of 10 s", "reviews", judge.Timeout(10*time.Second, 500*time.Millisecond, 504, 10012*time.Millisecond)),
+			NewCheck(prod, "limit of 10 s", "reviews", judge.Timeout(10*time.Second, 100*time.Millisecond, 500*time.Millisecond, 504, 10012*time.Millisecond)),
 			NewCheck(prod, "egress refused", "not-declared.example", judge.Refused("not-declared.example", 20, 20, m{"502": 20})),
 			NewCheck(prod, "proxies in sync", "bookinfo-prod", judge.Synced([]judge.Proxy{{Name: "bookinfo/a", Synced: true}, {Name: "bookinfo/b", Synced: true}})),
 		},

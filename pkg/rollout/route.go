@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,11 +144,15 @@ func WaitForEndpoints(ctx context.Context, c cluster.Cluster, wanted []Known) er
 		for _, p := range proxies {
 			byName[p.Namespace+"/"+p.Pod] = p
 		}
+		hosts := map[string][]string{} // by proxy
+		for _, w := range wanted {
+			hosts[w.Proxy] = append(hosts[w.Proxy], w.Host)
+		}
 		dumps := map[string]*adminv3.ConfigDump{}
 		var missing []string
 		for _, w := range wanted {
 			if dumps[w.Proxy] == nil {
-				dump, err := c.ProxyConfig(ctx, byName[w.Proxy])
+				dump, err := c.ProxyConfig(ctx, byName[w.Proxy], endpointsOf(hosts[w.Proxy]...))
 				if err != nil {
 					missing = append(missing, fmt.Sprintf("%s: %v", w.Proxy, err))
 					continue
@@ -188,7 +193,7 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string
 			carried[name] = true
 			continue
 		}
-		dump, err := c.ProxyConfig(ctx, p)
+		dump, err := c.ProxyConfig(ctx, p, routeNames+"|"+endpointsOf(want.Host))
 		if err != nil {
 			if slices.Contains(want.Carriers, name) {
 				missing = append(missing, fmt.Sprintf("%s: %v", name, err))
@@ -254,6 +259,19 @@ func inWords(split map[string]int) string {
 		parts = append(parts, name+" "+strconv.Itoa(split[subset])+"%")
 	}
 	return strings.Join(parts, ", ")
+}
+
+// routeNames matches the names of route configurations: "9080", "http.80", "shop.example:80". Those of listeners have
+// an underscore, those of clusters bars.
+const routeNames = `[^|_]*`
+
+// endpointsOf matches the names of the clusters of Services, each with its endpoints.
+func endpointsOf(hosts ...string) string {
+	quoted := make([]string, len(hosts))
+	for i, h := range hosts {
+		quoted[i] = regexp.QuoteMeta(h)
+	}
+	return `outbound\|.*\|(` + strings.Join(quoted, "|") + `)`
 }
 
 // carriedBy reads what a proxy has of the routes to a host.

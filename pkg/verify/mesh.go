@@ -126,6 +126,9 @@ func (r *run) proxies(ctx context.Context) error {
 	}
 }
 
+// startedOnly matches no resource, so that only how the proxy was started is left.
+const startedOnly = "-"
+
 // describe names a cluster and the versions it runs. Istio's and Envoy's are from a proxy's own account of how it was
 // started.
 func describe(ctx context.Context, c cluster.Cluster, kubernetes string) (report.Cluster, error) {
@@ -138,7 +141,7 @@ func describe(ctx context.Context, c cluster.Cluster, kubernetes string) (report
 		return described, nil
 	}
 	p := proxies[0]
-	dump, err := c.ProxyConfig(ctx, p)
+	dump, err := c.ProxyConfig(ctx, p, startedOnly)
 	if err != nil {
 		return described, err
 	}

@@ -55,7 +55,7 @@ func (f *Fake) Proxies(context.Context) ([]cluster.Proxy, error) {
 }
 
 // ProxyConfig implements cluster.Cluster.
-func (f *Fake) ProxyConfig(_ context.Context, p cluster.Proxy) (*adminv3.ConfigDump, error) {
+func (f *Fake) ProxyConfig(_ context.Context, p cluster.Proxy, _ string) (*adminv3.ConfigDump, error) {
 	if f.OnProxyConfig == nil {
 		return nil, ErrNotSet
 	}

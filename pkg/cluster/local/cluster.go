@@ -205,9 +205,11 @@ func (c *Cluster) Proxies(ctx context.Context) ([]cluster.Proxy, error) {
 }
 
 // ProxyConfig implements cluster.Cluster. The endpoints are in it too.
-func (c *Cluster) ProxyConfig(ctx context.Context, p cluster.Proxy) (*adminv3.ConfigDump, error) {
+func (c *Cluster) ProxyConfig(ctx context.Context, p cluster.Proxy, names string) (*adminv3.ConfigDump, error) {
 	var raw json.RawMessage
-	query := url.Values{"namespace": {p.Namespace}, "pod": {p.Pod}, "include_eds": {""}}
+	query := configdump.Query(names)
+	query.Set("namespace", p.Namespace)
+	query.Set("pod", p.Pod)
 	if err := c.call(ctx, http.MethodGet, apiConfigDump, query, nil, &raw); err != nil {
 		return nil, err
 	}

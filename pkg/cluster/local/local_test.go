@@ -139,7 +139,7 @@ func TestTrafficGoesThroughRealProxies(t *testing.T) {
 	from.App = "nobody"
 	_, err = c.Send(t.Context(), from, traffic.Load{URL: "http://web/", App: "web", Requests: 1})
 	require.ErrorIs(t, err, cluster.ErrNoPlace)
-	_, err = c.ProxyConfig(t.Context(), cluster.Proxy{Namespace: namespace, Pod: "none"})
+	_, err = c.ProxyConfig(t.Context(), cluster.Proxy{Namespace: namespace, Pod: "none"}, "")
 	assert.EqualError(t, err, "Pod/"+namespace+"/none has no running proxy")
 }
 
@@ -219,7 +219,7 @@ func leftOutAddress(c *Cluster, pod netip.Addr, left bool) string {
 // endpoints returns the addresses of all endpoints that a proxy knows.
 func endpoints(t *testing.T, c *Cluster, p cluster.Proxy) []string {
 	t.Helper()
-	dump, err := c.ProxyConfig(t.Context(), p)
+	dump, err := c.ProxyConfig(t.Context(), p, "")
 	require.NoError(t, err)
 	var found []string
 	for _, part := range dump.GetConfigs() {
@@ -245,7 +245,7 @@ func endpoints(t *testing.T, c *Cluster, p cluster.Proxy) []string {
 // routes returns the names of the routes that a proxy has.
 func routes(t *testing.T, c *Cluster, p cluster.Proxy) map[string]bool {
 	t.Helper()
-	dump, err := c.ProxyConfig(t.Context(), p)
+	dump, err := c.ProxyConfig(t.Context(), p, "")
 	require.NoError(t, err)
 	names := map[string]bool{}
 	for _, part := range dump.GetConfigs() {

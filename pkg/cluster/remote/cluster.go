@@ -128,8 +128,8 @@ func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, "kubeconfig"
 func (c *Cluster) Failed() <-chan error { return nil }
 
 // ProxyConfig implements cluster.Cluster.
-func (c *Cluster) ProxyConfig(ctx context.Context, p cluster.Proxy) (*adminv3.ConfigDump, error) {
-	data, err := c.get(ctx, p.Namespace, p.Pod, envoyAdmin, "/config_dump?include_eds")
+func (c *Cluster) ProxyConfig(ctx context.Context, p cluster.Proxy, names string) (*adminv3.ConfigDump, error) {
+	data, err := c.get(ctx, p.Namespace, p.Pod, envoyAdmin, "/config_dump?"+configdump.Query(names).Encode())
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,8 @@
 package configdump
 
 import (
+	"net/url"
+
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -35,6 +37,15 @@ var Resources = func() []string {
 	}
 	return names
 }()
+
+// Query asks for a dump, with endpoints, of the resources whose whole name matches; "" for all.
+func Query(names string) url.Values {
+	query := url.Values{"include_eds": {""}}
+	if names != "" {
+		query.Set("name_regex", names)
+	}
+	return query
+}
 
 // Read reads the JSON of Envoy's config_dump.
 func Read(data []byte) (*adminv3.ConfigDump, error) {
