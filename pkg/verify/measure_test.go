@@ -368,7 +368,8 @@ func TestThePageShowsItsVersions(t *testing.T) {
 			})
 			r.workloads[1].Shows = "black"
 			r.workloads = append(r.workloads, Workload{Namespace: "shop", App: "cart", Version: "v3", Shows: "red"})
-			require.NoError(t, r.split(t.Context(), r.Stages[1], r.origins[0]))
+			r.origins = r.origins[:1]
+			require.NoError(t, r.splits(t.Context(), r.Stages[1]))
 			assert.Equal(t, c.pass, the(t, r, "the page shows its versions").Pass)
 			assert.True(t, r.report.Splits[0].Pass)
 		})
