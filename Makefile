@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test lint race bench build clean
+.PHONY: help demo cluster test lint race bench scale build clean
 
 help: ## show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ race: ## run our packages' tests under the race detector
 
 bench: ## time a check of bookinfo-prod beside helm template and istioctl analyze
 	@scripts/bench.sh
+
+scale: ## measure how time and memory grow, into docs/scale.md
+	@scripts/scale.sh
 
 build: ## build bin/basico
 	@scripts/build.sh
