@@ -12,10 +12,10 @@ import (
 // and nothing out of a Secret.
 func TestNotesOfExposure(t *testing.T) {
 	for _, c := range []struct{ name, exposure, want string }{
-		{"istio", `{kind: istio, hosts: [shop.example.com, "*"], paths: {a: {path: /a}}, port: 80, gateway: {port: 8080, selector: {istio: edge, tier: outer}}}`, `
+		{"istio", `{kind: istio, hosts: ["*"], paths: {a: {path: /a}, b: {path: /b}}, port: 80, gateway: {port: 8080, selector: {istio: edge, tier: outer}}}`, `
 Exposed by Istio
-  http://shop.example.com:8080/a
   http://<address>:8080/a
+  http://<address>:8080/b
   Its address:  kubectl get services -A -l istio=edge,tier=outer
   Its state:    istioctl analyze -n shop
 `},

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -57,7 +59,13 @@ func (p *property) values(t testing.TB, seed uint64) (values map[string]any, dro
 // each holds what holds returns as an error for all random values, and shows the least values for which it does not.
 func (p *property) each(t *testing.T, holds func(values map[string]any) error) {
 	t.Helper()
-	for s := *seed; s < *seed+uint64(*random); s++ {
+	p.first(t, *random, holds)
+}
+
+// first is each for so many of them.
+func (p *property) first(t *testing.T, n int, holds func(values map[string]any) error) {
+	t.Helper()
+	for s := *seed; s < *seed+uint64(n); s++ {
 		values, _ := p.values(t, s)
 		err := holds(values)
 		if err == nil {
@@ -244,7 +252,7 @@ func identities(t testing.TB, values map[string]any) (map[string]string, error) 
 func TestConfigRestartsItsUsersOnly(t *testing.T) {
 	p := properties(t)
 	users, others := 0, 0
-	p.each(t, func(values map[string]any) error {
+	p.first(t, 5**random, func(values map[string]any) error {
 		for block, field := range map[string]string{"config": "data", "secrets": "stringData"} {
 			entries, _ := values[block].(map[string]any)
 			for name, entry := range entries {
@@ -307,6 +315,40 @@ func refersTo(v any, field, name string) bool {
 		return slices.ContainsFunc(v, func(below any) bool { return refersTo(below, field, name) })
 	}
 	return false
+}
+
+// TestBothCommands: the helm commands print the bytes that the SDKs give, for random values.
+func TestBothCommands(t *testing.T) {
+	p := properties(t)
+	n := 0
+	p.first(t, max(1, *random/10), func(values map[string]any) error {
+		file := filepath.Join(t.TempDir(), "values.yaml")
+		text, err := yaml.Marshal(values)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			return err
+		}
+		want, _, err := render(t.Context(), "demo", values)
+		if err != nil {
+			return err
+		}
+		for _, name := range []string{"HELM", "HELM4"} {
+			helm := os.Getenv(name)
+			require.NotEmpty(t, helm, "%s must be the path of that command; make test sets it", name)
+			n++
+			out, err := exec.CommandContext(t.Context(), helm, "template", "demo", chartDir, "--namespace", namespace, "--kube-version", kubeVersion, "--values", file).Output()
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if got := strings.TrimSpace(blank.ReplaceAllString(string(out), "\n---")); got != strings.TrimSpace(want) {
+				return fmt.Errorf("other bytes by %s:\n%s", name, got)
+			}
+		}
+		return nil
+	})
+	figures.Record(t, "renderings by the helm commands", n, "%d of random values: the bytes of the SDKs", n)
 }
 
 // FuzzValues: any bytes as values end in a clear error that names a path, or in objects that are whole.

@@ -25,6 +25,8 @@ var networkRules = []rule{
 		`exposure.className: found it beside exposure.gateway.existing infra/shared; allowed: it for a Gateway that this release makes; fix: remove one of the two; what is there already is set where it is made`},
 	{"a host twice", `exposure: {kind: istio, hosts: [a.example.com, a.example.com], port: 80}`,
 		`exposure.hosts[1]: found a.example.com for the second time; allowed: each host once; fix: remove it`},
+	{"a host that another stands for", `exposure: {kind: istio, hosts: [a.example.com, "*.example.com"], port: 80}`,
+		`exposure.hosts[0]: found a.example.com, for which *.example.com stands too; allowed: hosts of which none stands for another, with kind istio; fix: remove one of the two`},
 	{"a Route of any host", `exposure: {kind: route, hosts: ["*"]}`,
 		`exposure.hosts[0]: found *; allowed: a host name, or a domain with *. in front, since a Route has one; fix: name the host`},
 	{"an exact path of a Route", `exposure: {kind: route, hosts: [a.example.com], paths: {a: {path: /a, pathType: Exact}}}`,

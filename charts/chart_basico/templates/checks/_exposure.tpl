@@ -58,6 +58,13 @@
       "path" (printf "exposure.hosts[%d]" $i) "found" (printf "%s for the second time" $host) "allowed" "each host once" "fix" "remove it") -}}
 {{- end -}}
 {{- $_ := set $seen $host true -}}
+{{- range $other := without $e.hosts $host -}}
+{{- if and (eq $e.kind "istio") (hasPrefix "*" $other) (hasSuffix (trimPrefix "*" $other) $host) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "exposure.hosts[%d]" $i) "found" (printf "%s, for which %s stands too" $host $other) "allowed" "hosts of which none stands for another, with kind istio"
+      "fix" "remove one of the two") -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq $host "*") (eq $e.kind "route") -}}
 {{- include "chart_basico.mistake" (dict
       "path" (printf "exposure.hosts[%d]" $i) "found" "*" "allowed" "a host name, or a domain with *. in front, since a Route has one"
