@@ -216,6 +216,12 @@ func (f verifyFlags) command(file string) string {
 	if f.on != "local" {
 		line += " --on " + f.on
 	}
+	if f.context != "" {
+		line += " --context " + quote(f.context)
+	}
+	if f.cluster != "" {
+		line += " --cluster " + quote(f.cluster)
+	}
 	if f.requests != 0 {
 		line += fmt.Sprintf(" --requests %d", f.requests)
 	}

@@ -77,3 +77,13 @@ func TestVerifyChecksFirst(t *testing.T) {
 		assert.Contains(t, string(content), "nowhere", name)
 	}
 }
+
+func TestVerifyNamesTheCommandThatRepeatsIt(t *testing.T) {
+	for want, f := range map[string]verifyFlags{
+		"basico verify e.yaml":                               {on: "local", rate: 1e-6},
+		"basico verify e.yaml --on kind --cluster a":         {on: "kind", cluster: "a", rate: 1e-6},
+		"basico verify e.yaml --context 'a b' --requests 50": {on: "local", context: "a b", requests: 50, rate: 1e-6},
+	} {
+		assert.Equal(t, want, f.command("e.yaml"))
+	}
+}
