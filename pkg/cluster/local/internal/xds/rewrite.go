@@ -118,21 +118,32 @@ func (r *rewriter) listener(l *listenerv3.Listener, table map[netip.AddrPort]net
 	return nil
 }
 
-// virtualInbound listens on each port that a filter chain is for, as those are the ports that istiod knows of. Chains
-// that end mutual TLS go: their certificates come from an agent that a sidecar here does not have.
+// virtualInbound listens on each port that a filter chain is for, as those are the ports that istiod knows of. No proxy
+// here has a certificate, so of a port that takes both, the chains that end mutual TLS go; one that demands it takes
+// what comes as if it had come so.
 func (r *rewriter) virtualInbound(l *listenerv3.Listener, socket *corev3.SocketAddress) {
 	own := uint16(socket.GetPortValue())
 	bind(socket, r.net.Inbound(r.pod), own)
 	l.AdditionalAddresses = nil
+	plain := map[uint16]bool{}
+	for _, chain := range l.FilterChains {
+		if chain.GetTransportSocket() == nil {
+			plain[uint16(chain.GetFilterChainMatch().GetDestinationPort().GetValue())] = true
+		}
+	}
 	seen := map[uint16]bool{own: true}
 	chains := l.FilterChains[:0]
 	for _, chain := range l.FilterChains {
-		if chain.GetTransportSocket() != nil {
-			continue
-		}
-		chains = append(chains, chain)
 		match := chain.GetFilterChainMatch()
 		port := uint16(match.GetDestinationPort().GetValue())
+		if chain.GetTransportSocket() != nil {
+			// Where the protocol is to be guessed, HTTP has a chain of its own beside the one for all.
+			if port == 0 || plain[port] || len(match.GetApplicationProtocols()) > 0 {
+				continue
+			}
+			chain.TransportSocket, match.TransportProtocol = nil, ""
+		}
+		chains = append(chains, chain)
 		if port == 0 {
 			continue
 		}

@@ -129,9 +129,12 @@ func TestVirtualInbound(t *testing.T) {
 		}
 		if tls {
 			c.TransportSocket = &corev3.TransportSocket{Name: "envoy.transport_sockets.tls"}
+			c.FilterChainMatch.TransportProtocol = "tls"
 		}
 		return c
 	}
+	guessed := chain("7000-http", 7000, true)
+	guessed.FilterChainMatch.ApplicationProtocols = []string{"istio-http/1.1"}
 	resources := pack(t, &listenerv3.Listener{
 		Name: virtualInbound, Address: socket("0.0.0.0", 15006), TrafficDirection: corev3.TrafficDirection_INBOUND,
 		ListenerFilters: []*listenerv3.ListenerFilter{{Name: originalDst}},
@@ -139,6 +142,7 @@ func TestVirtualInbound(t *testing.T) {
 			chain("virtualInbound-blackhole", 15006, false),
 			chain("passthrough", 0, false), chain("passthrough-tls", 0, true),
 			chain("9080", 9080, false), chain("9080-tls", 9080, true), chain("80", 80, false),
+			chain("strict", 8443, true), guessed, chain("7000", 7000, true),
 		},
 	})
 	table, err := r.listeners(resources)
@@ -153,8 +157,12 @@ func TestVirtualInbound(t *testing.T) {
 	for _, a := range l.GetAdditionalAddresses() {
 		addresses = append(addresses, at(a.GetAddress()))
 	}
-	assert.Equal(t, []string{"virtualInbound-blackhole", "passthrough", "9080", "80"}, names)
-	assert.Equal(t, []string{"127.64.0.7:9080", "127.64.0.7:61080"}, addresses)
+	assert.Equal(t, []string{"virtualInbound-blackhole", "passthrough", "9080", "80", "strict", "7000"}, names)
+	assert.Equal(t, []string{"127.64.0.7:9080", "127.64.0.7:61080", "127.64.0.7:8443", "127.64.0.7:7000"}, addresses)
+	for _, c := range l.GetFilterChains() {
+		assert.Nil(t, c.GetTransportSocket(), c.GetName())
+		assert.Empty(t, c.GetFilterChainMatch().GetTransportProtocol(), c.GetName())
+	}
 	assert.Equal(t, uint32(61080), l.GetFilterChains()[3].GetFilterChainMatch().GetDestinationPort().GetValue(), "a moved port is the one that connections come to")
 	assert.Empty(t, l.GetListenerFilters())
 }
