@@ -26,6 +26,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -95,6 +96,24 @@ func TestDeploymentRunsAndIsInjected(t *testing.T) {
 		_, err := client.CoreV1().Namespaces().Get(t.Context(), namespace, metav1.GetOptions{})
 		return apierrors.IsNotFound(err)
 	}, 40*time.Second, 50*time.Millisecond)
+}
+
+// A sidecar that is an ordinary container keeps a Job from ending; a native one ends with it.
+func TestAJobWithASidecarEnds(t *testing.T) {
+	_, client := sharedCluster(t)
+	namespace := newNamespace(t, client, map[string]string{"istio-injection": "enabled"})
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "setup"}, Spec: batchv1.JobSpec{Template: newDeployment("setup", 1).Spec.Template}}
+	job.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyNever
+	_, err := client.BatchV1().Jobs(namespace).Create(t.Context(), job, metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		job, err := client.BatchV1().Jobs(namespace).Get(t.Context(), "setup", metav1.GetOptions{})
+		return err == nil && job.Status.Succeeded == 1
+	}, 40*time.Second, 50*time.Millisecond)
+	pods, err := client.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{})
+	require.NoError(t, err)
+	require.Len(t, pods.Items, 1)
+	assert.True(t, slices.ContainsFunc(pods.Items[0].Spec.InitContainers, func(c corev1.Container) bool { return c.Name == "istio-proxy" }))
 }
 
 func TestTrafficGoesThroughRealProxies(t *testing.T) {

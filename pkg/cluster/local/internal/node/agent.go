@@ -274,6 +274,11 @@ const (
 
 // register makes the node, ready and with room for everything, and keeps its lease.
 func (a *Agent) register(ctx context.Context) error {
+	// By the version of a kubelet istiod tells whether sidecars can be native ones.
+	kubernetes, err := a.client.Discovery().ServerVersion()
+	if err != nil {
+		return err
+	}
 	room := corev1.ResourceList{
 		corev1.ResourceCPU:              resource.MustParse("10k"),
 		corev1.ResourceMemory:           resource.MustParse("100Ti"),
@@ -302,7 +307,7 @@ func (a *Agent) register(ctx context.Context) error {
 				{Type: corev1.NodeHostName, Address: a.config.Node},
 			},
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: a.config.KubeletPort}},
-			NodeInfo:        corev1.NodeSystemInfo{OperatingSystem: "linux", OSImage: "stand-in", ContainerRuntimeVersion: "standin://1", KubeletVersion: "standin"},
+			NodeInfo:        corev1.NodeSystemInfo{OperatingSystem: "linux", OSImage: "stand-in", ContainerRuntimeVersion: "standin://1", KubeletVersion: kubernetes.GitVersion},
 		},
 	}
 	if _, err := a.client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
