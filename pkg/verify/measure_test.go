@@ -86,7 +86,7 @@ func TestSplit(t *testing.T) {
 				assert.Equal(t, 1000, load.Requests)
 				return traffic.Tally{Requests: 1000, Errors: c.errors, Versions: c.got}, nil
 			})
-			require.NoError(t, r.splits(t.Context(), r.Stages[1]))
+			require.NoError(t, r.split(t.Context(), r.Stages[1], r.origins[0]))
 			require.Len(t, r.report.Splits, 1)
 			s := r.report.Splits[0]
 			assert.Equal(t, c.pass, s.Pass, s.Why)
@@ -96,27 +96,12 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-func TestSplitsAreInTheOrderOfTheOrigins(t *testing.T) {
-	var both sync.WaitGroup
-	both.Add(2)
-	r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) {
-		both.Done()
-		both.Wait() // ends only if both are sent at once
-		return traffic.Tally{Requests: 1000, Versions: map[string]int{"v1": 510, "v2": 490}}, nil
-	})
-	r.origins = append([]rollout.Origin{{Name: GatewayName}}, r.origins...)
-	require.NoError(t, r.splits(t.Context(), r.Stages[1]))
-	require.Len(t, r.report.Splits, 2)
-	assert.Equal(t, GatewayName, r.report.Splits[0].From)
-	assert.Equal(t, "front/v1", r.report.Splits[1].From)
-}
-
 func TestASplitThatCouldNotBeSentIsNone(t *testing.T) {
 	boom := errors.New("envoy died")
 	r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) {
 		return traffic.Tally{Requests: 400, Versions: map[string]int{"v1": 400}}, boom
 	})
-	require.ErrorIs(t, r.splits(t.Context(), r.Stages[0]), boom)
+	require.ErrorIs(t, r.split(t.Context(), r.Stages[0], r.origins[0]), boom)
 	assert.Empty(t, r.report.Splits)
 }
 
@@ -368,8 +353,7 @@ func TestThePageShowsItsVersions(t *testing.T) {
 			})
 			r.workloads[1].Shows = "black"
 			r.workloads = append(r.workloads, Workload{Namespace: "shop", App: "cart", Version: "v3", Shows: "red"})
-			r.origins = r.origins[:1]
-			require.NoError(t, r.splits(t.Context(), r.Stages[1]))
+			require.NoError(t, r.split(t.Context(), r.Stages[1], r.origins[0]))
 			assert.Equal(t, c.pass, the(t, r, "the page shows its versions").Pass)
 			assert.True(t, r.report.Splits[0].Pass)
 		})

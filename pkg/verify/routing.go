@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"chartbasico/pkg/assert"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
@@ -94,8 +92,10 @@ func (a *routed) walk(ctx context.Context) (bool, error) {
 				return false, nil
 			}
 		}
-		if err := a.splits(ctx, stage); err != nil {
-			return false, err
+		for _, o := range a.origins {
+			if err := a.split(ctx, stage, o); err != nil {
+				return false, err
+			}
 		}
 	}
 	a.lost(flows)
@@ -121,27 +121,8 @@ func (a *routed) lost(flows []rollout.Flow) {
 	}
 }
 
-// splits measures how the requests of each origin divide, all origins at once: alone, none keeps the machine busy.
-func (a *routed) splits(ctx context.Context, stage Stage) error {
-	measured := make([]report.Split, len(a.origins))
-	group, ctx := errgroup.WithContext(ctx)
-	for i, o := range a.origins {
-		group.Go(func() error {
-			var err error
-			measured[i], err = a.split(ctx, stage, o)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.report.Splits = append(a.report.Splits, measured...)
-	return nil
-}
-
-func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (report.Split, error) {
+// split measures how the requests of one origin divide.
+func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error {
 	load := o.Load
 	load.Requests, load.Concurrency = a.opts.Requests, 64 // enough for every proxy on the way to be busy
 	if !a.cluster.StandIns() {
@@ -154,7 +135,7 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 	}
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
-		return report.Split{}, fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)
+		return fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)
 	}
 	s := report.Split{
 		Environment: a.env.Name, App: a.Name, Stage: stage.Name, From: o.Name,
@@ -165,12 +146,15 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 		a.pageShows(stage, texts, tally, tally.Elapsed)
 	}
 	s.Judge(assert.Split(stage.Weights, tally.Versions, tally.Errors, a.opts.Rate))
+	a.mu.Lock()
+	a.report.Splits = append(a.report.Splits, s)
+	a.mu.Unlock()
 	verdict := "held"
 	if !s.Pass {
 		verdict = "FELL SHORT"
 	}
 	a.say("  %s %s from %s: %s (%d requests, %.1f s) %s", a.Name, stage.Name, o.Name, counts(tally.Versions), tally.Requests, tally.Elapsed.Seconds(), verdict)
-	return s, nil
+	return nil
 }
 
 // moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.
