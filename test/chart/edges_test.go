@@ -78,6 +78,109 @@ routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], trafficPolicy: {con
 routing: {protocol: TCP, stage: a, stages: [{name: a, weights: {v1: 90, v2: 10}}]}`},
 	{"routing of TLS", `
 routing: {protocol: TLS, hosts: [db.example.com], stage: a, stages: [{name: a, weights: {v1: 90, v2: 10}}]}`},
+	{"fields of pods and containers that are passed through", `
+workload:
+  dnsConfig: {nameservers: [192.0.2.53]}
+  dnsPolicy: None
+  hostAliases: [{ip: 192.0.2.1, hostnames: [a.example.com]}]
+  hostIPC: true
+  hostNetwork: true
+  hostPID: true
+  hostname: here
+  nodeName: node-1
+  nodeSelector: {disk: ssd}
+  os: {name: linux}
+  overhead: {cpu: 1m}
+  preemptionPolicy: Never
+  priorityClassName: high
+  readinessGates: [{conditionType: example.com/ready}]
+  resourceClaims: [{name: gpu, resourceClaimName: there}]
+  resources: {limits: {memory: 1Gi}}
+  runtimeClassName: there
+  schedulerName: other
+  setHostnameAsFQDN: true
+  subdomain: there
+  volumes: {disk: {persistentVolumeClaim: {claimName: there}}}
+  containers:
+    main:
+      imagePullPolicy: Always
+      livenessProbe: {httpGet: {path: /, port: 8080}}
+      resizePolicy: [{resourceName: cpu, restartPolicy: NotRequired}]
+      stdin: true
+      stdinOnce: true
+      terminationMessagePath: /tmp/end
+      terminationMessagePolicy: FallbackToLogsOnError
+      tty: true
+      volumeDevices: [{name: disk, devicePath: /dev/disk}]
+      workingDir: /tmp`},
+	{"fields of pods that do not go with those", `
+workload: {hostUsers: false, hostnameOverride: there, schedulingGates: [{name: example.com/gate}], shareProcessNamespace: true}`},
+	{"fields of claims that are passed through", `
+claims:
+  data:
+    accessModes: [ReadWriteOnce]
+    dataSource: {kind: PersistentVolumeClaim, name: there}
+    dataSourceRef: {kind: PersistentVolumeClaim, name: there}
+    resources: {requests: {storage: 1Gi}}
+    selector: {matchLabels: {a: b}}
+    volumeAttributesClassName: fast
+    volumeMode: Block
+    volumeName: there`},
+	{"fields of Services that are passed through", `
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
+service:
+  type: LoadBalancer
+  ports: {http: {port: 80, targetPort: http}}
+  allocateLoadBalancerNodePorts: true
+  externalIPs: [192.0.2.9]
+  externalTrafficPolicy: Local
+  healthCheckNodePort: 31000
+  internalTrafficPolicy: Local
+  ipFamilies: [IPv4]
+  ipFamilyPolicy: SingleStack
+  loadBalancerSourceRanges: [192.0.2.0/24]
+  sessionAffinity: ClientIP
+  sessionAffinityConfig: {clientIP: {timeoutSeconds: 60}}
+  trafficDistribution: PreferSameZone`},
+	{"addresses of a headless Service", `
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
+service: {clusterIP: None, clusterIPs: [None], ports: {http: {port: 80, targetPort: http}}}`},
+	{"fields of routes that are passed through", `
+routing:
+  stage: a
+  stages: [{name: a, weights: {v1: 100}}]
+  corsPolicy: {allowOrigins: [{exact: "https://example.com"}]}
+  fault: {abort: {percentage: {value: 1}, httpStatus: 503}}
+  headers: {request: {set: {x-a: b}}}
+  match: [{uri: {prefix: /a}}]
+  mirror: {host: other}
+  mirrorPercentage: {value: 10}
+  rewrite: {uri: /}`},
+	{"several mirrors", `
+routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], mirrors: [{destination: {host: other}}]}`},
+	{"fields of routes from outside that are passed through", `
+exposure:
+  kind: istio
+  hosts: [a.example.com]
+  port: 80
+  istio:
+    corsPolicy: {allowOrigins: [{exact: "https://example.com"}]}
+    fault: {abort: {percentage: {value: 1}, httpStatus: 503}}
+    headers: {request: {set: {x-a: b}}}
+    mirror: {host: other}
+    mirrorPercentage: {value: 10}
+    rewrite: {uri: /}`},
+	{"several mirrors from outside", `
+exposure: {kind: istio, hosts: [a.example.com], port: 80, istio: {mirrors: [{destination: {host: other}}]}}`},
+	{"a Secret as a volume", `
+secrets: {all: {stringData: {A: hidden}}}
+workload: {volumes: {v: {fromSecret: all}}, containers: {main: {volumeMounts: {v: {mountPath: /v}}}}}`},
+	{"a StatefulSet whose claim is gone", `
+workload: {kind: StatefulSet, volumeClaimTemplates: {store: null}}`},
+	{"a Job that waits", `
+workload: {kind: Job, suspend: true}`},
+	{"a host that is looked up, in a NetworkPolicy", `
+egress: {networkPolicy: {}, hosts: {a: {host: a.example.com, port: 443, addresses: [198.51.100.7]}}}`},
 	{"another port of a host outside", `
 egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
 }

@@ -34,9 +34,28 @@ type mutant struct {
 // id tells mutants apart and does not change when lines move.
 func (m mutant) id() string { return m.file + ": " + m.what }
 
-// most is the percentage of mutants that nothing may notice. Many of these make no difference: a step that gives an empty
-// map where nothing is as good, or an order where there is one.
-const most = 8
+// most is the percentage of mutants that may go unnoticed without a reason in excused.
+const most = 1
+
+// excused are those that nothing here can notice, with the reason.
+var excused = []struct {
+	mutant *regexp.Regexp
+	reason string
+}{
+	{regexp.MustCompile(`^\S+ lacks the step default (dict|list|"DNS"|"ClusterIP") of `), "what is absent acts as the empty or usual value does"},
+	{regexp.MustCompile(`^\S+ lacks the step sortAlpha of `), "an order that shows where two mistakes are in one place only"},
+	{regexp.MustCompile(`^templates/checks/_routing\.tpl:(48|10\d|11\d) `), lookedUp},
+}
+
+// excuse is why nothing notices a mutant, empty if there is no reason.
+func excuse(found string) string {
+	for _, e := range excused {
+		if e.mutant.MatchString(found) {
+			return e.reason
+		}
+	}
+	return ""
+}
 
 // sample is how many mutants a run makes one of: all of them take minutes. BASICO_MUTANTS=all makes all.
 const sample = 12
@@ -74,14 +93,18 @@ func TestEveryLineMatters(t *testing.T) {
 	slices.SortFunc(judge.survived, func(a, b mutant) int {
 		return cmp.Or(strings.Compare(a.file, b.file), a.line-b.line, strings.Compare(a.what, b.what))
 	})
-	var found []string
+	unexcused := 0
 	for _, m := range judge.survived {
-		found = append(found, fmt.Sprintf("%s:%d lacks %s", m.file, m.line, m.what))
+		found := fmt.Sprintf("%s:%d lacks %s", m.file, m.line, m.what)
+		reason := excuse(found)
+		if reason == "" {
+			unexcused++
+		}
+		t.Logf("nothing notices: %s: %s", found, cmp.Or(reason, "NO REASON"))
 	}
-	t.Logf("nothing notices:\n%s", strings.Join(found, "\n"))
-	assert.LessOrEqual(t, len(judge.survived)*100, most*len(mutants), "percent of mutants that nothing notices: add cases to edges for the lines above")
-	figures.Record(t, "mutants of templates", made, "%d, of which %d were made: %d noticed (%d by the template parser), %d not; %s",
-		made, len(mutants), judge.killed, judge.unparsed, len(judge.survived), time.Since(began).Round(100*time.Millisecond))
+	assert.LessOrEqual(t, unexcused*100, most*len(mutants), "percent of mutants that nothing notices: add cases to edges for the lines above without a reason")
+	figures.Record(t, "mutants of templates", made, "%d, of which %d were made: %d noticed (%d by the template parser), %d not, all but %d of them for a reason that is listed; %s",
+		made, len(mutants), judge.killed, judge.unparsed, len(judge.survived), unexcused, time.Since(began).Round(100*time.Millisecond))
 	require.Positive(t, judge.killed)
 }
 
