@@ -43,7 +43,11 @@ func newVerifyCommand(s streams) *cobra.Command {
 		Long: `verify checks an environment file, starts a cluster, installs the releases with Helm,
 and measures: how requests divide at each stage of each routed app, that none is lost
 while stages change, balancing, queues, time limits, egress, injection, and that every
-proxy is in sync.`,
+proxy is in sync.
+
+On a cluster that others use as well (--context), mind that it changes what runs there: it
+installs or upgrades the releases, walks every route through its stages and leaves it at
+the one that the values name, and restarts a pod of each StatefulSet that has storage.`,
 		Example: `  basico verify environments/bookinfo-prod.yaml
   basico verify environments/bookinfo-prod.yaml -o json --junit junit.xml --report report.html
   basico cluster create && basico verify environments/bookinfo-dev.yaml --cluster basico
