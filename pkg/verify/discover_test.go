@@ -11,6 +11,7 @@ import (
 	networkingv1 "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/render"
@@ -171,4 +172,19 @@ func TestRelated(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { assert.Equal(t, c.want, related(apps, c.workloads)) })
 	}
+}
+
+func TestProxiesKnowNoPodsOfAHeadlessService(t *testing.T) {
+	service := func(name, ip string) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{
+			"kind": "Service", "metadata": map[string]any{"name": name, "namespace": "shop"}, "spec": map[string]any{"clusterIP": ip},
+		}}
+	}
+	workloads := []Workload{
+		{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"a", "b"}},
+		{Namespace: "shop", App: "cart", Version: "v2", Pods: []string{"c"}},
+		{Namespace: "shop", App: "store", Version: "v1", Pods: []string{"d"}},
+	}
+	releases := []*render.Release{{Objects: []*unstructured.Unstructured{service("cart", ""), service("store", "None")}}}
+	assert.Equal(t, map[string]int{"cart.shop.svc.cluster.local": 3}, behind(workloads, releases))
 }

@@ -11,6 +11,7 @@ import (
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"chartbasico/pkg/assert"
 	"chartbasico/pkg/cluster"
@@ -225,16 +226,30 @@ func (r *run) reach(ctx context.Context) error {
 	return nil
 }
 
+// behind counts the pods that proxies know by the full name of their Service. Of a headless one they know none: the
+// addresses of its pods are its own.
+func behind(workloads []Workload, releases []*render.Release) map[string]int {
+	pods := map[string]int{}
+	for _, w := range workloads {
+		pods[rollout.FullName(w.App, w.Namespace)] += len(w.Pods)
+	}
+	for _, r := range releases {
+		for _, o := range r.Objects {
+			if ip, _, _ := unstructured.NestedString(o.Object, "spec", "clusterIP"); o.GetKind() == "Service" && ip == "None" {
+				delete(pods, rollout.FullName(o.GetName(), o.GetNamespace()))
+			}
+		}
+	}
+	return pods
+}
+
 // settleEndpoints waits until every proxy that is about to send knows the pods behind what it is sent to.
 func (r *run) settleEndpoints(ctx context.Context) error {
 	proxies, err := r.cluster.Proxies(ctx)
 	if err != nil {
 		return fmt.Errorf("asking for the proxies: %w", err)
 	}
-	pods := map[string]int{} // by Service
-	for _, w := range r.workloads {
-		pods[rollout.FullName(w.App, w.Namespace)] += len(w.Pods)
-	}
+	pods := behind(r.workloads, r.releases)
 	var wanted []rollout.Known
 	know := func(proxy, host string) {
 		if pods[host] > 0 {
