@@ -25,6 +25,9 @@ const (
 	retryPeriod   = 2 * time.Second
 )
 
+// longestRetry is the most that the elector may take between two tries, as it spreads them.
+const longestRetry = time.Duration((1 + leaderelection.JitterFactor) * float64(retryPeriod))
+
 // lease is the sole right to promote one app, as a Lease on the cluster. Its context ends when it is lost.
 type lease struct {
 	ctx    context.Context //nolint:containedctx // it is what the lease gives
@@ -75,7 +78,7 @@ func acquire(ctx context.Context, client kubernetes.Interface, namespace, name, 
 		elector.Run(electing)
 		cancel(fmt.Errorf("the lease %s/%s was lost: %w", namespace, name, ErrBusy))
 	}()
-	tooLong := time.NewTimer(leaseDuration + 2*retryPeriod)
+	tooLong := time.NewTimer(leaseDuration + 2*longestRetry)
 	defer tooLong.Stop()
 	select {
 	case <-started:
