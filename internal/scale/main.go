@@ -21,7 +21,7 @@ import (
 // The sizes that are measured, by their number of applications, of which one in ten is routed.
 var (
 	checked = []int{4, 40, 440}
-	run     = []int{10, 50, 100, 200}
+	run     = []int{10, 50}
 )
 
 const (
@@ -165,15 +165,20 @@ func (m meter) verify(ctx context.Context, apps int) (r running, err error) {
 		return r, err
 	}
 	var status struct {
-		Processes []struct {
-			Name   string
-			Memory int64
+		Clusters []struct {
+			Processes []struct {
+				Name   string
+				Memory int64
+			}
 		}
 	}
 	if err := json.Unmarshal(out, &status); err != nil {
 		return r, err
 	}
-	for _, p := range status.Processes {
+	if len(status.Clusters) != 1 || len(status.Clusters[0].Processes) == 0 {
+		return r, fmt.Errorf("%s cluster status: expected one cluster with its processes, found:\n%s", m.basico, out)
+	}
+	for _, p := range status.Clusters[0].Processes {
 		r.memory += p.Memory
 		if strings.HasPrefix(p.Name, "envoy ") {
 			r.proxies++
