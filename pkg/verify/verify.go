@@ -33,8 +33,6 @@ type Options struct {
 	SteadyRate float64
 	// Settle bounds the wait until a change has arrived at every proxy. Default 30 s.
 	Settle time.Duration
-	// ready bounds the installation of one release: real applications may take minutes to start on a busy machine.
-	ready time.Duration
 	// Renderer renders the releases. Default: a new one.
 	Renderer *render.Renderer
 	// Progress is told what is being done, a line at a time, maybe from several goroutines. Default: nobody is told.
@@ -49,7 +47,7 @@ type Options struct {
 func (o Options) withDefaults(standIns bool) Options {
 	requests, rate := 10_000, float64(rollout.Rate)
 	if !standIns {
-		requests, rate, o.ready = 1000, 20, 10*time.Minute
+		requests, rate = 1000, 20
 	}
 	if o.Requests == 0 {
 		o.Requests = requests
@@ -193,7 +191,11 @@ func (r *run) routings(ctx context.Context, apps []App) error {
 			return nil
 		})
 	}
-	err := errors.Join(group.Wait(), r.step(ctx, "time limits", func(context.Context) error { return waits() }))
+	err := group.Wait()
+	if err == nil {
+		err = r.step(ctx, "time limits", func(context.Context) error { return waits() })
+	}
+	_ = waits() // after an error too, as they write into the reports; that they were ended is no news
 	for _, part := range parts {
 		r.report.Splits = append(r.report.Splits, part.report.Splits...)
 		r.report.Checks = append(r.report.Checks, part.report.Checks...)
@@ -260,7 +262,11 @@ func (r *run) install(ctx context.Context) error {
 	if r.releases, err = r.opts.Renderer.Environment(ctx, r.env); err != nil {
 		return err
 	}
-	r.installer, err = release.New(ctx, r.cluster.Kubeconfig(), release.Options{Timeout: r.opts.ready, Done: func(_, name string, took time.Duration) {
+	var timeout time.Duration // the usual one
+	if !r.cluster.StandIns() {
+		timeout = 10 * time.Minute // real applications may take minutes to start on a busy machine
+	}
+	r.installer, err = release.New(ctx, r.cluster.Kubeconfig(), release.Options{Timeout: timeout, Done: func(_, name string, took time.Duration) {
 		r.say("  %s ready (%.1f s)", name, took.Seconds())
 	}})
 	if err != nil {
