@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"chartbasico/internal/owncache"
 	"chartbasico/pkg/cluster/local"
 )
 
@@ -43,24 +44,8 @@ func basico(t *testing.T, args ...string) result {
 // ownClusters gives the test a directory of clusters of its own, with the programs found before it is.
 func ownClusters(t *testing.T) {
 	t.Helper()
-	goCache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
-	require.NoError(t, err)
-	t.Setenv("GOCACHE", strings.TrimSpace(string(goCache)))
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	own, err := os.MkdirTemp("", "basico") //nolint:usetesting // short: a socket's path must fit
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(own) })
-	require.NoError(t, os.MkdirAll(filepath.Join(cache, "basico"), 0o755))
-	// What is made once for all stays where it is; clusters are the test's own.
-	t.Setenv("XDG_CACHE_HOME", own)
-	require.NoError(t, os.Mkdir(filepath.Join(own, "basico"), 0o755))
-	entries, err := os.ReadDir(filepath.Join(cache, "basico"))
-	require.NoError(t, err)
-	for _, e := range entries {
-		if e.Name() != "clusters" {
-			require.NoError(t, os.Symlink(filepath.Join(cache, "basico", e.Name()), filepath.Join(own, "basico", e.Name())))
-		}
+	for name, value := range owncache.Env(t) {
+		t.Setenv(name, value)
 	}
 	t.Setenv(asProgram, "1")
 	t.Cleanup(func() {

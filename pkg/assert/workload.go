@@ -8,7 +8,10 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"k8s.io/klog/v2"
+	"k8s.io/kubectl/pkg/util/podutils"
 )
 
 // JobEnded judges that a Job has succeeded.
@@ -45,7 +48,7 @@ func OnEveryNode(spec *corev1.PodSpec, nodes []corev1.Node, pods []*corev1.Pod) 
 	}
 	ready := map[string]int{}
 	for _, p := range pods {
-		if isReady(p) {
+		if podutils.IsPodReady(p) {
 			ready[p.Spec.NodeName]++
 		}
 	}
@@ -61,30 +64,11 @@ func OnEveryNode(spec *corev1.PodSpec, nodes []corev1.Node, pods []*corev1.Pod) 
 }
 
 func tolerated(spec *corev1.PodSpec, n *corev1.Node) bool {
-	// The controller tolerates for its pods what says that a node is not well.
-	taints := slices.DeleteFunc(slices.Clone(n.Spec.Taints), func(t corev1.Taint) bool {
-		return t.Effect == corev1.TaintEffectPreferNoSchedule || strings.HasPrefix(t.Key, "node.kubernetes.io/")
-	})
-	return !slices.ContainsFunc(taints, func(t corev1.Taint) bool {
-		return !slices.ContainsFunc(spec.Tolerations, func(tol corev1.Toleration) bool { return tolerates(tol, t) })
-	})
-}
-
-// tolerates follows the rules of Kubernetes: an empty key with Exists tolerates all, an empty effect every effect.
-func tolerates(by corev1.Toleration, t corev1.Taint) bool {
-	switch {
-	case by.Effect != "" && by.Effect != t.Effect, by.Key != "" && by.Key != t.Key:
-		return false
-	case by.Operator == corev1.TolerationOpExists:
-		return true
-	}
-	return by.Key != "" && by.Value == t.Value
-}
-
-func isReady(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
+	_, untolerated := schedulingv1.FindMatchingUntoleratedTaint(klog.Background(), n.Spec.Taints, spec.Tolerations, func(t *corev1.Taint) bool {
+		// The controller tolerates for its pods what says that a node is not well.
+		return t.Effect != corev1.TaintEffectPreferNoSchedule && !strings.HasPrefix(t.Key, "node.kubernetes.io/")
+	}, false)
+	return !untolerated
 }
 
 // SameVolumes judges that a pod's claims are bound to the same volumes as those of its predecessor, of which there was

@@ -135,6 +135,10 @@ type Known struct {
 
 // WaitForEndpoints waits until proxies know the pods behind Services, and that they are healthy.
 func WaitForEndpoints(ctx context.Context, c cluster.Cluster, wanted []Known) error {
+	hosts := map[string][]string{} // by proxy
+	for _, w := range wanted {
+		hosts[w.Proxy] = append(hosts[w.Proxy], w.Host)
+	}
 	return until(ctx, "endpoints", func() ([]string, error) {
 		proxies, err := c.Proxies(ctx)
 		if err != nil {
@@ -143,10 +147,6 @@ func WaitForEndpoints(ctx context.Context, c cluster.Cluster, wanted []Known) er
 		byName := map[string]cluster.Proxy{}
 		for _, p := range proxies {
 			byName[p.Namespace+"/"+p.Pod] = p
-		}
-		hosts := map[string][]string{} // by proxy
-		for _, w := range wanted {
-			hosts[w.Proxy] = append(hosts[w.Proxy], w.Host)
 		}
 		dumps := map[string]*adminv3.ConfigDump{}
 		var missing []string

@@ -260,6 +260,33 @@ func servicePort(releases []*render.Release, namespace, name string) int {
 	return 0
 }
 
+// specOf is one of Istio's objects with its spec.
+type specOf[S any] struct {
+	*unstructured.Unstructured
+	spec S
+}
+
+// specs reads the specs of the releases' objects of one of Istio's kinds, in order.
+func specs[S any, P interface {
+	*S
+	json.Unmarshaler
+}](releases []*render.Release, kind string) ([]specOf[P], error) {
+	var all []specOf[P]
+	for _, r := range releases {
+		for _, o := range r.Objects {
+			if o.GetKind() != kind || !strings.HasSuffix(o.GroupVersionKind().Group, ".istio.io") {
+				continue // Gateway is a kind of Gateway API's too
+			}
+			spec := P(new(S))
+			if err := decode(o, spec); err != nil {
+				return nil, err
+			}
+			all = append(all, specOf[P]{o, spec})
+		}
+	}
+	return all, nil
+}
+
 // decode reads the spec of one of Istio's objects.
 func decode(o *unstructured.Unstructured, into json.Unmarshaler) error {
 	raw, err := json.Marshal(o.Object["spec"])
@@ -285,8 +312,7 @@ func name(o *unstructured.Unstructured) string {
 }
 
 // related groups apps, by their index, whose requests pass through each other: what is done to one would show in what
-// is measured of the other. Groups, and
-// apps in them, are in the order of the apps.
+// is measured of the other. Groups, and apps in them, are in the order of the apps.
 func related(apps []App, workloads []Workload) [][]int {
 	group := make([]int, len(apps))
 	for i := range apps {

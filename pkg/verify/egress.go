@@ -56,42 +56,32 @@ func Egresses(releases []*render.Release) ([]Egress, error) {
 	if err != nil {
 		return nil, err
 	}
+	sidecars, err := specs[networkingv1.Sidecar](releases, "Sidecar")
+	if err != nil {
+		return nil, err
+	}
 	var all []Egress
-	for _, r := range releases {
-		for _, o := range r.Objects {
-			if o.GetKind() != "Sidecar" {
-				continue
-			}
-			spec := &networkingv1.Sidecar{}
-			if err := decode(o, spec); err != nil {
-				return nil, err
-			}
-			all = append(all, Egress{
-				Namespace: o.GetNamespace(), Labels: spec.GetWorkloadSelector().GetLabels(),
-				Closed:   spec.GetOutboundTrafficPolicy().GetMode() == networkingv1.OutboundTrafficPolicy_REGISTRY_ONLY,
-				Declared: declared[o.GetNamespace()],
-			})
-		}
+	for _, s := range sidecars {
+		all = append(all, Egress{
+			Namespace: s.GetNamespace(), Labels: s.spec.GetWorkloadSelector().GetLabels(),
+			Closed:   s.spec.GetOutboundTrafficPolicy().GetMode() == networkingv1.OutboundTrafficPolicy_REGISTRY_ONLY,
+			Declared: declared[s.GetNamespace()],
+		})
 	}
 	return all, nil
 }
 
 // declaredHosts are the hosts of the ServiceEntries, by namespace.
 func declaredHosts(releases []*render.Release) (map[string][]Outside, error) {
+	entries, err := specs[networkingv1.ServiceEntry](releases, "ServiceEntry")
+	if err != nil {
+		return nil, err
+	}
 	declared := map[string][]Outside{}
-	for _, r := range releases {
-		for _, o := range r.Objects {
-			if o.GetKind() != "ServiceEntry" {
-				continue
-			}
-			spec := &networkingv1.ServiceEntry{}
-			if err := decode(o, spec); err != nil {
-				return nil, err
-			}
-			for _, h := range spec.GetHosts() {
-				for _, p := range spec.GetPorts() {
-					declared[o.GetNamespace()] = append(declared[o.GetNamespace()], Outside{Host: concrete(h), Protocol: strings.ToUpper(p.GetProtocol()), Port: int(p.GetNumber())})
-				}
+	for _, e := range entries {
+		for _, h := range e.spec.GetHosts() {
+			for _, p := range e.spec.GetPorts() {
+				declared[e.GetNamespace()] = append(declared[e.GetNamespace()], Outside{Host: concrete(h), Protocol: strings.ToUpper(p.GetProtocol()), Port: int(p.GetNumber())})
 			}
 		}
 	}

@@ -37,25 +37,20 @@ func (s strict) covers(p *corev1.Pod) bool {
 
 // stricts finds what the environment's PeerAuthentications demand, in order of the releases.
 func stricts(releases []*render.Release) ([]strict, error) {
+	policies, err := specs[securityv1.PeerAuthentication](releases, "PeerAuthentication")
+	if err != nil {
+		return nil, err
+	}
 	var all []strict
-	for _, r := range releases {
-		for _, o := range r.Objects {
-			if o.GetKind() != "PeerAuthentication" {
-				continue
-			}
-			spec := &securityv1.PeerAuthentication{}
-			if err := decode(o, spec); err != nil {
-				return nil, err
-			}
-			if spec.GetMtls().GetMode() != securityv1.PeerAuthentication_MutualTLS_STRICT {
-				continue
-			}
-			s := strict{namespace: o.GetNamespace(), labels: spec.GetSelector().GetMatchLabels(), except: map[uint32]bool{}}
-			for port, mtls := range spec.GetPortLevelMtls() {
-				s.except[port] = mtls.GetMode() != securityv1.PeerAuthentication_MutualTLS_STRICT
-			}
-			all = append(all, s)
+	for _, p := range policies {
+		if p.spec.GetMtls().GetMode() != securityv1.PeerAuthentication_MutualTLS_STRICT {
+			continue
 		}
+		s := strict{namespace: p.GetNamespace(), labels: p.spec.GetSelector().GetMatchLabels(), except: map[uint32]bool{}}
+		for port, mtls := range p.spec.GetPortLevelMtls() {
+			s.except[port] = mtls.GetMode() != securityv1.PeerAuthentication_MutualTLS_STRICT
+		}
+		all = append(all, s)
 	}
 	return all, nil
 }
@@ -318,7 +313,7 @@ func addressOf(n corev1.Node) (string, error) {
 	return "", errors.New("Node/" + n.Name + " has no address")
 }
 
-// sidecarsReady judges that every sidecar of the environment's pods runs as a native one, started before the rest.
+// sidecarsReady judges that the sidecar of each of the environment's pods is ready.
 func (r *run) sidecarsReady() {
 	var pods []*corev1.Pod
 	for _, p := range r.installer.Pods("", labels.Everything()) {

@@ -12,6 +12,7 @@ import (
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/kubectl/pkg/util/podutils"
 
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/render"
@@ -97,7 +98,7 @@ func Workloads(pods []*corev1.Pod) ([]Workload, error) {
 	found := map[[3]string]*Workload{}
 	for _, p := range pods {
 		key := [3]string{p.Namespace, p.Labels["app"], p.Labels["version"]}
-		if key[1] == "" || key[2] == "" || p.DeletionTimestamp != nil || !ready(p) {
+		if key[1] == "" || key[2] == "" || p.DeletionTimestamp != nil || !podutils.IsPodReady(p) {
 			continue
 		}
 		w := found[key]
@@ -120,12 +121,6 @@ func Workloads(pods []*corev1.Pod) ([]Workload, error) {
 		all = append(all, *w)
 	}
 	return all, nil
-}
-
-func ready(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
 }
 
 func hasSidecar(p *corev1.Pod) bool {
@@ -151,37 +146,32 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range releases {
-		for _, o := range r.Objects {
-			if o.GetKind() != "VirtualService" {
+	services, err := specs[networkingv1.VirtualService](releases, "VirtualService")
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range services {
+		port := 0
+		for _, g := range s.spec.GetGateways() {
+			if !strings.Contains(g, "/") {
+				g = s.GetNamespace() + "/" + g
+			}
+			port = max(port, ports[g])
+		}
+		if port == 0 || len(s.spec.GetHosts()) == 0 {
+			continue
+		}
+		for _, route := range s.spec.GetHttp() {
+			if len(route.GetRoute()) == 0 {
 				continue
 			}
-			spec := &networkingv1.VirtualService{}
-			if err := decode(o, spec); err != nil {
-				return nil, err
-			}
-			port := 0
-			for _, g := range spec.GetGateways() {
-				if !strings.Contains(g, "/") {
-					g = o.GetNamespace() + "/" + g
-				}
-				port = max(port, ports[g])
-			}
-			if port == 0 || len(spec.GetHosts()) == 0 {
+			to := rollout.FullName(route.GetRoute()[0].GetDestination().GetHost(), s.GetNamespace())
+			parts := strings.SplitN(to, ".", 3)
+			if len(parts) < 3 {
 				continue
 			}
-			for _, route := range spec.GetHttp() {
-				if len(route.GetRoute()) == 0 {
-					continue
-				}
-				to := rollout.FullName(route.GetRoute()[0].GetDestination().GetHost(), o.GetNamespace())
-				parts := strings.SplitN(to, ".", 3)
-				if len(parts) < 3 {
-					continue
-				}
-				for _, path := range pathsOf(route.GetMatch()) {
-					entries = append(entries, Entry{Host: concrete(spec.GetHosts()[0]), Port: port, Path: path, App: parts[0], Namespace: parts[1]})
-				}
+			for _, path := range pathsOf(route.GetMatch()) {
+				entries = append(entries, Entry{Host: concrete(s.spec.GetHosts()[0]), Port: port, Path: path, App: parts[0], Namespace: parts[1]})
 			}
 		}
 	}
@@ -190,20 +180,15 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 
 // gatewayPorts are the plain HTTP ports of the environment's Gateways, by namespace/name.
 func gatewayPorts(releases []*render.Release) (map[string]int, error) {
+	gateways, err := specs[networkingv1.Gateway](releases, "Gateway")
+	if err != nil {
+		return nil, err
+	}
 	ports := map[string]int{}
-	for _, r := range releases {
-		for _, o := range r.Objects {
-			if o.GetKind() != "Gateway" || !strings.HasPrefix(o.GetAPIVersion(), "networking.istio.io/") {
-				continue
-			}
-			spec := &networkingv1.Gateway{}
-			if err := decode(o, spec); err != nil {
-				return nil, err
-			}
-			for _, s := range spec.GetServers() {
-				if s.GetPort().GetProtocol() == "HTTP" && !s.GetTls().GetHttpsRedirect() {
-					ports[o.GetNamespace()+"/"+o.GetName()] = int(s.GetPort().GetNumber())
-				}
+	for _, g := range gateways {
+		for _, s := range g.spec.GetServers() {
+			if s.GetPort().GetProtocol() == "HTTP" && !s.GetTls().GetHttpsRedirect() {
+				ports[g.GetNamespace()+"/"+g.GetName()] = int(s.GetPort().GetNumber())
 			}
 		}
 	}

@@ -19,6 +19,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chartbasico/internal/owncache"
 )
 
 var update = flag.Bool("update", false, "write what is printed into the documents, where nothing is left out by …")
@@ -215,23 +217,7 @@ func (r *reader) settle() {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(r.dir, name)), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(r.dir, name), content, info.Mode()))
 	}
-	// Programs and their caches are the user's; clusters are not.
-	cache, err := os.UserCacheDir()
-	require.NoError(t, err)
-	own, err := os.MkdirTemp("", "basico") // short: a socket's path must fit
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(own) })
-	require.NoError(t, os.Mkdir(filepath.Join(own, "basico"), 0o755))
-	require.NoError(t, os.MkdirAll(filepath.Join(cache, "basico"), 0o755))
-	kept, err := os.ReadDir(filepath.Join(cache, "basico"))
-	require.NoError(t, err)
-	for _, entry := range kept {
-		if entry.Name() != "clusters" {
-			require.NoError(t, os.Symlink(filepath.Join(cache, "basico", entry.Name()), filepath.Join(own, "basico", entry.Name())))
-		}
-	}
-	goCache, err := exec.CommandContext(t.Context(), "go", "env", "GOCACHE").Output()
-	require.NoError(t, err)
+	own := owncache.Env(t) // programs and their caches are the user's; clusters are not
 	bin := filepath.Join(r.dir, "bin")
 	require.NoError(t, os.Mkdir(bin, 0o755))
 	for _, name := range []string{"BASICO", "HELM", "KUBECTL"} {
@@ -241,7 +227,11 @@ func (r *reader) settle() {
 		require.NoError(t, err)
 		require.NoError(t, os.Symlink(path, filepath.Join(bin, strings.ToLower(name))))
 	}
-	r.env = append(os.Environ(), "XDG_CACHE_HOME="+own, "GOCACHE="+strings.TrimSpace(string(goCache)), "PATH="+bin+":"+os.Getenv("PATH"), "EXPORTED="+filepath.Join(own, "exported"),
+	r.env = os.Environ()
+	for name, value := range own {
+		r.env = append(r.env, name+"="+value)
+	}
+	r.env = append(r.env, "PATH="+bin+":"+os.Getenv("PATH"), "EXPORTED="+filepath.Join(own["XDG_CACHE_HOME"], "exported"),
 		"KUBECONFIG=/dev/null", // whatever cluster the developer works on is not touched
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ana", "GIT_AUTHOR_EMAIL=ana@example.com", "GIT_COMMITTER_NAME=Ana", "GIT_COMMITTER_EMAIL=ana@example.com")
 	said, err := r.shell("git init -q -b main && git add -A && git commit -q -m before && git commit -q --allow-empty -m now || failed=1\n")

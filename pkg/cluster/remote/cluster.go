@@ -150,9 +150,3 @@ func (c *Cluster) pods(ctx context.Context, namespace, selector string) ([]corev
 		return p.DeletionTimestamp != nil || p.Status.Phase != corev1.PodRunning
 	}), nil
 }
-
-func ready(p *corev1.Pod) bool {
-	return slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool {
-		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-	})
-}

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/kubectl/pkg/util/podutils"
 
 	"chartbasico/pkg/cluster"
 )
@@ -82,7 +83,7 @@ func (c *Cluster) syncz(ctx context.Context) (map[string]status, error) {
 	said := map[string]status{}
 	asked := 0
 	for i := range istiods {
-		if !ready(&istiods[i]) {
+		if !podutils.IsPodReady(&istiods[i]) {
 			continue
 		}
 		data, err := c.get(ctx, istioNamespace, istiods[i].Name, istiodDebug, "/debug/syncz")

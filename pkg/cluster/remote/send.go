@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
 	watchtools "k8s.io/client-go/tools/watch"
+	"k8s.io/kubectl/pkg/util/podutils"
 	"k8s.io/utils/ptr"
 
 	"chartbasico/pkg/cluster"
@@ -81,7 +82,7 @@ func (c *Cluster) podOf(ctx context.Context, from cluster.Place) (*corev1.Pod, e
 		return nil, fmt.Errorf("%w: no pod of %s runs", cluster.ErrNoPlace, from)
 	}
 	first := slices.MinFunc(pods, func(a, b corev1.Pod) int {
-		if aReady := ready(&a); aReady != ready(&b) {
+		if aReady := podutils.IsPodReady(&a); aReady != podutils.IsPodReady(&b) {
 			if aReady {
 				return -1
 			}

@@ -18,8 +18,8 @@ import (
 	"chartbasico/pkg/cluster/local/internal/loopback"
 )
 
-// outsideIP is what the names of hosts outside the cluster resolve to, all that have no declared address: no cluster's address, and none of
-// the world's (RFC 2544).
+// outsideIP is what the names of hosts outside the cluster resolve to, all that have no declared address: no cluster's
+// address, and none of the world's (RFC 2544).
 var outsideIP = netip.MustParseAddr("198.18.0.1")
 
 // gatewayLabel selects the ingress gateway's pods, as Istio's own samples do.
