@@ -264,7 +264,9 @@ bookinfo_images() {
 say "airgap: building what no registry gives; what is there already is kept"
 slow "installing Debian's packages" install_packages
 configure_podman
+# A module's directory is known only once it is here.
 go mod download istio.io/istio sigs.k8s.io/kind
+env -C "$here/local-path" go mod download github.com/rancher/local-path-provisioner
 istio=$(go list -m -f '{{.Dir}}' istio.io/istio)
 kind=$(go list -m -f '{{.Dir}}' sigs.k8s.io/kind)
 local_path=$(env -C "$here/local-path" go list -m -f '{{.Dir}}' github.com/rancher/local-path-provisioner)

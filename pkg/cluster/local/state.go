@@ -115,9 +115,19 @@ func (s *state) remove() error {
 	gone := s.dir + goneMark + rand.Text()
 	err := os.Rename(s.dir, gone)
 	if err == nil {
-		err = os.RemoveAll(gone)
+		err = removeGone(gone)
 	}
 	return errors.Join(err, s.lock.Close())
+}
+
+// removeGone removes a directory that was moved away. A claim that had found the directory before the move may make
+// its lock there after that, as the directory is being emptied: each such claim does it once, and then looks again.
+func removeGone(dir string) error {
+	for {
+		if err := os.RemoveAll(dir); !errors.Is(err, syscall.ENOTEMPTY) {
+			return err
+		}
+	}
 }
 
 // held says whether a supervisor holds the state directory.
@@ -145,7 +155,7 @@ func removeStale(parent string) error {
 		switch {
 		case !e.IsDir():
 		case strings.Contains(e.Name(), goneMark):
-			errs = append(errs, os.RemoveAll(dir))
+			errs = append(errs, removeGone(dir))
 		default:
 			errs = append(errs, removeIfStale(dir))
 		}
