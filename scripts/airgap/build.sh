@@ -51,7 +51,7 @@ binaries() {
   binaries_dir=$out/$name-$key
   [ -d "$binaries_dir" ] && return
   mkdir -p "$work/$name"
-  slow "building $name from its Go module" env -C "$dir" CGO_ENABLED=0 go build -ldflags "-s -w $ldflags" -o "$work/$name/" "$@"
+  slow "building $name from its Go module" env -C "$dir" go build -ldflags "-s -w $ldflags" -o "$work/$name/" "$@"
   mv "$work/$name" "$binaries_dir"
 }
 

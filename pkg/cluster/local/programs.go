@@ -11,6 +11,7 @@ import (
 var controlPlane = install.Program{
 	Name: "controlplane", What: "the control plane's program",
 	Inputs:   []string{"cmd/controlplane/*.go", "internal/version/*.go"},
+	Env:      []string{"CGO_ENABLED=0"}, // as the scripts compile all else, so that most of it is in Go's cache
 	Building: "building etcd, Kubernetes and istiod from their Go modules: once, some minutes if nothing of them is in Go's cache",
 }
 
