@@ -1,42 +1,36 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 
 	"github.com/spf13/pflag"
 
-	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/local"
-	"chartbasico/pkg/environment"
-	"chartbasico/pkg/measure"
-	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
-	"chartbasico/pkg/verify"
 )
 
 // liveFlags are those of the verbs that measure what runs on a cluster already.
 type liveFlags struct {
-	cluster  string
+	targetFlags
 	requests int
 	rate     float64
 	pace     float64
 }
 
-// add adds the flags; pace is the default of that one.
-func (f *liveFlags) add(flags *pflag.FlagSet, pace float64) {
-	flags.StringVar(&f.cluster, "cluster", local.DefaultName, "name of the running cluster (see basico cluster create)")
-	flags.IntVar(&f.requests, "requests", 10_000, "requests from each sender at most")
+// add adds the flags; pace says what --pace is if nothing is said.
+func (f *liveFlags) add(flags *pflag.FlagSet, requests, pace string) {
+	f.targetFlags.add(flags, "", fmt.Sprintf(" (default %q)", local.DefaultName))
+	flags.IntVar(&f.requests, "requests", 0, requests+" (default 10000, and 1000 where applications are real)")
 	flags.Float64Var(&f.rate, "rate", 1e-6, "how often what is right may fail by chance, in each judgement")
-	flags.Float64Var(&f.pace, "pace", pace, "requests a second from each sender; 0: as fast as they are answered")
+	flags.Float64Var(&f.pace, "pace", 0, "requests a second from each sender ("+pace+")")
 }
 
 func (f liveFlags) mistakes() []error {
-	var errs []error
-	if f.requests < 1 {
-		errs = append(errs, fmt.Errorf("--requests: found %d, expected 1 or more", f.requests))
+	errs := f.targetFlags.mistakes()
+	if f.requests < 0 {
+		errs = append(errs, fmt.Errorf("--requests: found %d, expected 1 or more, or 0 for the default", f.requests))
 	}
 	if f.rate <= 0 || f.rate >= 1 {
 		errs = append(errs, fmt.Errorf("--rate: found %g, expected more than 0 and less than 1", f.rate))
@@ -47,47 +41,18 @@ func (f liveFlags) mistakes() []error {
 	return errs
 }
 
-func (f liveFlags) command(pace float64) string {
-	line := ""
-	if f.cluster != local.DefaultName {
-		line += " --cluster " + quote(f.cluster)
-	}
-	if f.requests != 10_000 {
+func (f liveFlags) command() string {
+	line := f.targetFlags.command()
+	if f.requests != 0 {
 		line += fmt.Sprintf(" --requests %d", f.requests)
 	}
 	if f.rate != 1e-6 {
 		line += fmt.Sprintf(" --rate %g", f.rate)
 	}
-	if f.pace != pace {
+	if f.pace != 0 {
 		line += fmt.Sprintf(" --pace %g", f.pace)
 	}
 	return line
-}
-
-func (f liveFlags) options() measure.Options {
-	return measure.Options{Requests: f.requests, Rate: f.rate, Pace: f.pace}
-}
-
-// look opens the cluster and looks at what of the environment runs there.
-func (f liveFlags) look(ctx context.Context, env *environment.Environment, renderer *render.Renderer) (*verify.Running, error) {
-	c, err := f.open(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return verify.Look(ctx, c, env, renderer, 0)
-}
-
-func (f liveFlags) open(ctx context.Context) (cluster.Cluster, error) {
-	return openLocal(ctx, f.cluster)
-}
-
-// openLocal opens a running local cluster by its name.
-func openLocal(ctx context.Context, name string) (*local.Cluster, error) {
-	c, err := local.Open(ctx, name)
-	if errors.Is(err, local.ErrNotRunning) {
-		err = fmt.Errorf("%w; start it with: basico cluster create --name %s", err, name)
-	}
-	return c, err
 }
 
 // outputFlags say in which forms a report is written.

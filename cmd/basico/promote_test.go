@@ -11,11 +11,13 @@ import (
 )
 
 func TestPromoteSaysAllThatIsWrongWithItsFlags(t *testing.T) {
-	status, _, errOut := with(t, "promote", "x.yaml", "reviews", "--requests", "0", "--pace", "0", "--slower", "0.5", "-o", "xml")
+	status, _, errOut := with(t, "promote", "x.yaml", "reviews", "--on", "moon", "--context", "c", "--requests", "-1", "--pace=-1", "--slower", "0.5", "-o", "xml")
 	assert.Equal(t, exitCouldNot, status)
-	assert.Equal(t, `basico: --requests: found 0, expected 1 or more
+	assert.Equal(t, `basico: --on: found "moon", expected local or kind
+--context names a cluster that runs, so --on and --cluster have nothing to say beside it
+--requests: found -1, expected 1 or more, or 0 for the default
+--pace: found -1, expected 0 to 1e6
 --output: found "xml", expected text or json
---pace: found 0, expected more: latencies are not compared under all the load that the cluster can bear
 --slower: found 0.5, expected 1 to 1000
 `, errOut)
 }
@@ -40,6 +42,15 @@ func TestPromoteKnowsBeforeWhetherItCanWrite(t *testing.T) {
 }
 
 func TestPromoteCommandRepeatsItself(t *testing.T) {
-	f := promoteFlags{liveFlags: liveFlags{cluster: "mine", requests: 500, rate: 1e-6, pace: 500}, to: "canary", slower: 2, write: true}
-	assert.Equal(t, "basico promote e.yaml reviews --cluster mine --requests 500 --to canary --slower 2 --write", f.command("e.yaml", "reviews"))
+	for want, f := range map[string]promoteFlags{
+		"basico promote e.yaml reviews": {liveFlags: liveFlags{targetFlags: targetFlags{on: "local"}, rate: 1e-6}, slower: 1.5},
+		"basico promote e.yaml reviews --cluster mine --requests 500 --pace 100 --to canary --slower 2 --write": {
+			liveFlags: liveFlags{targetFlags: targetFlags{on: "local", cluster: "mine"}, requests: 500, rate: 1e-6, pace: 100}, to: "canary", slower: 2, write: true},
+		"basico promote e.yaml reviews --on kind --cluster mine": {
+			liveFlags: liveFlags{targetFlags: targetFlags{on: "kind", cluster: "mine"}, rate: 1e-6}, slower: 1.5},
+		"basico promote e.yaml reviews --context 'a b' --rate 0.001": {
+			liveFlags: liveFlags{targetFlags: targetFlags{on: "local", context: "a b"}, rate: 1e-3}, slower: 1.5},
+	} {
+		assert.Equal(t, want, f.command("e.yaml", "reviews"))
+	}
 }

@@ -42,7 +42,9 @@ points of the wanted one, and at the latest after --requests. The test is sequen
 error rate holds however early it ends.`,
 		Example: `  basico traffic environments/bookinfo-prod.yaml reviews
   basico traffic environments/bookinfo-prod.yaml reviews --from productpage/v1 --within 1 --requests 100000
-  basico traffic environments/bookinfo-prod.yaml reviews --stage canary -o json`,
+  basico traffic environments/bookinfo-prod.yaml reviews --stage canary -o json
+  basico traffic environments/bookinfo-prod.yaml reviews --on kind
+  basico traffic environments/bookinfo-prod.yaml reviews --context staging`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.validate(); err != nil {
@@ -52,7 +54,7 @@ error rate holds however early it ends.`,
 		},
 	}
 	flags := cmd.Flags()
-	f.liveFlags.add(flags, 0)
+	f.liveFlags.add(flags, "requests from each sender at most", "0: as fast as they are answered")
 	flags.StringVar(&f.from, "from", "all", "who sends the requests: gateway, the app/version of a workload, or all")
 	flags.StringVar(&f.stage, "stage", "", "the stage that is wanted (default: what the route on the cluster says)")
 	flags.Float64Var(&f.points, "within", 2, "points of a percentage to within which every share must be known to end early; 0: not before --requests")
@@ -70,7 +72,7 @@ func (f trafficFlags) validate() error {
 
 // command repeats the measurement.
 func (f trafficFlags) command(file, app string) string {
-	line := "basico traffic " + file + " " + app + f.liveFlags.command(0)
+	line := "basico traffic " + file + " " + app + f.liveFlags.command()
 	if f.from != "all" {
 		line += " --from " + quote(f.from)
 	}
@@ -83,26 +85,30 @@ func (f trafficFlags) command(file, app string) string {
 	return line
 }
 
-func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName string) error {
+func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName string) (err error) {
 	say := progress(s.err)
 	env, err := environment.Load(file)
 	if err != nil {
 		return err
 	}
-	running, err := f.look(ctx, env, render.New())
+	c, stop, err := f.open(ctx, say)
 	if err != nil {
 		return err
 	}
-	c := running.Cluster
+	defer func() { err = closed(err, stop()) }()
+	running, err := verify.Look(ctx, c, env, render.New(), 0)
+	if err != nil {
+		return err
+	}
 	app, err := running.App(appName)
 	if err != nil {
 		return err
 	}
-	origins, err := running.Origins(ctx, app)
+	origins, left, err := running.Origins(ctx, app)
 	if err != nil {
 		return err
 	}
-	if origins, err = from(origins, f.from); err != nil {
+	if origins, err = from(origins, left, f.from); err != nil {
 		return err
 	}
 	stage, err := wanted(ctx, running, app, f.stage)
@@ -116,6 +122,9 @@ func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName st
 	rep := report.Report{
 		Environments: []string{running.Env.Name}, Command: f.command(file, appName), Started: time.Now(), ErrorRate: f.rate,
 		Cluster: described,
+	}
+	if f.from == "all" {
+		rep.NotRun = left
 	}
 	say(fmt.Sprintf("%s: wanted at stage %s: %s", app.Name, stage.Name, percents(stage.Weights)))
 	var runErr error
@@ -138,8 +147,7 @@ func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName st
 }
 
 func (f trafficFlags) measure(ctx context.Context, c cluster.Cluster, env string, app verify.App, stage verify.Stage, o rollout.Origin, say func(string)) (report.Split, error) {
-	opts := f.options()
-	opts.Points = f.points
+	opts := measure.Options{Requests: f.requests, Rate: f.rate, Pace: f.pace, Points: f.points}.WithDefaults(c.StandIns())
 	opts.After = func(r measure.Result) bool {
 		say(fmt.Sprintf("  from %s: %d requests: %s", o.Name, r.Tally.Requests, shares(r)))
 		return false
@@ -158,9 +166,9 @@ func (f trafficFlags) measure(ctx context.Context, c cluster.Cluster, env string
 	switch {
 	case err != nil:
 		split.Note = "it was interrupted"
-	case r.Known && r.Tally.Requests < f.requests:
+	case r.Known && r.Tally.Requests < opts.Requests:
 		split.Note = fmt.Sprintf("it ended early: every share is known to within %g points of the wanted one", f.points)
-	case !r.Split.Pass && r.Tally.Requests < f.requests:
+	case !r.Split.Pass && r.Tally.Requests < opts.Requests:
 		split.Note = "it ended early: the split is proved wrong"
 	case !r.Known && f.points > 0 && r.Split.Pass:
 		split.Note = fmt.Sprintf("shares are not known to within %g points; that takes more --requests", f.points)
@@ -193,8 +201,8 @@ func percents(weights map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// from keeps the origins of that name.
-func from(origins []rollout.Origin, name string) ([]rollout.Origin, error) {
+// from keeps the origins of that name. left are those from which nothing can be sent.
+func from(origins []rollout.Origin, left []report.NotRun, name string) ([]rollout.Origin, error) {
 	if name == "all" {
 		return origins, nil
 	}
@@ -206,7 +214,11 @@ func from(origins []rollout.Origin, name string) ([]rollout.Origin, error) {
 		}
 		names = append(names, short)
 	}
-	return nil, fmt.Errorf("--from: found %q, expected all, %s", name, strings.Join(names, ", "))
+	why := ""
+	for _, l := range left {
+		why += fmt.Sprintf("; not run: %s: %s", l.What, l.Reason)
+	}
+	return nil, fmt.Errorf("--from: found %q, expected all, %s%s", name, strings.Join(names, ", "), why)
 }
 
 // wanted is the stage of that name, or else the one at which the cluster is. A route that divides as no stage does is

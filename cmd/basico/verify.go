@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +18,6 @@ import (
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/kind"
 	"chartbasico/pkg/cluster/local"
-	"chartbasico/pkg/cluster/remote"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/problem"
 	"chartbasico/pkg/render"
@@ -25,14 +26,13 @@ import (
 )
 
 type verifyFlags struct {
-	on       string
-	context  string
-	cluster  string
+	targetFlags
+	outputFlags
 	envoy    string
 	requests int
 	rate     float64
 	keep     bool
-	outputFlags
+	beside   string
 }
 
 func newVerifyCommand(s streams) *cobra.Command {
@@ -52,6 +52,7 @@ the one that the values name, and restarts a pod of each StatefulSet that has st
   basico verify environments/bookinfo-prod.yaml -o json --junit junit.xml --report report.html
   basico cluster create && basico verify environments/bookinfo-dev.yaml --cluster basico
   basico verify environments/bookinfo-prod.yaml --on kind
+  basico verify environments/bookinfo-prod.yaml --on kind --beside local.json --report report.html
   basico verify environments/bookinfo-prod.yaml --context staging`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -62,27 +63,19 @@ the one that the values name, and restarts a pod of each StatefulSet that has st
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.on, "on", "local", "kind of cluster to start: local, or kind for real sidecars and applications")
-	flags.StringVar(&f.context, "context", "", "use the cluster of that context of the kubeconfig; releases stay on it")
-	flags.StringVar(&f.cluster, "cluster", "", "use the running cluster of that name (see basico cluster create); releases stay on it")
+	f.targetFlags.add(flags, "; releases stay on it", "; releases stay on it")
 	flags.StringVar(&f.envoy, "envoy", "", "path of Envoy (default: the one on the PATH, else a pinned one)")
 	flags.IntVar(&f.requests, "requests", 0, "requests for each split (default 10000, and 1000 where applications are real)")
 	flags.Float64Var(&f.rate, "rate", 1e-6, "how often a right split may fail by chance")
-	f.add(flags)
+	f.outputFlags.add(flags)
+	flags.StringVar(&f.beside, "beside", "", "show the splits of an earlier result beside the new ones: a file written by -o json, of this environment")
 	flags.BoolVar(&f.keep, "keep", false, "keep the cluster running after the result, until Ctrl-C")
 	return cmd
 }
 
 // validate returns everything that is wrong with the flags.
 func (f verifyFlags) validate() error {
-	var errs []error
-	if f.on != "local" && f.on != "kind" {
-		errs = append(errs, fmt.Errorf("--on: found %q, expected local or kind", f.on))
-	}
-	if f.context != "" && (f.on != "local" || f.cluster != "") {
-		errs = append(errs, errors.New("--context names a cluster that runs, so --on and --cluster have nothing to say beside it"))
-	}
-	errs = append(errs, f.mistakes()...)
+	errs := append(f.targetFlags.mistakes(), f.outputFlags.mistakes()...)
 	if f.requests < 0 {
 		errs = append(errs, fmt.Errorf("--requests: found %d, expected 1 or more, or 0 for the default", f.requests))
 	}
@@ -113,12 +106,19 @@ func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error
 		}
 		return exitError{status: exitCouldNot}
 	}
+	var earlier report.Report
+	if f.beside != "" {
+		if earlier, err = readReport(f.beside, env.Name); err != nil {
+			return err
+		}
+	}
 	c, stop, err := f.start(ctx, say, render.Images(releases))
 	if err != nil {
 		return err
 	}
 	rep, runErr := verify.Run(ctx, c, env, verify.Options{Requests: f.requests, Rate: f.rate, Renderer: renderer, Progress: say})
 	rep.Command = f.command(file)
+	rep.SetBeside(earlier)
 	if runErr != nil {
 		rep.Problems = append(rep.Problems, report.Problem{Environment: env.Name, Rule: "could not be run to the end", Found: runErr.Error()})
 	}
@@ -161,18 +161,21 @@ func checkEnvironment(ctx context.Context, renderer *render.Renderer, file strin
 
 // start returns the cluster to run on, with these images, and what ends it if it was started here.
 func (f verifyFlags) start(ctx context.Context, say func(string), images []string) (cluster.Cluster, func() error, error) {
-	switch {
-	case f.context != "":
-		c, err := remote.Open(ctx, remote.Options{Context: f.context, Progress: say})
+	if f.context != "" || f.cluster != "" {
+		c, stop, err := f.open(ctx, say)
 		if err != nil {
 			return nil, nil, err
 		}
-		return c, c.Close, nil
-	case f.on == "kind":
+		if k, ok := c.(*kind.Cluster); ok {
+			say("loading images")
+			if err := k.Load(ctx, images); err != nil {
+				return nil, nil, errors.Join(err, stop())
+			}
+		}
+		return c, stop, nil
+	}
+	if f.on == "kind" {
 		return f.startKind(ctx, say, images)
-	case f.cluster != "":
-		c, err := openLocal(ctx, f.cluster)
-		return c, func() error { return nil }, err
 	}
 	say("starting a local cluster")
 	c, err := local.Start(ctx, local.Options{Name: f.ownName(), Envoy: f.envoy, Progress: func(line string) { say("  " + line) }})
@@ -191,17 +194,6 @@ func (f verifyFlags) start(ctx context.Context, say func(string), images []strin
 func (f verifyFlags) ownName() string { return fmt.Sprintf("verify-%d", os.Getpid()) }
 
 func (f verifyFlags) startKind(ctx context.Context, say func(string), images []string) (cluster.Cluster, func() error, error) {
-	if f.cluster != "" {
-		c, err := kind.Open(ctx, f.cluster, say)
-		if errors.Is(err, kind.ErrNotRunning) {
-			err = fmt.Errorf("%w; start it with: basico cluster create --kind kind --name %s", err, f.cluster)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		say("loading images")
-		return c, c.Close, c.Load(ctx, images)
-	}
 	say("starting a kind cluster")
 	name := f.ownName()
 	c, err := kind.Create(ctx, kind.Options{Name: name, Images: images, Progress: func(line string) { say("  " + line) }})
@@ -216,15 +208,9 @@ func (f verifyFlags) startKind(ctx context.Context, say func(string), images []s
 
 // command repeats the run.
 func (f verifyFlags) command(file string) string {
-	line := "basico verify " + file
-	if f.on != "local" {
-		line += " --on " + f.on
-	}
-	if f.context != "" {
-		line += " --context " + quote(f.context)
-	}
-	if f.cluster != "" {
-		line += " --cluster " + quote(f.cluster)
+	line := "basico verify " + file + f.targetFlags.command()
+	if f.beside != "" {
+		line += " --beside " + quote(f.beside)
 	}
 	if f.requests != 0 {
 		line += fmt.Sprintf(" --requests %d", f.requests)
@@ -233,6 +219,22 @@ func (f verifyFlags) command(file string) string {
 		line += fmt.Sprintf(" --rate %g", f.rate)
 	}
 	return line
+}
+
+// readReport reads a result of an environment that was written as JSON.
+func readReport(path, environment string) (report.Report, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return report.Report{}, fmt.Errorf("--beside: %w", err)
+	}
+	var rep report.Report
+	if err := json.Unmarshal(raw, &rep); err != nil {
+		return report.Report{}, fmt.Errorf("--beside: %s: %w; expected what basico verify -o json writes", path, err)
+	}
+	if !slices.Contains(rep.Environments, environment) {
+		return report.Report{}, fmt.Errorf("--beside: %s: environments: found %q, expected %q among them, as only the same stages can stand side by side", path, rep.Environments, environment)
+	}
+	return rep, nil
 }
 
 func writeFile(path string, write func(io.Writer) error) error {

@@ -35,10 +35,22 @@ func TestVerifySaysAllThatIsWrongWithItsFlags(t *testing.T) {
 	assert.Empty(t, errOut, "nothing has started")
 }
 
-func TestVerifyWithoutSuchACluster(t *testing.T) {
-	t.Setenv("XDG_CACHE_HOME", t.TempDir())
-	_, _, err := verifyWith(t, "../../environments/apps.yaml", "--cluster", "nowhere")
-	assert.ErrorContains(t, err, "basico cluster create --name nowhere")
+// What is to stand beside the result is read before anything starts.
+func TestVerifyBesideAnotherResult(t *testing.T) {
+	dir := t.TempDir()
+	other := filepath.Join(dir, "other.json")
+	require.NoError(t, os.WriteFile(other, []byte(`{"environments": ["bookinfo-dev"], "splits": []}`), 0o600))
+	text := filepath.Join(dir, "text.json")
+	require.NoError(t, os.WriteFile(text, []byte("apps: held\n"), 0o600))
+	for file, says := range map[string]string{
+		other:                         `found ["bookinfo-dev"], expected "apps" among them`,
+		text:                          "expected what basico verify -o json writes",
+		filepath.Join(dir, "nothing"): "no such file",
+	} {
+		_, errOut, err := verifyWith(t, "../../environments/apps.yaml", "--beside", file)
+		require.ErrorContains(t, err, says)
+		assert.NotContains(t, errOut, "starting")
+	}
 }
 
 // Mistakes in the files come as a report, all of them, before anything starts.
@@ -80,9 +92,9 @@ func TestVerifyChecksFirst(t *testing.T) {
 
 func TestVerifyNamesTheCommandThatRepeatsIt(t *testing.T) {
 	for want, f := range map[string]verifyFlags{
-		"basico verify e.yaml":                               {on: "local", rate: 1e-6},
-		"basico verify e.yaml --on kind --cluster a":         {on: "kind", cluster: "a", rate: 1e-6},
-		"basico verify e.yaml --context 'a b' --requests 50": {on: "local", context: "a b", requests: 50, rate: 1e-6},
+		"basico verify e.yaml":                               {targetFlags: targetFlags{on: "local"}, rate: 1e-6},
+		"basico verify e.yaml --on kind --cluster a":         {targetFlags: targetFlags{on: "kind", cluster: "a"}, rate: 1e-6},
+		"basico verify e.yaml --context 'a b' --requests 50": {targetFlags: targetFlags{on: "local", context: "a b"}, requests: 50, rate: 1e-6},
 	} {
 		assert.Equal(t, want, f.command("e.yaml"))
 	}

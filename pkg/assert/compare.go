@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 
@@ -36,6 +37,45 @@ func NoMoreErrors(newer, older Served, rate float64) Judgement {
 		j.Why = fmt.Sprintf("%s fails more often than %s: so many of the errors fall on it by chance with probability %.2g, less than %.2g", newer.Version, older.Version, j.PValue, rate)
 	}
 	return j
+}
+
+// Enough is how many requests it takes for NoMoreErrors to find a version that fails such a part of its requests beside
+// one that fails none: with so many, it gets past with probability rate at most. newer and older are the parts of the
+// requests that each of the two gets. All are more than 0; parts are 1 at most, and failing and rate less.
+func Enough(newer, older, failing, rate float64) int {
+	enough := func(n int) bool { return getsPast(n, newer, older, failing, rate) <= rate }
+	most := 1
+	for !enough(most) {
+		most *= 2
+	}
+	return most/2 + sort.Search(most-most/2, func(more int) bool { return enough(most/2 + more) })
+}
+
+// getsPast is the probability that n requests are not enough, over how many of them chance gives to the newer version,
+// and how many of these fail.
+func getsPast(n int, newer, older, failing, rate float64) float64 {
+	fact := logFactorials(n)
+	past := func(ofNewer, ofOlder int) float64 {
+		proof, byChance := 0, 1.0 // that so many errors all fall on the newer version
+		for ; byChance > rate && proof < ofNewer; proof++ {
+			byChance *= float64(ofNewer-proof) / float64(ofNewer+ofOlder-proof)
+		}
+		if byChance > rate || float64(proof) > float64(ofNewer)*failing {
+			return 1 // no number of errors is proof, or more than are expected
+		}
+		return newBinomial(fact, ofNewer, failing).upTo(proof - 1)
+	}
+	if newer == 1 {
+		return past(n, int(float64(n)*older))
+	}
+	gets := newBinomial(fact, n, newer)
+	mean := float64(n) * newer
+	most := 8 * math.Sqrt(mean*(1-newer)) // what is farther off is too rare to count
+	sum := 0.0
+	for ofNewer := max(0, int(mean-most)); ofNewer <= min(n, int(mean+most)+1); ofNewer++ {
+		sum += math.Exp(gets.log(ofNewer)) * past(ofNewer, int(float64(n-ofNewer)*older/(1-newer)))
+	}
+	return sum
 }
 
 // Slower is by how much a version may be slower before it counts: Factor times as long, and Slack longer.

@@ -62,6 +62,41 @@ func TestNoMoreErrors(t *testing.T) {
 	}
 }
 
+// With enough requests, a version that fails gets past at most as often as the rate says; with a fifth fewer, more often.
+func TestEnoughFindsAVersionThatFails(t *testing.T) {
+	const runs = 4000
+	past := func(n int, newer, failing, rate float64, r *rand.Rand) float64 {
+		passed := 0
+		for range runs {
+			a, b := Served{Version: "v2"}, Served{Version: "v1"}
+			for range n {
+				if r.Float64() >= newer {
+					b.Requests++
+					continue
+				}
+				a.Requests++
+				if r.Float64() < failing {
+					a.Errors++
+				}
+			}
+			if NoMoreErrors(a, b, rate).Pass {
+				passed++
+			}
+		}
+		return float64(passed) / runs
+	}
+	for _, newer := range []float64{0.1, 0.5} {
+		const failing, rate = 0.05, 0.01
+		r := rand.New(rand.NewPCG(7, 8))
+		n := Enough(newer, 1-newer, failing, rate)
+		assert.LessOrEqual(t, past(n, newer, failing, rate, r), 1.4*rate, "%d at %g", n, newer)
+		assert.Greater(t, past(n*4/5, newer, failing, rate, r), rate, "%d at %g", n, newer)
+	}
+	assert.Greater(t, Enough(0.1, 0.9, 0.05, 1e-7), Enough(0.1, 0.9, 0.05, 1e-6), "a lower rate takes more")
+	assert.Greater(t, Enough(0.01, 0.99, 0.05, 1e-6), Enough(0.1, 0.9, 0.05, 1e-6), "a smaller part takes more")
+	assert.Greater(t, Enough(0.1, 0.9, 0.01, 1e-6), Enough(0.1, 0.9, 0.05, 1e-6), "rarer errors take more")
+}
+
 // took makes a distribution of latencies as the harness counts them.
 func took(t testing.TB, durations []time.Duration) traffic.Distribution {
 	t.Helper()

@@ -17,7 +17,8 @@ import (
 
 // Options of a measurement. Zero values mean the defaults named at each field.
 type Options struct {
-	// Requests is how many are sent at most. Default 10,000.
+	// Requests is how many are sent at most. Default 10,000 to stand-ins, 1,000 to real applications, which take so much
+	// longer for each.
 	Requests int
 	// Rate is how often a right split may fail by chance. Default 1e-6.
 	Rate float64
@@ -26,22 +27,27 @@ type Options struct {
 	Points float64
 	// Pace is how many requests a second are sent. 0: as fast as they are answered.
 	Pace float64
-	// Concurrency is how many requests are in flight at once. Default 64.
+	// Concurrency is how many requests are in flight at once. Default 64, and 16 to real applications.
 	Concurrency int
 	// After is told what is known after each round; an answer of true ends the measurement. Default: nobody is told.
 	After func(Result) (stop bool)
 }
 
-// WithDefaults returns the options with their defaults in place.
-func (o Options) WithDefaults() Options {
+// WithDefaults returns the options with their defaults in place, as for a cluster where applications are stand-ins or
+// not.
+func (o Options) WithDefaults(standIns bool) Options {
+	requests, concurrency := 10_000, 64
+	if !standIns {
+		requests, concurrency = 1000, 16
+	}
 	if o.Requests == 0 {
-		o.Requests = 10_000
+		o.Requests = requests
 	}
 	if o.Rate == 0 {
 		o.Rate = 1e-6
 	}
 	if o.Concurrency == 0 {
-		o.Concurrency = 64
+		o.Concurrency = concurrency
 	}
 	if o.After == nil {
 		o.After = func(Result) bool { return false }
@@ -88,7 +94,7 @@ func Rounds(n int) []int {
 // wrong, or known well enough, or opts.After says so, or all requests are sent; the error rate holds however it ends.
 // The error is for what could not be sent; the result has what was measured before it.
 func Split(ctx context.Context, c cluster.Cluster, o rollout.Origin, want map[string]int, opts Options) (Result, error) {
-	opts = opts.WithDefaults()
+	opts = opts.WithDefaults(c.StandIns())
 	var r Result
 	for _, n := range Rounds(opts.Requests) {
 		load := o.Load

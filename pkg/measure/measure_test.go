@@ -46,6 +46,23 @@ func TestRounds(t *testing.T) {
 	assert.Empty(t, Rounds(0))
 }
 
+// Real applications are asked less, and less at once.
+func TestDefaultsByKindOfCluster(t *testing.T) {
+	for real, want := range map[bool][2]int{false: {10_000, 64}, true: {1000, 16}} {
+		fake, sent := mesh(10, 0, new(int)), 0
+		fake.RealApps = real
+		whole := fake.OnSend
+		fake.OnSend = func(ctx context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
+			assert.Equal(t, want[1], load.Concurrency)
+			sent += load.Requests
+			return whole(ctx, from, load)
+		}
+		_, err := Split(t.Context(), fake, rollout.Origin{}, canary, Options{})
+		require.NoError(t, err)
+		assert.Equal(t, want[0], sent)
+	}
+}
+
 func TestItEndsWhenThereIsSomethingToSay(t *testing.T) {
 	for name, c := range map[string]struct {
 		want    map[string]int

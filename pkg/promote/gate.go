@@ -3,6 +3,7 @@ package promote
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,7 @@ func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string
 	if from.Name != to.Name {
 		words = fmt.Sprintf("%s by %s (basico promote): %s from stage %s to %s", what, p.opts.Who, p.app.Name, from.Name, to.Name)
 	}
-	steady := rollout.StartSteady(ctx, p.cluster, p.origins, min(p.opts.Pace, rollout.Rate))
+	steady := rollout.StartSteady(ctx, p.cluster, p.origins, min(p.opts.Pace, rollout.Rate(p.cluster.StandIns())))
 	rendered, err := p.running.Upgrade(context.WithoutCancel(ctx), p.app, to, words, also...)
 	if err == nil {
 		p.at = to.Name
@@ -79,18 +80,35 @@ func none(lost, requests int, failures map[string]int) assert.Judgement {
 	return assert.NoneLost(requests, lost, failures)
 }
 
-// least is how many answers of each version there should be to compare.
-const least = 500
+// noticed is so large a part of its requests that a version which fails them does not get past.
+const noticed = 0.05
 
-// requests is how many are sent at a stage.
-func (p *promotion) requests(stage verify.Stage) int {
-	n := p.opts.Requests
-	for _, w := range stage.Weights {
-		if w > 0 {
-			n = max(n, (least*100+w-1)/w)
-		}
+// requests is how many are sent at a stage: so many at least that a version that gains and fails a noticed part of its
+// requests, beside one that fails none, is found with a probability of all but the rate.
+func (p *promotion) requests(previous, stage verify.Stage) int {
+	share := func(version string) float64 { return float64(stage.Weights[version]) / 100 }
+	gains, old := gaining(previous, stage), 0.0
+	for _, v := range losing(previous, stage) {
+		old += share(v)
 	}
-	return n
+	if len(gains) == 0 { // here, what later stages are compared with is measured
+		gains = []string{slices.MaxFunc(slices.Sorted(maps.Keys(stage.Weights)), func(a, b string) int { return stage.Weights[a] - stage.Weights[b] })}
+	}
+	for looks := 1; ; {
+		n := p.opts.Requests
+		for _, v := range gains {
+			beside := old
+			if beside == 0 {
+				beside = share(v) // it is compared with a stage where others had about as much
+			}
+			n = max(n, assert.Enough(share(v), beside, noticed, p.opts.Rate/float64(looks)))
+		}
+		rounds := len(measure.Rounds(n))
+		if rounds <= looks {
+			return n
+		}
+		looks = rounds // each takes its part of the rate
+	}
 }
 
 // gate measures a stage from every origin, and says why it does not hold: requests are lost, the split is wrong, or a
@@ -98,7 +116,7 @@ func (p *promotion) requests(stage verify.Stage) int {
 func (p *promotion) gate(ctx context.Context, previous, stage verify.Stage) (why string, err error) {
 	began := time.Now()
 	now := seen{stage: stage, served: map[string]map[string]assert.Served{}}
-	n := p.requests(stage)
+	n := p.requests(previous, stage)
 	looks := len(measure.Rounds(n))
 	for i, o := range p.origins {
 		var judged []comparison

@@ -31,12 +31,12 @@ import (
 type Options struct {
 	// To is the stage to reach. Default: the last.
 	To string
-	// Requests is how many each origin sends at each stage; more where a version would answer fewer than 500 of them.
-	// Default 10,000.
+	// Requests is how many each origin sends at each stage; more where a version that fails 5% might get past with
+	// fewer. Default that of measure.Options.
 	Requests int
 	// Rate is how often each judgement may fail by chance. Default 1e-6.
 	Rate float64
-	// Pace is how many requests a second each origin sends. Default 500.
+	// Pace is how many requests a second each origin sends. Default 500 to stand-ins, 50 to real applications.
 	Pace float64
 	// Limit is by how much the new version may be slower. Default 1.5 times and 1 ms.
 	Limit assert.Slower
@@ -50,11 +50,15 @@ type Options struct {
 	Progress func(string)
 }
 
-func (o Options) withDefaults() Options {
-	m := measure.Options{Requests: o.Requests, Rate: o.Rate}.WithDefaults()
+func (o Options) withDefaults(standIns bool) Options {
+	m := measure.Options{Requests: o.Requests, Rate: o.Rate}.WithDefaults(standIns)
 	o.Requests, o.Rate = m.Requests, m.Rate
+	pace := 500.0
+	if !standIns {
+		pace = 50
+	}
 	if o.Pace == 0 {
-		o.Pace = 500
+		o.Pace = pace
 	}
 	if o.Limit == (assert.Slower{}) {
 		o.Limit = assert.Slower{Factor: 1.5, Slack: time.Millisecond}
@@ -95,7 +99,7 @@ type Outcome struct {
 // that it was rolled back; the error is for what could not be run, or was interrupted. Then too the cluster is at a
 // stage, that of the outcome, and another Run goes on from there.
 func Run(ctx context.Context, c cluster.Cluster, env *environment.Environment, app string, opts Options) (Outcome, error) {
-	opts = opts.withDefaults()
+	opts = opts.withDefaults(c.StandIns())
 	p := &promotion{opts: opts, cluster: c, report: &report.Report{
 		Environments: []string{env.Name}, Started: time.Now(), ErrorRate: opts.Rate, Cluster: report.Cluster{Kind: c.Kind(), Name: c.Name()},
 	}}
@@ -186,11 +190,11 @@ func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) err
 	if !ok {
 		return fmt.Errorf("%s: the route on the cluster divides %s, which is no stage of %s; put it at one with helm upgrade first", p.app.Name, percents(live.Weights), strings.Join(names(p.app.Stages), ", "))
 	}
-	if p.origins, err = p.running.Origins(ctx, p.app); err != nil {
-		return err
-	}
 	path := p.path(from, to)
 	if err := p.pods(append([]verify.Stage{from}, path...)); err != nil {
+		return err
+	}
+	if p.origins, p.report.NotRun, err = p.running.Origins(ctx, p.app); err != nil {
 		return err
 	}
 	p.at = from.Name

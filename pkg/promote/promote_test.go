@@ -34,7 +34,7 @@ var stages = []verify.Stage{
 }
 
 func walking() *promotion {
-	return &promotion{opts: Options{}.withDefaults(), app: verify.App{Name: "cart", Stages: stages}}
+	return &promotion{opts: Options{}.withDefaults(true), app: verify.App{Name: "cart", Stages: stages}}
 }
 
 func TestForwardIsStageByStageAndBackIsOneStep(t *testing.T) {
@@ -51,13 +51,35 @@ func TestWhoGainsAndWhoLoses(t *testing.T) {
 	assert.Empty(t, gaining(stages[2], stages[2]))
 }
 
-func TestThereAreEnoughAnswersOfEachVersion(t *testing.T) {
-	p := walking()
-	assert.Equal(t, 10_000, p.requests(stages[0]))
-	assert.Equal(t, 50_000, p.requests(stages[1]), "1% of them are 500")
-	p.opts.Requests = 100
-	assert.Equal(t, 500, p.requests(stages[2]), "a version without a weight needs none")
-	assert.Equal(t, 5_000, p.requests(stages[3]))
+func TestSoManyAreSentThatAVersionThatFailsIsFound(t *testing.T) {
+	for name, c := range map[string]struct {
+		standIns        bool
+		rate            float64
+		previous, stage int
+		want            int
+	}{
+		"more than enough as it is":                     {true, 1e-6, 2, 3, 10_000},
+		"1% is few":                                     {true, 1e-6, 0, 1, 47_723},
+		"where the walk begins, as later stages do":     {false, 1e-6, 0, 0, 1066},
+		"all of them, beside v1 as it was at the first": {false, 1e-6, 1, 2, 1066},
+		"10%, of which few errors are proof":            {false, 1e-6, 2, 3, 5903},
+		"half of them, of which it takes more":          {false, 1e-6, 3, 4, 2185},
+		"who accepts more false alarms needs fewer":     {false, 1e-3, 2, 3, 3008},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := walking()
+			p.opts = Options{Rate: c.rate}.withDefaults(c.standIns)
+			assert.InDelta(t, c.want, p.requests(stages[c.previous], stages[c.stage]), 2)
+		})
+	}
+}
+
+func TestDefaultsByKindOfCluster(t *testing.T) {
+	standIns, real := Options{}.withDefaults(true), Options{}.withDefaults(false)
+	assert.Equal(t, []float64{10_000, 500}, []float64{float64(standIns.Requests), standIns.Pace})
+	assert.Equal(t, []float64{1000, 50}, []float64{float64(real.Requests), real.Pace})
+	given := Options{Requests: 7, Pace: 8}.withDefaults(false)
+	assert.Equal(t, []float64{7, 8}, []float64{float64(given.Requests), given.Pace})
 }
 
 func one(version string, errors int, latency time.Duration) judge.Served {

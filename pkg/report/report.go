@@ -101,6 +101,8 @@ type Split struct {
 	// Sequential is true if the split was judged while it was measured, so that the measurement could end early. Then
 	// PValue is of as much evidence against Want at any time, and Interval holds at all times.
 	Sequential bool `json:"sequential,omitempty"`
+	// Beside is the same split in another report, if SetBeside found one.
+	Beside *Beside `json:"beside,omitempty"`
 	// Note says what else is to be known of how it was measured.
 	Note string `json:"note,omitempty"`
 	Pass bool   `json:"pass"`
@@ -108,6 +110,16 @@ type Split struct {
 	Why      string         `json:"why,omitempty"`
 	Failures map[string]int `json:"failures,omitempty"`
 	Elapsed  Seconds        `json:"elapsedSeconds"`
+}
+
+// Beside is how a split was measured in another run: on another cluster, or on another day.
+type Beside struct {
+	// Cluster is the kind and the name of where that was.
+	Cluster  string         `json:"cluster"`
+	Requests int            `json:"requests"`
+	Errors   int            `json:"errors"`
+	Got      map[string]int `json:"got"`
+	Pass     bool           `json:"pass"`
 }
 
 // Judge sets what a judgement of Want and Got says.
@@ -199,4 +211,19 @@ func (r *Report) Add(o Report) {
 	r.NotRun = append(r.NotRun, o.NotRun...)
 	r.Problems = append(r.Problems, o.Problems...)
 	r.Timings = append(r.Timings, o.Timings...)
+}
+
+// SetBeside puts the splits of another report beside those of the same environment, app, stage and sender in r.
+func (r *Report) SetBeside(o Report) {
+	type key struct{ environment, app, stage, from string }
+	of := func(s Split) key { return key{s.Environment, s.App, s.Stage, s.From} }
+	others := map[key]Split{}
+	for _, s := range o.Splits {
+		others[of(s)] = s
+	}
+	for i, s := range r.Splits {
+		if b, ok := others[of(s)]; ok {
+			r.Splits[i].Beside = &Beside{Cluster: join(" ", o.Cluster.Kind, o.Cluster.Name), Requests: b.Requests, Errors: b.Errors, Got: b.Got, Pass: b.Pass}
+		}
+	}
 }

@@ -315,3 +315,23 @@ func TestSequentialSplits(t *testing.T) {
 	assert.NotContains(t, html.String(), "fixed number of requests")
 	assert.Contains(t, junit.String(), `<testsuites name="basico traffic"`)
 }
+
+// The splits of another run stand beside those that measured the same, and beside no others.
+func TestBeside(t *testing.T) {
+	split := func(stage string, got map[string]int) Split {
+		return Split{Environment: "shop", App: "cart", Stage: stage, From: "ingress gateway", Requests: 1000, Want: map[string]int{"v1": 90, "v2": 10}, Got: got, Pass: true}
+	}
+	r := Report{Environments: []string{"shop"}, Splits: []Split{split("canary", map[string]int{"v1": 905, "v2": 95}), split("half", nil)}}
+	r.SetBeside(Report{Cluster: Cluster{Kind: "local", Name: "one"}, Splits: []Split{
+		split("canary", map[string]int{"v1": 898, "v2": 102}),
+		{Environment: "shop", App: "till", Stage: "half", From: "ingress gateway"},
+	}})
+	assert.Nil(t, r.Splits[1].Beside)
+	const words = "beside it, on local one: v1 89.80%, v2 10.20% of 1,000 requests, 0 errors, pass"
+	assert.Equal(t, 1, strings.Count(string(render(t, r.HTML)), words))
+	assert.Equal(t, 1, strings.Count(string(render(t, r.JUnit)), words))
+
+	var read Report
+	require.NoError(t, json.Unmarshal(render(t, r.JSON), &read))
+	assert.Equal(t, r.Splits[0].Beside, read.Splits[0].Beside)
+}

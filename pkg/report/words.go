@@ -134,7 +134,23 @@ func (s Split) numbers() string {
 	if s.Note != "" {
 		b.WriteString("\n" + s.Note)
 	}
+	if s.Beside != nil {
+		b.WriteString("\nbeside it, on " + s.Beside.String())
+	}
 	return b.String()
+}
+
+// String is the other split in one line.
+func (b Beside) String() string {
+	other := Split{Got: b.Got}
+	var shares []string
+	for _, v := range other.versions() {
+		shares = append(shares, v+" "+other.measured(v))
+	}
+	if len(shares) == 0 {
+		shares = []string{"no answer"}
+	}
+	return fmt.Sprintf("%s: %s of %s requests, %s errors, %s", b.Cluster, strings.Join(shares, ", "), grouped(b.Requests), grouped(b.Errors), word(b.Pass))
 }
 
 // reasons lists the failures, the most frequent first, in parentheses.

@@ -25,8 +25,14 @@ type Flow struct {
 	Tally  traffic.Tally
 }
 
-// Rate is how many requests a second each origin of a steady flow sends, if nothing else is said.
-const Rate = 200
+// Rate is how many requests a second each origin of a steady flow sends, if nothing else is said: fewer to real
+// applications than to stand-ins.
+func Rate(standIns bool) float64 {
+	if standIns {
+		return 200
+	}
+	return 20
+}
 
 // Steady is a flow of requests that goes on until it is stopped.
 type Steady struct {
@@ -36,10 +42,10 @@ type Steady struct {
 	errs   []error
 }
 
-// StartSteady starts a flow from every origin, each of rate requests a second (0: Rate). It ends with Stop, or with ctx.
+// StartSteady starts a flow from every origin, each of rate requests a second (0: that of Rate). It ends with Stop, or with ctx.
 func StartSteady(ctx context.Context, c cluster.Cluster, origins []Origin, rate float64) *Steady {
 	if rate == 0 {
-		rate = Rate
+		rate = Rate(c.StandIns())
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &Steady{cancel: cancel, flows: make([]Flow, len(origins)), errs: make([]error, len(origins))}

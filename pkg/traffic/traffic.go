@@ -35,7 +35,7 @@ type Load struct {
 	// it is an error. Empty: every answer below status 400 is good and no versions are counted.
 	App string `json:"app,omitempty"`
 	// Pods are the pods of App by name, with the version of each. An answer without ServedBy, as real applications
-	// give, is that of the one whose name its body has first: many say in it where they run.
+	// give, is that of the one whose name its body has first: many say in it where they run, some in errors as well.
 	Pods map[string]string `json:"pods,omitempty"`
 	// Texts are looked for in good answers: what people see of an application. Tally.Shown counts them.
 	Texts []string `json:"texts,omitempty"`

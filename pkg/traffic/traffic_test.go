@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -226,6 +227,24 @@ func TestACancelledContextSendsNothing(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Zero(t, tally.Requests+tally.Cut)
 	assert.Zero(t, n.Load())
+}
+
+// An error that names a pod is that pod's. One that names none may be anybody's.
+func TestErrorsOfRealApplications(t *testing.T) {
+	bodies := []string{"reviews-v1-a is well", "reviews-v2-a is not", "no healthy upstream"}
+	statuses := []int{200, 500, 503}
+	var n atomic.Int64
+	h := func(w http.ResponseWriter, _ *http.Request) {
+		i := (n.Add(1) - 1) % 3
+		w.WriteHeader(statuses[i])
+		_, _ = io.WriteString(w, bodies[i])
+	}
+	load := Load{URL: serve(t, h), App: "reviews", Pods: map[string]string{"reviews-v1-a": "v1", "reviews-v2-a": "v2"}, Requests: 9}
+	tally, err := Run(t.Context(), load, nil)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"v1": 3}, tally.Versions)
+	assert.Equal(t, map[string]int{"v2": 3}, tally.VersionErrors)
+	assert.Equal(t, 6, tally.Errors)
 }
 
 func TestFailuresAreGroupedByReason(t *testing.T) {

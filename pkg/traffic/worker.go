@@ -155,7 +155,7 @@ func (w *worker) judge(resp http1.Response) answer {
 	body := string(resp.Body)
 	if w.load.App != "" {
 		a.version, a.pod = served(resp.Header.Values(ServedBy), w.load.App)
-		if a.version == "" && a.status < 400 {
+		if a.version == "" {
 			a.version, a.pod = named(body, w.load.Pods)
 		}
 	}

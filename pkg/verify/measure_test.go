@@ -337,6 +337,62 @@ func TestARealApplicationWithoutAPage(t *testing.T) {
 	}
 }
 
+// Who measures what runs already finds the page too, and is told why the gateway is left out where there is none.
+func TestOriginsAreTried(t *testing.T) {
+	front := Workload{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"f"}, Calls: []Call{{"cart", "8080", "/"}}}
+	exposed := []Entry{{Host: "shop.example", Port: 80, Path: "/login", App: "front", Namespace: "shop"}, {Host: "shop.example", Port: 80, Path: "/cart", App: "front", Namespace: "shop"}}
+	for name, c := range map[string]struct {
+		realApps  bool
+		page      string
+		entries   []Entry
+		workloads []Workload
+		origins   []string // name and URL
+		left      string
+		fails     string
+	}{
+		"a stand-in calls at any path": {false, "", exposed, []Workload{front},
+			[]string{"ingress gateway http://shop.example/login", "front/v1 http://cart:8080/"}, "", ""},
+		"the page of a real application": {true, "http://shop.example/cart", exposed, []Workload{front},
+			[]string{"ingress gateway http://shop.example/cart", "front/v1 http://cart:8080/"}, "", ""},
+		"no page": {true, "", exposed, []Workload{front}, []string{"front/v1 http://cart:8080/"},
+			"no answer at http://shop.example/login, http://shop.example/cart names a pod of it", ""},
+		"no page, and nobody calls it": {true, "", []Entry{{Host: "shop.example", Port: 80, Path: "/", App: "cart", Namespace: "shop"}}, nil, nil, "",
+			"cart: no answer at http://shop.example/ names a pod of it, and no workload that runs says in its values that it calls it (calls), so there is nowhere to send requests from"},
+		"not exposed, and nobody calls it": {true, "", nil, nil, nil, "",
+			"cart: nothing exposes it, and no workload that runs says in its values that it calls it (calls), so there is nowhere to send requests from"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := map[string]bool{}
+			r := &Running{Env: &environment.Environment{Name: "shop"}, entries: c.entries, Cluster: &clustertest.Fake{
+				RealApps: c.realApps, OnSend: func(_ context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
+					assert.Equal(t, 1, load.Requests)
+					asked[from.String()] = true
+					if load.URL == c.page {
+						return traffic.Tally{Requests: 1, Versions: map[string]int{"v1": 1}}, nil
+					}
+					return traffic.Tally{Requests: 1, Errors: 1}, nil
+				}}}
+			origins, left, err := r.originsOf(t.Context(), App{Name: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Path: "/"}, c.workloads)
+			if c.fails != "" {
+				assert.EqualError(t, err, c.fails)
+				return
+			}
+			require.NoError(t, err)
+			var found []string
+			for _, o := range origins {
+				found = append(found, o.Name+" "+o.Load.URL)
+				assert.True(t, asked[o.From.String()], "what a first request from there opens is open: %s", o.Name)
+			}
+			assert.Equal(t, c.origins, found)
+			if c.left == "" {
+				assert.Empty(t, left)
+			} else {
+				assert.Equal(t, []report.NotRun{{Environment: "shop", What: "requests to cart from the ingress gateway", Reason: c.left, Expected: true}}, left)
+			}
+		})
+	}
+}
+
 func TestThePageShowsItsVersions(t *testing.T) {
 	for name, c := range map[string]struct {
 		shown map[string]int

@@ -51,10 +51,15 @@ func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, wo
 	if err := rollout.WaitForRoute(settle, m.cluster, want); err != nil {
 		return err
 	}
+	return opened(ctx, m.cluster, origins)
+}
+
+// opened sends one request from each origin that does not count.
+func opened(ctx context.Context, c cluster.Cluster, origins []rollout.Origin) error {
 	for _, o := range origins {
 		load := o.Load
 		load.Requests, load.Concurrency = 1, 1
-		if _, err := m.cluster.Send(ctx, o.From, load); err != nil {
+		if _, err := c.Send(ctx, o.From, load); err != nil {
 			return fmt.Errorf("from %s: %w", o.Name, err)
 		}
 	}

@@ -132,24 +132,34 @@ func (r *Running) Workloads() ([]Workload, error) {
 	return Workloads(r.Installer.Pods("", labels.Everything()))
 }
 
-// Origins are where requests to the app come from now, the ingress gateway first.
-func (r *Running) Origins(ctx context.Context, app App) ([]rollout.Origin, error) {
+// Origins are where requests to the app come from now, the ingress gateway first. One request was sent from each, which
+// counts nowhere. left says of the gateway why it is not among them, if it leads to the app and shows nothing of it.
+func (r *Running) Origins(ctx context.Context, app App) (origins []rollout.Origin, left []report.NotRun, err error) {
 	workloads, err := r.Workloads()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	origins, _ := Origins(app, r.entries, workloads)
+	return r.originsOf(ctx, app, workloads)
+}
+
+func (r *Running) originsOf(ctx context.Context, app App, workloads []Workload) (origins []rollout.Origin, left []report.NotRun, err error) {
+	origins, _ = Origins(app, r.entries, workloads)
+	nothing := "nothing exposes it"
 	if len(origins) > 0 && origins[0].Name == GatewayName && !r.Cluster.StandIns() {
-		found, _, err := page(ctx, r.Cluster, app, r.entries)
+		found, why, err := page(ctx, r.Cluster, app, r.entries)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if found == nil {
+			nothing = why
+			left = append(left, report.NotRun{Environment: r.Env.Name, What: "requests to " + app.Name + " from the " + GatewayName, Reason: why, Expected: true})
 		}
 		origins = throughPage(origins, found)
 	}
 	if len(origins) == 0 {
-		return nil, fmt.Errorf("%s: nothing exposes it, and no workload that runs says in its values that it calls it (calls), so there is nowhere to send requests from", app.Name)
+		return nil, nil, fmt.Errorf("%s: %s, and no workload that runs says in its values that it calls it (calls), so there is nowhere to send requests from", app.Name, nothing)
 	}
-	return origins, nil
+	return origins, left, opened(ctx, r.Cluster, origins)
 }
 
 // Live reads the app's routing as it is on the cluster.

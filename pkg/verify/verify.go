@@ -15,6 +15,7 @@ import (
 	"chartbasico/pkg/assert"
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/environment"
+	"chartbasico/pkg/measure"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
@@ -45,18 +46,10 @@ type Options struct {
 }
 
 func (o Options) withDefaults(standIns bool) Options {
-	requests, rate := 10_000, float64(rollout.Rate)
-	if !standIns {
-		requests, rate = 1000, 20
-	}
-	if o.Requests == 0 {
-		o.Requests = requests
-	}
+	m := measure.Options{Requests: o.Requests, Rate: o.Rate}.WithDefaults(standIns)
+	o.Requests, o.Rate = m.Requests, m.Rate
 	if o.SteadyRate == 0 {
-		o.SteadyRate = rate
-	}
-	if o.Rate == 0 {
-		o.Rate = 1e-6
+		o.SteadyRate = rollout.Rate(standIns)
 	}
 	if o.Settle == 0 {
 		o.Settle = 30 * time.Second

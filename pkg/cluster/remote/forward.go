@@ -84,6 +84,22 @@ func (f *forwarder) dial(ctx context.Context, _, address string) (net.Conn, erro
 	return connect(s.conn, port, s.next)
 }
 
+// forget ends the session of a pod, with every connection in it.
+func (f *forwarder) forget(host string) {
+	f.mu.Lock()
+	s := f.sessions[host]
+	delete(f.sessions, host)
+	f.mu.Unlock()
+	if s == nil {
+		return
+	}
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.conn != nil {
+		_ = s.conn.Close()
+	}
+}
+
 func (f *forwarder) open(ctx context.Context, host string) (httpstream.Connection, error) {
 	dot := strings.LastIndex(host, ".") // a namespace has none
 	if dot < 0 {

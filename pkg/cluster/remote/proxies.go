@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/kubectl/pkg/util/podutils"
@@ -134,8 +135,26 @@ func (s status) rejected() []string {
 	return errs
 }
 
+// patience is how long a server in a pod may take to answer. What takes longer is a connection that hangs, as one to a
+// pod that is just ending may.
+const patience = 10 * time.Second
+
 // get asks a server in a pod.
 func (c *Cluster) get(ctx context.Context, namespace, pod string, port int, path string) ([]byte, error) {
+	limited, cancel := context.WithTimeoutCause(ctx, patience, fmt.Errorf("no answer after %v", patience))
+	defer cancel()
+	data, err := c.ask(limited, namespace, pod, port, path)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		c.forward.forget(pod + "." + namespace) // the next one gets a session of its own
+		err = context.Cause(limited)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("ask Pod/%s/%s: GET %s: %w", namespace, pod, path, err)
+	}
+	return data, nil
+}
+
+func (c *Cluster) ask(ctx context.Context, namespace, pod string, port int, path string) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s.%s:%d%s", pod, namespace, port, path), nil)
 	if err != nil {
 		return nil, err
@@ -143,15 +162,12 @@ func (c *Cluster) get(ctx context.Context, namespace, pod string, port int, path
 	req.Host = "localhost"
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("ask Pod/%s/%s: %w", namespace, pod, err)
+		return nil, err
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		err = errors.New(resp.Status)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("ask Pod/%s/%s: GET %s: %w", namespace, pod, path, err)
-	}
-	return data, nil
+	return data, err
 }
