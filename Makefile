@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster test lint race bench scale build clean
+.PHONY: help demo cluster test test-kind lint race bench scale build clean
 
 help: ## show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## run bookinfo on a local cluster and measure every stage of its routing
 	@scripts/demo.sh
@@ -12,6 +12,9 @@ cluster: ## create a kind cluster with Istio, for real sidecars and applications
 
 test: ## run every test
 	@scripts/test.sh
+
+test-kind: ## run the suites on a kind cluster, with real sidecars and applications
+	@scripts/test-kind.sh
 
 lint: ## check formatting, vet, staticcheck and import rules
 	@scripts/lint.sh
@@ -29,4 +32,4 @@ build: ## build bin/basico
 	@scripts/build.sh
 
 clean: ## remove what was built here; what is cached outside the repository stays
-	rm -rf bin report.html
+	rm -rf bin report.html kind-report.html

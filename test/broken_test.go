@@ -32,8 +32,14 @@ type change struct{ file, old, new string }
 // shop is a copy of the shop in a namespace of its own, with changes.
 func shop(t *testing.T, namespace string, changes ...change) string {
 	t.Helper()
+	return copied(t, "shop", namespace, changes...)
+}
+
+// copied is a copy of one of the environments in testdata.
+func copied(t *testing.T, name, namespace string, changes ...change) string {
+	t.Helper()
 	dir := t.TempDir()
-	sources, err := filepath.Glob("testdata/shop/*.yaml")
+	sources, err := filepath.Glob("testdata/" + name + "/*.yaml")
 	require.NoError(t, err)
 	require.NotEmpty(t, sources)
 	for _, source := range sources {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chartbasico/pkg/check"
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/problem"
 	"chartbasico/pkg/release"
@@ -19,21 +20,27 @@ import (
 
 var renderer = render.New()
 
-// requests is enough to tell 10% from 12%, and quick. The command's default is 10,000.
-const requests = 4000
+// requests is enough to tell 10% from 12%, and quick: the command sends 10,000 to stand-ins. To real applications it
+// sends what the command does.
+func requests(c cluster.Cluster) int {
+	if c.StandIns() {
+		return 4000
+	}
+	return 0
+}
 
 // Every environment holds: its files, on a cluster.
 func TestEnvironments(t *testing.T) {
 	for _, file := range files(t, "environments/*.yaml") {
 		t.Run(base(file), func(t *testing.T) {
-			ctx := within(t, 2*time.Minute)
+			ctx := within(t, 10*time.Minute)
 			env, err := environment.Load(file)
 			require.NoError(t, err)
 			rendered, err := renderer.Environment(ctx, env)
 			require.NoError(t, err)
 			assert.Empty(t, problems(t, env, rendered))
 
-			rep := run(t, env, verify.Options{Requests: requests})
+			rep := run(t, env, verify.Options{Requests: requests(shared(t))})
 			assertHeld(t, rep)
 			apps, err := verify.Apps(rendered)
 			require.NoError(t, err)
@@ -42,7 +49,7 @@ func TestEnvironments(t *testing.T) {
 					assert.NotEmptyf(t, splitsOf(rep, app.Name, stage.Name), "%s was not measured at stage %s", app.Name, stage.Name)
 				}
 			}
-			uninstall(t, rendered)
+			uninstall(t, shared(t), rendered)
 		})
 	}
 }
@@ -64,8 +71,16 @@ func problems(t *testing.T, env *environment.Environment, rendered []*render.Rel
 // run verifies an environment on the shared cluster.
 func run(t *testing.T, env *environment.Environment, opts verify.Options) *report.Report {
 	t.Helper()
+	return runOn(t, shared(t), env, opts)
+}
+
+func runOn(t *testing.T, c cluster.Cluster, env *environment.Environment, opts verify.Options) *report.Report {
+	t.Helper()
+	rendered, err := renderer.Environment(t.Context(), env)
+	require.NoError(t, err)
+	provide(t, c, rendered)
 	opts.Renderer = renderer
-	rep, err := verify.Run(within(t, 2*time.Minute), shared(t), env, opts)
+	rep, err := verify.Run(within(t, 10*time.Minute), c, env, opts)
 	require.NoError(t, err, text(t, rep))
 	return rep
 }
@@ -93,12 +108,12 @@ func splitsOf(rep *report.Report, app, stage string) []report.Split {
 }
 
 // uninstall removes the releases and sees that nothing is left of them but what should stay.
-func uninstall(t *testing.T, rendered []*render.Release) {
+func uninstall(t *testing.T, c cluster.Cluster, rendered []*render.Release) {
 	t.Helper()
-	ctx := within(t, time.Minute)
-	installer, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
+	ctx := within(t, 3*time.Minute)
+	installer, err := release.New(ctx, c.Kubeconfig(), release.Options{})
 	require.NoError(t, err)
 	require.NoError(t, installer.Uninstall(ctx, rendered))
-	left := leftovers(t, shared(t).Kubeconfig(), rendered)
+	left := leftovers(t, c.Kubeconfig(), rendered)
 	assert.Emptyf(t, left, "left after uninstall")
 }

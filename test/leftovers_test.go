@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
 )
@@ -42,9 +43,14 @@ func leftovers(t *testing.T, kubeconfig string, rendered []*render.Release) []st
 // uninstallQuietly removes the releases of a test that has said all it had to say.
 func uninstallQuietly(t *testing.T, rendered []*render.Release) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	uninstallQuietlyFrom(t, shared(t), rendered)
+}
+
+func uninstallQuietlyFrom(t *testing.T, c cluster.Cluster, rendered []*render.Release) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 3*time.Minute)
 	defer cancel()
-	installer, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
+	installer, err := release.New(ctx, c.Kubeconfig(), release.Options{})
 	require.NoError(t, err)
 	require.NoError(t, installer.Uninstall(ctx, rendered))
 }

@@ -1,8 +1,8 @@
 // Package test has the suites that run on a cluster, as any user of the packages would write them. They find every
 // values file and environment by themselves: a new file is a new test.
 //
-// BASICO_CLUSTER names a running cluster to use (basico cluster create); without it the suites share a local one of
-// their own. HELM, HELM4, HELMFILE, KUBECTL, ISTIOCTL and REGISTRY are the paths of those commands.
+// They share a local cluster of their own. BASICO_CLUSTER names a running one to use instead, and BASICO_KIND one of kind,
+// with real kubelets, sidecars and applications (basico cluster create --kind kind). HELM, HELM4, HELMFILE, KUBECTL, ISTIOCTL and REGISTRY are the paths of those commands.
 package test
 
 import (
@@ -16,12 +16,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gruntwork-io/terratest/modules/logger"
 	"github.com/stretchr/testify/require"
 
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/kind"
 	"chartbasico/pkg/cluster/local"
+	"chartbasico/pkg/render"
 )
 
 func TestMain(m *testing.M) {
+	logger.Default = logger.Discard // terratest says every try of what it waits for
 	status := m.Run()
 	if err := stop(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -30,8 +35,8 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// clusters are those that the suites started, to be stopped at the end.
-var clusters []*local.Cluster
+// ends are what ends the clusters that the suites started or opened.
+var ends []func(context.Context) error
 
 func startOwn(name string) (*local.Cluster, error) {
 	c, err := local.Start(context.Background(), local.Options{Name: fmt.Sprintf("%s-%d", name, os.Getpid()), Progress: func(line string) {
@@ -40,12 +45,27 @@ func startOwn(name string) (*local.Cluster, error) {
 		}
 	}})
 	if err == nil {
-		clusters = append(clusters, c)
+		ends = append(ends, c.Stop)
 	}
 	return c, err
 }
 
-var start = sync.OnceValues(func() (*local.Cluster, error) {
+var start = sync.OnceValues(func() (cluster.Cluster, error) {
+	if os.Getenv("BASICO_KIND") != "" {
+		return openKind()
+	}
+	return startLocal()
+})
+
+var openKind = sync.OnceValues(func() (*kind.Cluster, error) {
+	c, err := kind.Open(context.Background(), os.Getenv("BASICO_KIND"), nil)
+	if err == nil {
+		ends = append(ends, func(context.Context) error { return c.Close() })
+	}
+	return c, err
+})
+
+var startLocal = sync.OnceValues(func() (*local.Cluster, error) {
 	if name := os.Getenv("BASICO_CLUSTER"); name != "" {
 		return local.Open(context.Background(), name)
 	}
@@ -57,18 +77,26 @@ func stop(ctx context.Context) error {
 		defer os.RemoveAll(built)
 	}
 	var errs []error
-	for _, c := range clusters {
-		errs = append(errs, c.Stop(ctx))
+	for _, end := range ends {
+		errs = append(errs, end(ctx))
 	}
 	return errors.Join(errs...)
 }
 
 // shared is the cluster of all suites, but for those that kill something. The first that needs it starts it.
-func shared(t *testing.T) *local.Cluster {
+func shared(t *testing.T) cluster.Cluster {
 	t.Helper()
 	c, err := start()
 	require.NoError(t, err, "the suites need a cluster")
 	return c
+}
+
+// provide gives a cluster the images that releases need, where pods are real.
+func provide(t *testing.T, c cluster.Cluster, releases []*render.Release) {
+	t.Helper()
+	if c, ok := c.(*kind.Cluster); ok {
+		require.NoError(t, c.Load(within(t, 10*time.Minute), render.Images(releases)))
+	}
 }
 
 // tool is the path of a command that the scripts provide. Without it a test fails: it has tested nothing.

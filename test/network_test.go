@@ -28,6 +28,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"chartbasico/pkg/check"
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/local"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/release"
@@ -117,7 +118,7 @@ var elsewhere = []string{"gateway.networking.k8s.io", "route.openshift.io"}
 
 // complete is a cluster with every kind that the chart renders, those of Gateway API and of OpenShift's Route too. It is
 // not the shared one, as istiod acts on them.
-func complete(t *testing.T) *local.Cluster {
+func complete(t *testing.T) cluster.Cluster {
 	t.Helper()
 	c, err := startComplete()
 	require.NoError(t, err)

@@ -105,7 +105,7 @@ func TestPromote(t *testing.T) {
 	assert.Len(t, r.report.Splits, 6, "three stages, from the gateway and from front/v1")
 	for _, s := range r.report.Splits {
 		if s.Stage == "canary" {
-			assert.Equal(t, 5000, s.Requests, "so many that 500 of them are of v2")
+			assert.Greater(t, s.Requests, 5000, "so many that v2 would be found if it failed")
 		}
 	}
 	now, err := os.ReadFile(values)

@@ -80,7 +80,7 @@ func begin(t *testing.T, verb string, args ...string) *process {
 	path, err := basico()
 	require.NoError(t, err)
 	p := &process{t: t, more: make(chan struct{}, 1), done: make(chan struct{})}
-	p.cmd = exec.CommandContext(within(t, 5*time.Minute), path, append([]string{verb, "--cluster", shared(t).Name(), "-o", "json"}, args...)...)
+	p.cmd = exec.CommandContext(within(t, 5*time.Minute), path, append([]string{verb, "--on", shared(t).Kind(), "--cluster", shared(t).Name(), "-o", "json"}, args...)...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, p
 	require.NoError(t, p.cmd.Start())
 	go func() { _ = p.cmd.Wait(); close(p.done) }()

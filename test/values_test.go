@@ -10,7 +10,6 @@ import (
 
 	terratest "github.com/gruntwork-io/terratest/modules/helm"
 	"github.com/gruntwork-io/terratest/modules/k8s"
-	"github.com/gruntwork-io/terratest/modules/logger"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -78,8 +77,8 @@ func installAlone(t *testing.T, file string) {
 
 func installAll(t *testing.T, releases []environment.Release, used map[string]bool) {
 	t.Helper()
-	ctx := within(t, 3*time.Minute)
-	cluster := shared
+	ctx := within(t, 5*time.Minute)
+	on := shared
 	var all []*render.Release
 	for _, r := range releases {
 		rendered, err := renderer.Release(ctx, r)
@@ -88,17 +87,18 @@ func installAll(t *testing.T, releases []environment.Release, used map[string]bo
 		if slices.ContainsFunc(rendered.Objects, func(o *unstructured.Unstructured) bool {
 			return slices.Contains(elsewhere, o.GroupVersionKind().Group)
 		}) {
-			cluster = complete
+			on = complete
 		}
 	}
-	kubeconfig := cluster(t).Kubeconfig()
+	provide(t, on(t), all)
+	kubeconfig := on(t).Kubeconfig()
 	watch, err := release.New(ctx, kubeconfig, release.Options{})
 	require.NoError(t, err)
 	var done []*render.Release
 	for _, rendered := range all {
 		began := time.Now()
 		r := rendered.Release
-		require.NoErrorf(t, terratest.InstallE(t, options(kubeconfig, r), r.Chart, r.Name), "install %s", r.Name)
+		require.NoErrorf(t, terratest.InstallContextE(t, ctx, options(kubeconfig, r), r.Chart, r.Name), "install %s", r.Name)
 		require.NoErrorf(t, watch.Ready(ctx, release.Workloads(rendered)), "release %s", r.Name)
 		t.Logf("%s installed and ready in %v", r.Name, time.Since(began).Round(time.Millisecond))
 		done = append(done, rendered)
@@ -116,7 +116,7 @@ func installAll(t *testing.T, releases []environment.Release, used map[string]bo
 	slices.Reverse(done)
 	for _, r := range done {
 		began := time.Now()
-		require.NoErrorf(t, terratest.DeleteE(t, options(kubeconfig, r.Release), r.Name, true), "uninstall %s", r.Name)
+		require.NoErrorf(t, terratest.DeleteContextE(t, ctx, options(kubeconfig, r.Release), r.Name, true), "uninstall %s", r.Name)
 		require.NoError(t, watch.Gone(ctx, release.Workloads(r)))
 		t.Logf("%s uninstalled and gone in %v", r.Name, time.Since(began).Round(time.Millisecond))
 	}
@@ -128,7 +128,6 @@ func options(kubeconfig string, r environment.Release) *terratest.Options {
 		ValuesFiles:    r.ValuesFiles,
 		KubectlOptions: &k8s.KubectlOptions{ConfigPath: kubeconfig, Namespace: r.Namespace},
 		ExtraArgs:      map[string][]string{"install": {"--create-namespace"}},
-		Logger:         logger.Discard,
 	}
 }
 

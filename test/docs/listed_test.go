@@ -39,13 +39,19 @@ var listed = map[string]instead{
 		"until curl -si -H 'Host: hello.example.com' -H 'Basico-Call: http://other.db.example.com:5432/' localhost:8080 | grep -q ' 502 '; do sleep 0.1; done\n" +
 			"curl -si -H 'Host: hello.example.com' -H 'Basico-Call: http://orders.db.example.com:5432/' localhost:8080 | grep -E 'HTTP|served-by'"},
 
-	"make cluster":                                                             {kind, ""},
-	"basico cluster create --kind kind":                                        {kind, ""},
-	"basico cluster status --kind kind":                                        {kind, ""},
-	"basico cluster delete --kind kind":                                        {kind, ""},
-	"basico verify environments/bookinfo-prod.yaml --on kind":                  {kind, ""},
-	"basico verify environments/bookinfo-prod.yaml --on kind --cluster basico": {kind, ""},
-	"basico verify environments/bookinfo-prod.yaml --context staging":          {"there is no such cluster", ""},
+	"make cluster":                                                                         {kind, ""},
+	"basico cluster create --kind kind":                                                    {kind, ""},
+	"basico cluster status --kind kind":                                                    {kind, ""},
+	"basico cluster delete --kind kind":                                                    {kind, ""},
+	"basico verify environments/bookinfo-prod.yaml --on kind":                              {kind, ""},
+	"basico verify environments/bookinfo-prod.yaml --on kind --cluster basico":             {kind, ""},
+	"basico verify environments/bookinfo-prod.yaml --context staging":                      {"there is no such cluster", ""},
+	"basico traffic environments/bookinfo-prod.yaml reviews --on kind":                     {kind, ""},
+	"basico promote environments/bookinfo-prod.yaml reviews --on kind --slower 10":         {kind, ""},
+	"basico promote environments/bookinfo-prod.yaml reviews --context staging --slower 10": {"there is no such cluster", ""},
+	"make test-kind": {kind, ""},
+	"basico verify environments/bookinfo-prod.yaml -o json > local.json":                                    {"what it prints is read again by the test of the command", ""},
+	"basico verify environments/bookinfo-prod.yaml --on kind --beside local.json --report kind-report.html": {kind, ""},
 
 	"go test ./test -run 'TestAPIServerTakesEverything|TestUpgrade' -v -args -random 1000 -seed 7": {minutes, ""},
 	"git archive --format=tar 18b7c97 charts/chart_basico values | gzip -n >test/testdata/previous.tar.gz": {

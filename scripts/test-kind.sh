@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# The suites on a kind cluster of their own, which is deleted in the end; and bookinfo-prod verified there and on a local
+# cluster, with the splits side by side in kind-report.html. KUBERNETES is the version of the nodes, as in 1.37.0. Fails
+# when a test failed, and when one was skipped.
+source "$(dirname "$0")/lib.sh"
+source scripts/tools.sh
+say "test-kind: real sidecars and applications, by the same suites as in make test"
+scripts/images.sh
+scripts/build.sh
+HELM=$(tool helm)
+HELM4=$(tool helm4)
+HELMFILE=$(tool helmfile)
+KUBECTL=$(tool kubectl)
+BASICO=$PWD/bin/basico
+BASICO_KIND=test-$$
+export HELM HELM4 HELMFILE KUBECTL BASICO BASICO_KIND
+gotestsum=$(tool gotestsum)
+slow "compiling the tests" go test -tags kind -run '^$' ./test
+work=$(mktemp -d)
+trap 'rm -rf "$work"; bin/basico cluster delete --kind kind --name "$BASICO_KIND"' EXIT
+
+if [ -n "${JUNIT:-}" ]; then mkdir -p "$(dirname "$JUNIT")"; fi
+bin/basico cluster create --kind kind --name "$BASICO_KIND" ${KUBERNETES:+--kubernetes "$KUBERNETES"}
+bin/basico verify environments/bookinfo-prod.yaml -o json >"$work/local.json"
+bin/basico verify environments/bookinfo-prod.yaml --on kind --cluster "$BASICO_KIND" \
+  --beside "$work/local.json" --report kind-report.html \
+  ${JUNIT:+--junit "${JUNIT%.xml}-bookinfo-prod.xml"}
+say "report: kind-report.html"
+
+# bookinfo-prod was verified just now, by the command.
+"$gotestsum" --format testname --jsonfile "$work/events" ${JUNIT:+--junitfile "$JUNIT"} -- -tags kind -count=1 -timeout 60m \
+  -run '^Test(Environments|Injection|HelmInstall|WorkloadKinds|ClustersAgree|HelmUnderLoad|StorageOutlivesItsPod|FaultsUnderLoad|MissingImage|PromoteApplications)$' \
+  -skip '^TestEnvironments$/^bookinfo-prod$' ./test
+
+skipped=$(grep '"Action":"skip"' "$work/events" | grep '"Test":' || true)
+if [ -n "$skipped" ]; then
+  say "these tests were skipped, and none may be:"
+  say "$skipped"
+  exit 1
+fi

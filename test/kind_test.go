@@ -1,0 +1,256 @@
+//go:build kind
+
+package test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gruntwork-io/terratest/modules/k8s"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
+
+	measure "chartbasico/pkg/assert"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/release"
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/rollout"
+	"chartbasico/pkg/traffic"
+	"chartbasico/pkg/verify"
+)
+
+// These need programs in pods, or parts of the cluster to stop: they are for kind alone (make test-kind).
+
+// setUp puts a copy of the store on the shared cluster, at the stage that its values name.
+func setUp(ctx context.Context, t *testing.T, namespace string, changes ...change) (*verify.Running, string) {
+	t.Helper()
+	file := copied(t, "store", namespace, changes...)
+	running, err := verify.Look(ctx, shared(t), load(t, file), renderer, 2*time.Minute)
+	require.NoError(t, err)
+	provide(t, shared(t), running.Releases)
+	t.Cleanup(func() { uninstallQuietly(t, running.Releases) })
+	require.NoError(t, running.Installer.Install(ctx, running.Releases))
+	return running, file
+}
+
+// What a pod of a StatefulSet writes is there when another takes its place.
+func TestStorageOutlivesItsPod(t *testing.T) {
+	ctx := within(t, 5*time.Minute)
+	running, _ := setUp(ctx, t, "outlives")
+	options := k8s.NewKubectlOptions("", shared(t).Kubeconfig(), "outlives")
+	_, err := k8s.ExecPodContextE(t, ctx, options, "vault-v1-0", "vault", "sh", "-c", "echo kept > /data/word")
+	require.NoError(t, err)
+	pods := running.Client().CoreV1().Pods("outlives")
+	old, err := pods.Get(ctx, "vault-v1-0", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.NoError(t, pods.Delete(ctx, old.Name, metav1.DeleteOptions{}))
+	require.NoError(t, running.Installer.Replaced(ctx, old))
+	word, err := k8s.ExecPodContextE(t, ctx, options, "vault-v1-0", "vault", "cat", "/data/word")
+	require.NoError(t, err)
+	assert.Equal(t, "kept", word)
+}
+
+// While istiod is gone traffic goes on as it was; a stage that is changed meanwhile arrives when istiod is back. When all
+// pods of a version are killed, the other version's share is served, and nothing is lost once the new pods are ready.
+func TestFaultsUnderLoad(t *testing.T) {
+	ctx := within(t, 10*time.Minute)
+	running, file := setUp(ctx, t, "faults")
+	web, err := running.App("web")
+	require.NoError(t, err)
+	origins, _, err := running.Origins(ctx, web)
+	require.NoError(t, err)
+	at := func(stage string) *render.Release {
+		t.Helper()
+		rendered, err := renderer.Release(ctx, environment.Release{
+			Name: "web-routing", Namespace: "faults", Chart: chart(t), ValuesFiles: []string{filepath.Join(filepath.Dir(file), "web-routing.yaml")},
+		}, render.Set("routing.stage", stage))
+		require.NoError(t, err)
+		return rendered
+	}
+	require.NoError(t, running.Arrive(ctx, web, at("v1"), origins))
+	split := func(name string, want map[string]int) {
+		t.Helper()
+		for _, o := range origins {
+			load := o.Load
+			load.Requests = toStore
+			tally, err := shared(t).Send(ctx, o.From, load)
+			require.NoError(t, err)
+			judged := measure.Split(want, tally.Versions, tally.Errors, 1e-6)
+			assert.Truef(t, judged.Pass, "%s, from %s: %+v %v", name, o.Name, judged, tally.Failures)
+		}
+	}
+	flow := func() *rollout.Steady {
+		var all []rollout.Origin
+		for _, o := range origins {
+			o.Load.App, o.Load.Pods = "", nil
+			all = append(all, o)
+		}
+		return rollout.StartSteady(ctx, shared(t), all, steadily)
+	}
+	stopped := func(s *rollout.Steady) []traffic.Tally {
+		t.Helper()
+		flows, err := s.Stop()
+		require.NoError(t, err)
+		var tallies []traffic.Tally
+		for _, f := range flows {
+			tallies = append(tallies, f.Tally)
+		}
+		return tallies
+	}
+	client := running.Client()
+
+	t.Run("istiod is gone", func(t *testing.T) {
+		steady := flow()
+		scale(ctx, t, client, 0)
+		t.Cleanup(func() { scale(context.WithoutCancel(ctx), t, client, 1) })
+		// Without istiod its webhook would refuse every change; an operator who must change something lets it pass.
+		ignoreValidation(ctx, t, client)
+		rendered := at("half")
+		require.NoError(t, running.Installer.Upgrade(ctx, rendered))
+		split("while istiod is gone", map[string]int{"v1": 100, "v2": 0})
+		scale(ctx, t, client, 1)
+		require.NoError(t, running.Arrive(ctx, web, rendered, origins))
+		split("when istiod is back", map[string]int{"v1": 50, "v2": 50})
+		for i, tally := range stopped(steady) {
+			assert.Zerof(t, tally.Errors, "lost from %s: %v", origins[i].Name, tally.Failures)
+			assert.Positive(t, tally.Requests)
+		}
+	})
+
+	t.Run("all pods of a version are killed", func(t *testing.T) {
+		steady := flow()
+		var killed []string
+		pods, err := client.CoreV1().Pods("faults").List(ctx, metav1.ListOptions{LabelSelector: "app=web,version=v2"})
+		require.NoError(t, err)
+		for _, p := range pods.Items {
+			killed = append(killed, p.Name)
+			require.NoError(t, client.CoreV1().Pods("faults").Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))}))
+		}
+		require.Len(t, killed, 2)
+		require.NoError(t, running.Installer.Ready(ctx, []release.Object{{Kind: "Deployment", Namespace: "faults", Name: "web-v2"}}))
+		for i, tally := range stopped(steady) {
+			t.Logf("from %s: %d of %d lost: %v", origins[i].Name, tally.Errors, tally.Requests, tally.Failures)
+			assert.Less(t, tally.Errors, tally.Requests, "v1 is served all the time")
+		}
+		require.NoError(t, running.Arrive(ctx, web, at("half"), origins))
+		// They are known by the names of their pods, and those of v2 are new.
+		origins, _, err = running.Origins(ctx, web)
+		require.NoError(t, err)
+		split("when the new pods are ready", map[string]int{"v1": 50, "v2": 50})
+	})
+}
+
+// scale stops or starts istiod, and waits until it is so.
+func scale(ctx context.Context, t *testing.T, client kubernetes.Interface, replicas int) {
+	t.Helper()
+	deployments := client.AppsV1().Deployments("istio-system")
+	wanted, err := deployments.GetScale(ctx, "istiod", metav1.GetOptions{})
+	require.NoError(t, err)
+	wanted.Spec.Replicas = int32(replicas)
+	_, err = deployments.UpdateScale(ctx, "istiod", wanted, metav1.UpdateOptions{})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		d, err := deployments.Get(ctx, "istiod", metav1.GetOptions{})
+		pods, listErr := client.CoreV1().Pods("istio-system").List(ctx, metav1.ListOptions{LabelSelector: "app=istiod"})
+		return err == nil && listErr == nil && d.Status.ObservedGeneration >= d.Generation && int(d.Status.AvailableReplicas) == replicas && len(pods.Items) == replicas
+	}, 2*time.Minute, 200*time.Millisecond)
+}
+
+// ignoreValidation lets changes pass that istiod has not seen. It takes that back itself when it starts.
+func ignoreValidation(ctx context.Context, t *testing.T, client kubernetes.Interface) {
+	t.Helper()
+	configurations := client.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+	list, err := configurations.List(ctx, metav1.ListOptions{})
+	require.NoError(t, err)
+	for _, c := range list.Items {
+		for i, w := range c.Webhooks {
+			if w.ClientConfig.Service != nil && w.ClientConfig.Service.Namespace == "istio-system" {
+				c.Webhooks[i].FailurePolicy = ptr.To(admissionv1.Ignore)
+			}
+		}
+		_, err := configurations.Update(ctx, &c, metav1.UpdateOptions{})
+		require.NoError(t, err)
+	}
+}
+
+// Real applications are promoted as stand-ins are: a good version arrives and goes back and no request is lost, and a
+// bad one never gets past its first stage.
+func TestPromoteApplications(t *testing.T) {
+	for name, c := range map[string]struct {
+		old, now string // of v2
+		why      string // it turns back; "" if it arrives
+	}{
+		"a-good-one":          {`FAIL: "0"`, `FAIL: "0.0"`, ""},
+		"one-that-fails-5":    {`FAIL: "0"`, `FAIL: "0.05"`, "v2 fails more often than v1"},
+		"one-that-takes-long": {`DELAY: "0"`, `DELAY: "0.1"`, "v2 is slower than v1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx := within(t, 10*time.Minute)
+			// Both take about as long, but for what is changed.
+			_, file := setUp(ctx, t, name, change{"web-v1.yaml", `DELAY: "0"`, `DELAY: "0.02"`}, change{"web-v2.yaml", `DELAY: "0"`, `DELAY: "0.02"`},
+				change{"web-v2.yaml", strings.Replace(c.old, `DELAY: "0"`, `DELAY: "0.02"`, 1), c.now})
+			r := onShared(t, "promote", file, "web", "--pace", "200")
+			walk := walkOf(t, r)
+			if c.why != "" {
+				assert.Equalf(t, 1, r.status, "%s%s", r.err, r.out)
+				assert.True(t, walk.RolledBack)
+				assert.Contains(t, walk.Why, c.why)
+				assert.Equal(t, "v1", walk.Reached)
+				assert.NotContains(t, path(walk), "moved v2")
+				return
+			}
+			require.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
+			assert.Equal(t, []string{"measured v1", "moved half", "measured half", "moved v2", "measured v2"}, path(walk))
+			lost(t, r)
+			r = onShared(t, "traffic", file, "web", "--from", "front/v1", "--stage", "v2")
+			assert.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
+			r = onShared(t, "promote", file, "web", "--to", "v1", "--pace", "200")
+			assert.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
+			assert.Equal(t, []string{"measured v2", "moved v1", "measured v1"}, path(walkOf(t, r)))
+			lost(t, r)
+		})
+	}
+}
+
+// An image that nobody has ends an installation soon, with its name.
+func TestMissingImage(t *testing.T) {
+	ctx := within(t, 2*time.Minute)
+	file := filepath.Join(t.TempDir(), "absent.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`app: absent
+version: v1
+workload:
+  containers:
+    absent:
+      image:
+        repository: registry.example/absent
+        tag: "1"
+`), 0o600))
+	rendered, err := renderer.Release(ctx, environment.Release{Name: "absent", Namespace: "absent", CreateNamespace: true, Chart: chart(t), ValuesFiles: []string{file}})
+	require.NoError(t, err)
+	kind, err := openKind()
+	require.NoError(t, err)
+	began := time.Now()
+	require.ErrorContains(t, kind.Load(ctx, render.Images([]*render.Release{rendered})), "image registry.example/absent:1 is not on this machine, and cannot be pulled")
+	assert.Less(t, time.Since(began), time.Minute)
+
+	// Those who did not ask are told by the pods.
+	installer, err := release.New(ctx, kind.Kubeconfig(), release.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		uninstallQuietly(t, []*render.Release{rendered})
+		_ = clientset(t).CoreV1().Namespaces().Delete(context.WithoutCancel(ctx), "absent", metav1.DeleteOptions{}) // nothing waits for it
+	})
+	began = time.Now()
+	err = installer.Install(ctx, []*render.Release{rendered})
+	require.ErrorIs(t, err, release.ErrDead)
+	assert.ErrorContains(t, err, "registry.example/absent:1")
+	assert.Less(t, time.Since(began), time.Minute)
+}
