@@ -174,17 +174,19 @@ spec:
 }
 
 func TestSteadyCountsUntilStopped(t *testing.T) {
-	fake := &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
-		assert.Zero(t, load.Requests)
-		assert.InDelta(t, Rate, load.Rate, 0)
-		<-ctx.Done()
-		return traffic.Tally{Requests: 7, Errors: 1}, nil
-	}}
-	flows, err := StartSteady(t.Context(), fake, []Origin{{Name: "a"}, {Name: "b"}}, 0).Stop()
-	require.NoError(t, err)
-	require.Len(t, flows, 2)
-	assert.Equal(t, "b", flows[1].Origin.Name)
-	assert.Equal(t, 1, flows[0].Tally.Errors)
+	for realApps, rate := range map[bool]float64{false: 200, true: 20} {
+		fake := &clustertest.Fake{RealApps: realApps, OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+			assert.Zero(t, load.Requests)
+			assert.InDelta(t, rate, load.Rate, 0)
+			<-ctx.Done()
+			return traffic.Tally{Requests: 7, Errors: 1}, nil
+		}}
+		flows, err := StartSteady(t.Context(), fake, []Origin{{Name: "a"}, {Name: "b"}}, 0).Stop()
+		require.NoError(t, err)
+		require.Len(t, flows, 2)
+		assert.Equal(t, "b", flows[1].Origin.Name)
+		assert.Equal(t, 1, flows[0].Tally.Errors)
+	}
 }
 
 func TestSteadySaysWhatCouldNotBeSent(t *testing.T) {
