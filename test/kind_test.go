@@ -93,7 +93,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 			o.Load.App, o.Load.Pods = "", nil
 			all = append(all, o)
 		}
-		return rollout.StartSteady(ctx, shared(t), all, steadily)
+		return rollout.StartSteady(ctx, shared(t), all, 0)
 	}
 	stopped := func(s *rollout.Steady) []traffic.Tally {
 		t.Helper()

@@ -36,7 +36,7 @@ func storeOn(t *testing.T, c cluster.Cluster, file string, opts verify.Options) 
 // Every kind of workload does what it is for, and that is measured. A CronJob is run once, as its clock would.
 func TestWorkloadKinds(t *testing.T) {
 	c := shared(t)
-	rep := storeOn(t, c, copied(t, "store", "kinds"), verify.Options{})
+	rep := storeOn(t, c, copied(t, "store", "workloads"), verify.Options{})
 	assertHeld(t, rep)
 	want := []string{"injection", "a Job ends", "a DaemonSet runs on every node", "storage stays when its pod starts again", "a call is answered"}
 	if !c.StandIns() {
@@ -48,7 +48,7 @@ func TestWorkloadKinds(t *testing.T) {
 	assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
 
 	ctx := within(t, 3*time.Minute)
-	options := k8s.NewKubectlOptions("", c.Kubeconfig(), "kinds")
+	options := k8s.NewKubectlOptions("", c.Kubeconfig(), "workloads")
 	job, err := k8s.CreateJobFromCronJobContextE(t, ctx, options, "sweep-v1", "sweep-now")
 	require.NoError(t, err)
 	require.NoError(t, k8s.WaitUntilJobSucceedContextE(t, ctx, options, job.Name, 120, time.Second))
