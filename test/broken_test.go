@@ -205,8 +205,8 @@ func TestShopHolds(t *testing.T) {
 
 // A version that fails some of its requests is seen at each stage that sends it any.
 func TestBrokenVersion(t *testing.T) {
-	rep := verified(t, load(t, shop(t, "broken-version", change{"cart-v2.yaml", "workload:",
-		"workload:\n  podAnnotations:\n    chart-basico/standin: '{\"fail\": 0.05, \"status\": 500}'"})), verify.Options{Requests: 1000})
+	rep := verified(t, load(t, shop(t, "broken-version", behaves("cart-v2.yaml", `{"fail": 0.05, "status": 500}`),
+		change{"cart-routing.yaml", "timeout: 2s", "timeout: 8s"})), verify.Options{Requests: 1000}) // a limit that a busy machine keeps
 	assert.False(t, rep.Held())
 	assert.Contains(t, failed(rep), "split at v2")
 	assert.NotContains(t, failed(rep), "split at v1")
