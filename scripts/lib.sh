@@ -28,3 +28,14 @@ slow() {
   if ! wait "$pid"; then cat "$log" >&2; rm -f "$log"; return 1; fi
   rm -f "$log"
 }
+
+# none_skipped EVENTS: fails when go test's events, as JSON, say that a test was skipped.
+none_skipped() {
+  local skipped
+  skipped=$(grep '"Action":"skip"' "$1" | grep '"Test":' || true)
+  if [ -n "$skipped" ]; then
+    say "these tests were skipped, and none may be:"
+    say "$skipped"
+    return 1
+  fi
+}

@@ -11,9 +11,8 @@ HELM=$(tool helm)
 HELM4=$(tool helm4)
 HELMFILE=$(tool helmfile)
 KUBECTL=$(tool kubectl)
-BASICO=$PWD/bin/basico
 BASICO_KIND=test-$$
-export HELM HELM4 HELMFILE KUBECTL BASICO BASICO_KIND
+export HELM HELM4 HELMFILE KUBECTL BASICO_KIND
 gotestsum=$(tool gotestsum)
 slow "compiling the tests" go test -tags kind -run '^$' ./test
 work=$(mktemp -d)
@@ -31,10 +30,4 @@ say "report: kind-report.html"
 "$gotestsum" --format testname --jsonfile "$work/events" ${JUNIT:+--junitfile "$JUNIT"} -- -tags kind -count=1 -timeout 60m \
   -run '^Test(Environments|Injection|HelmInstall|WorkloadKinds|ClustersAgree|HelmUnderLoad|StorageOutlivesItsPod|FaultsUnderLoad|MissingImage|PromoteApplications)$' \
   -skip '^TestEnvironments$/^bookinfo-prod$' ./test
-
-skipped=$(grep '"Action":"skip"' "$work/events" | grep '"Test":' || true)
-if [ -n "$skipped" ]; then
-  say "these tests were skipped, and none may be:"
-  say "$skipped"
-  exit 1
-fi
+none_skipped "$work/events"

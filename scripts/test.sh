@@ -26,13 +26,7 @@ slow "generated files are what their sources say" scripts/verify-generated.sh
 # One package at a time: the suites measure, and would measure each other.
 slow "compiling the tests" go test -run '^$' ./...
 "$gotestsum" --format pkgname --jsonfile "$events" ${JUNIT:+--junitfile "$JUNIT"} -- -count=1 -p 1 -timeout 30m ./...
-
-skipped=$(grep '"Action":"skip"' "$events" | grep '"Test":' || true)
-if [ -n "$skipped" ]; then
-  say "these tests were skipped, and none may be:"
-  say "$skipped"
-  exit 1
-fi
+none_skipped "$events"
 
 say "how safe the chart is (docs/safety.md):"
 say "$(sort -u "$BASICO_FIGURES")"

@@ -154,13 +154,18 @@ func load(t *testing.T, file string) *environment.Environment {
 	return env
 }
 
-// verified runs the environment, and uninstalls it after the test.
+// verified runs the environment on the shared cluster, and uninstalls it after the test.
 func verified(t *testing.T, env *environment.Environment, opts verify.Options) *report.Report {
+	t.Helper()
+	return verifiedOn(t, shared(t), env, opts)
+}
+
+func verifiedOn(t *testing.T, c cluster.Cluster, env *environment.Environment, opts verify.Options) *report.Report {
 	t.Helper()
 	rendered, err := renderer.Environment(t.Context(), env)
 	require.NoError(t, err)
-	t.Cleanup(func() { uninstallQuietly(t, rendered) })
-	return run(t, env, opts)
+	t.Cleanup(func() { uninstallQuietlyFrom(t, c, rendered) })
+	return run(t, c, env, rendered, opts)
 }
 
 // failed lists the names of the checks, and the apps and stages of the splits, that did not pass.

@@ -40,7 +40,7 @@ func TestEnvironments(t *testing.T) {
 			require.NoError(t, err)
 			assert.Empty(t, problems(t, env, rendered))
 
-			rep := run(t, env, verify.Options{Requests: requests(shared(t))})
+			rep := run(t, shared(t), env, rendered, verify.Options{Requests: requests(shared(t))})
 			assertHeld(t, rep)
 			apps, err := verify.Apps(rendered)
 			require.NoError(t, err)
@@ -49,7 +49,7 @@ func TestEnvironments(t *testing.T) {
 					assert.NotEmptyf(t, splitsOf(rep, app.Name, stage.Name), "%s was not measured at stage %s", app.Name, stage.Name)
 				}
 			}
-			uninstall(t, shared(t), rendered)
+			uninstall(t, rendered)
 		})
 	}
 }
@@ -68,16 +68,9 @@ func problems(t *testing.T, env *environment.Environment, rendered []*render.Rel
 	return errors
 }
 
-// run verifies an environment on the shared cluster.
-func run(t *testing.T, env *environment.Environment, opts verify.Options) *report.Report {
+// run verifies an environment on a cluster.
+func run(t *testing.T, c cluster.Cluster, env *environment.Environment, rendered []*render.Release, opts verify.Options) *report.Report {
 	t.Helper()
-	return runOn(t, shared(t), env, opts)
-}
-
-func runOn(t *testing.T, c cluster.Cluster, env *environment.Environment, opts verify.Options) *report.Report {
-	t.Helper()
-	rendered, err := renderer.Environment(t.Context(), env)
-	require.NoError(t, err)
 	provide(t, c, rendered)
 	opts.Renderer = renderer
 	rep, err := verify.Run(within(t, 10*time.Minute), c, env, opts)
@@ -108,12 +101,12 @@ func splitsOf(rep *report.Report, app, stage string) []report.Split {
 }
 
 // uninstall removes the releases and sees that nothing is left of them but what should stay.
-func uninstall(t *testing.T, c cluster.Cluster, rendered []*render.Release) {
+func uninstall(t *testing.T, rendered []*render.Release) {
 	t.Helper()
 	ctx := within(t, 3*time.Minute)
-	installer, err := release.New(ctx, c.Kubeconfig(), release.Options{})
+	installer, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
 	require.NoError(t, err)
 	require.NoError(t, installer.Uninstall(ctx, rendered))
-	left := leftovers(t, c.Kubeconfig(), rendered)
+	left := leftovers(t, shared(t).Kubeconfig(), rendered)
 	assert.Emptyf(t, left, "left after uninstall")
 }

@@ -22,8 +22,6 @@ import (
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
-	"chartbasico/pkg/rollout"
-	"chartbasico/pkg/traffic"
 	"chartbasico/pkg/verify"
 )
 
@@ -36,24 +34,24 @@ func setUp(ctx context.Context, t *testing.T, namespace string, changes ...chang
 	running, err := verify.Look(ctx, shared(t), load(t, file), renderer, 2*time.Minute)
 	require.NoError(t, err)
 	provide(t, shared(t), running.Releases)
-	t.Cleanup(func() { uninstallQuietly(t, running.Releases) })
-	require.NoError(t, running.Installer.Install(ctx, running.Releases))
+	install(ctx, t, running.Releases)
 	return running, file
 }
 
 // What a pod of a StatefulSet writes is there when another takes its place.
 func TestStorageOutlivesItsPod(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
+	usePATH(t, "KUBECTL", "kubectl") // by which terratest runs a command in a pod
 	running, _ := setUp(ctx, t, "outlives")
 	options := k8s.NewKubectlOptions("", shared(t).Kubeconfig(), "outlives")
-	_, err := k8s.ExecPodContextE(t, ctx, options, "vault-v1-0", "vault", "sh", "-c", "echo kept > /data/word")
+	_, err := k8s.ExecPodContextE(t, ctx, options, "vault-v1-0", "server", "sh", "-c", "echo kept > /data/word")
 	require.NoError(t, err)
 	pods := running.Client().CoreV1().Pods("outlives")
 	old, err := pods.Get(ctx, "vault-v1-0", metav1.GetOptions{})
 	require.NoError(t, err)
 	require.NoError(t, pods.Delete(ctx, old.Name, metav1.DeleteOptions{}))
 	require.NoError(t, running.Installer.Replaced(ctx, old))
-	word, err := k8s.ExecPodContextE(t, ctx, options, "vault-v1-0", "vault", "cat", "/data/word")
+	word, err := k8s.ExecPodContextE(t, ctx, options, "vault-v1-0", "server", "cat", "/data/word")
 	require.NoError(t, err)
 	assert.Equal(t, "kept", word)
 }
@@ -62,16 +60,14 @@ func TestStorageOutlivesItsPod(t *testing.T) {
 // pods of a version are killed, the other version's share is served, and nothing is lost once the new pods are ready.
 func TestFaultsUnderLoad(t *testing.T) {
 	ctx := within(t, 10*time.Minute)
-	running, file := setUp(ctx, t, "faults")
+	running, _ := setUp(ctx, t, "faults")
 	web, err := running.App("web")
 	require.NoError(t, err)
 	origins, _, err := running.Origins(ctx, web)
 	require.NoError(t, err)
 	at := func(stage string) *render.Release {
 		t.Helper()
-		rendered, err := renderer.Release(ctx, environment.Release{
-			Name: "web-routing", Namespace: "faults", Chart: chart(t), ValuesFiles: []string{filepath.Join(filepath.Dir(file), "web-routing.yaml")},
-		}, render.Set("routing.stage", stage))
+		rendered, err := renderer.Release(ctx, releaseOf(t, running.Env, "web-routing"), render.Set("routing.stage", stage))
 		require.NoError(t, err)
 		return rendered
 	}
@@ -87,28 +83,10 @@ func TestFaultsUnderLoad(t *testing.T) {
 			assert.Truef(t, judged.Pass, "%s, from %s: %+v %v", name, o.Name, judged, tally.Failures)
 		}
 	}
-	flow := func() *rollout.Steady {
-		var all []rollout.Origin
-		for _, o := range origins {
-			o.Load.App, o.Load.Pods = "", nil
-			all = append(all, o)
-		}
-		return rollout.StartSteady(ctx, shared(t), all, 0)
-	}
-	stopped := func(s *rollout.Steady) []traffic.Tally {
-		t.Helper()
-		flows, err := s.Stop()
-		require.NoError(t, err)
-		var tallies []traffic.Tally
-		for _, f := range flows {
-			tallies = append(tallies, f.Tally)
-		}
-		return tallies
-	}
 	client := running.Client()
 
 	t.Run("istiod is gone", func(t *testing.T) {
-		steady := flow()
+		steady := steadily(ctx, shared(t), origins)
 		scale(ctx, t, client, 0)
 		t.Cleanup(func() { scale(context.WithoutCancel(ctx), t, client, 1) })
 		// Without istiod its webhook would refuse every change; an operator who must change something lets it pass.
@@ -119,14 +97,16 @@ func TestFaultsUnderLoad(t *testing.T) {
 		scale(ctx, t, client, 1)
 		require.NoError(t, running.Arrive(ctx, web, rendered, origins))
 		split("when istiod is back", map[string]int{"v1": 50, "v2": 50})
-		for i, tally := range stopped(steady) {
-			assert.Zerof(t, tally.Errors, "lost from %s: %v", origins[i].Name, tally.Failures)
-			assert.Positive(t, tally.Requests)
+		flows, err := steady.Stop()
+		require.NoError(t, err)
+		for _, f := range flows {
+			assert.Zerof(t, f.Tally.Errors, "lost from %s: %v", f.Origin.Name, f.Tally.Failures)
+			assert.Positive(t, f.Tally.Requests)
 		}
 	})
 
 	t.Run("all pods of a version are killed", func(t *testing.T) {
-		steady := flow()
+		steady := steadily(ctx, shared(t), origins)
 		var killed []string
 		pods, err := client.CoreV1().Pods("faults").List(ctx, metav1.ListOptions{LabelSelector: "app=web,version=v2"})
 		require.NoError(t, err)
@@ -136,9 +116,11 @@ func TestFaultsUnderLoad(t *testing.T) {
 		}
 		require.Len(t, killed, 2)
 		require.NoError(t, running.Installer.Ready(ctx, []release.Object{{Kind: "Deployment", Namespace: "faults", Name: "web-v2"}}))
-		for i, tally := range stopped(steady) {
-			t.Logf("from %s: %d of %d lost: %v", origins[i].Name, tally.Errors, tally.Requests, tally.Failures)
-			assert.Less(t, tally.Errors, tally.Requests, "v1 is served all the time")
+		flows, err := steady.Stop()
+		require.NoError(t, err)
+		for _, f := range flows {
+			t.Logf("from %s: %d of %d lost: %v", f.Origin.Name, f.Tally.Errors, f.Tally.Requests, f.Tally.Failures)
+			assert.Less(t, f.Tally.Errors, f.Tally.Requests, "v1 is served all the time")
 		}
 		require.NoError(t, running.Arrive(ctx, web, at("half"), origins))
 		// They are known by the names of their pods, and those of v2 are new.

@@ -1,9 +1,8 @@
 package test
 
 import (
+	"context"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/rollout"
 	"chartbasico/pkg/verify"
@@ -32,11 +32,9 @@ type operator interface {
 func TestHelmUnderLoad(t *testing.T) {
 	c := shared(t)
 	for name, by := range map[string]func(file string) operator{
-		"helm-3": func(string) operator { return helmCommand{tool(t, "HELM"), c.Kubeconfig()} },
-		"helm-4": func(string) operator { return helmCommand{tool(t, "HELM4"), c.Kubeconfig()} },
-		"helmfile": func(file string) operator {
-			return helmfileCommand{helmCommand{tool(t, "HELM"), c.Kubeconfig()}, tool(t, "HELMFILE"), file}
-		},
+		"helm-3":   func(string) operator { return helmCommand("HELM") },
+		"helm-4":   func(string) operator { return helmCommand("HELM4") },
+		"helmfile": func(file string) operator { return helmfileCommand{"HELM", file} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			ctx := within(t, 10*time.Minute)
@@ -45,11 +43,7 @@ func TestHelmUnderLoad(t *testing.T) {
 			rendered, err := renderer.Environment(ctx, env)
 			require.NoError(t, err)
 			provide(t, c, rendered)
-			of := func(name string) environment.Release {
-				i := slices.IndexFunc(env.Releases, func(r environment.Release) bool { return r.Name == name })
-				require.GreaterOrEqual(t, i, 0, name)
-				return env.Releases[i]
-			}
+			of := func(name string) environment.Release { return releaseOf(t, env, name) }
 			operator := by(file)
 			t.Cleanup(func() { uninstallQuietly(t, rendered) }) // what a failure left
 
@@ -66,10 +60,7 @@ func TestHelmUnderLoad(t *testing.T) {
 				require.NoError(t, running.Arrive(ctx, web, rendered, origins))
 			}
 			arrived(of("web-routing"))
-			for i := range origins { // every good answer counts, also of pods that nobody knew at the beginning
-				origins[i].Load.App, origins[i].Load.Pods = "", nil
-			}
-			flow := rollout.StartSteady(ctx, c, origins, 0)
+			flow := steadily(ctx, c, origins)
 			t.Cleanup(func() { _, _ = flow.Stop() })
 
 			for i, stage := range []string{"half", "v2", "half", "v1"} {
@@ -108,28 +99,46 @@ func TestHelmUnderLoad(t *testing.T) {
 	}
 }
 
-// edit replaces text in a release's values file.
+// releaseOf is the release of that name.
+func releaseOf(t *testing.T, env *environment.Environment, name string) environment.Release {
+	t.Helper()
+	i := slices.IndexFunc(env.Releases, func(r environment.Release) bool { return r.Name == name })
+	require.GreaterOrEqual(t, i, 0, name)
+	return env.Releases[i]
+}
+
+// steadily starts a flow of which every good answer counts, also of pods that nobody knows now.
+func steadily(ctx context.Context, c cluster.Cluster, origins []rollout.Origin) *rollout.Steady {
+	origins = slices.Clone(origins)
+	for i := range origins {
+		origins[i].Load.App, origins[i].Load.Pods = "", nil
+	}
+	return rollout.StartSteady(ctx, c, origins, 0)
+}
+
+// edit replaces text in a release's own values file, its last.
 func edit(t *testing.T, r environment.Release, old, text string) {
 	t.Helper()
-	file := r.ValuesFiles[0]
+	file := r.ValuesFiles[len(r.ValuesFiles)-1]
 	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Containsf(t, string(raw), old, "%s has nothing to change", file)
 	require.NoError(t, os.WriteFile(file, []byte(strings.Replace(string(raw), old, text, 1)), 0o600))
 }
 
-// helmCommand is one of the versions of helm.
-type helmCommand struct{ path, kubeconfig string }
+// helmCommand is one of the versions of helm, by the name of its tool.
+type helmCommand string
 
 func (h helmCommand) run(t *testing.T, args ...string) {
 	t.Helper()
-	execute(t, h.path, append(args, "--kubeconfig", h.kubeconfig)...)
+	out, err := command(t, string(h), args...)
+	require.NoErrorf(t, err, "%s %s\n%s", h, strings.Join(args, " "), out)
 }
 
 func (h helmCommand) apply(t *testing.T, releases ...environment.Release) {
 	t.Helper()
 	for _, r := range releases {
-		h.run(t, "upgrade", "--install", r.Name, r.Chart, "--namespace", r.Namespace, "--values", r.ValuesFiles[0], "--wait", "--timeout", "5m")
+		h.run(t, "upgrade", "--install", r.Name, r.Chart, "--namespace", r.Namespace, "--values", strings.Join(r.ValuesFiles, ","), "--wait", "--timeout", "5m")
 	}
 }
 
@@ -149,16 +158,16 @@ func (h helmCommand) remove(t *testing.T, releases ...environment.Release) {
 type helmfileCommand struct {
 	helmCommand
 
-	helmfile, file string
+	file string
 }
 
 func (h helmfileCommand) on(t *testing.T, releases []environment.Release, args ...string) {
 	t.Helper()
-	all := []string{"--file", h.file, "--helm-binary", h.path, "--kubeconfig", h.kubeconfig}
+	all := []string{"--file", h.file, "--helm-binary", tool(t, string(h.helmCommand))}
 	for _, r := range releases {
 		all = append(all, "--selector", "name="+r.Name)
 	}
-	execute(t, h.helmfile, append(all, args...)...)
+	helmCommand("HELMFILE").run(t, append(all, args...)...)
 }
 
 func (h helmfileCommand) apply(t *testing.T, releases ...environment.Release) {
@@ -169,10 +178,4 @@ func (h helmfileCommand) apply(t *testing.T, releases ...environment.Release) {
 func (h helmfileCommand) remove(t *testing.T, releases ...environment.Release) {
 	t.Helper()
 	h.on(t, releases, "destroy", "--skip-deps", "--deleteWait")
-}
-
-func execute(t *testing.T, path string, args ...string) {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), path, args...).CombinedOutput()
-	require.NoErrorf(t, err, "%s %s\n%s", filepath.Base(path), strings.Join(args, " "), out)
 }

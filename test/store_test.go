@@ -24,13 +24,9 @@ const toStore = 500
 // storeOn verifies a copy of the store on a cluster, and uninstalls it after the test.
 func storeOn(t *testing.T, c cluster.Cluster, file string, opts verify.Options) *report.Report {
 	t.Helper()
-	env := load(t, file)
-	rendered, err := renderer.Environment(t.Context(), env)
-	require.NoError(t, err)
-	require.Empty(t, problems(t, env, rendered))
-	t.Cleanup(func() { uninstallQuietlyFrom(t, c, rendered) })
+	require.Empty(t, mistakes(t, file))
 	opts.Requests = toStore
-	return runOn(t, c, env, opts)
+	return verifiedOn(t, c, load(t, file), opts)
 }
 
 // Every kind of workload does what it is for, and that is measured. A CronJob is run once, as its clock would.
@@ -79,7 +75,7 @@ func TestClustersAgree(t *testing.T) {
 		"a version that fails": {
 			changes: []change{
 				{"web-v2.yaml", `FAIL: "0"`, `FAIL: "0.2"`},
-				{"web-v2.yaml", "workload:\n", "workload:\n  podAnnotations:\n    chart-basico/standin: '{\"fail\": 0.2, \"status\": 500}'\n"},
+				behaves("web-v2.yaml", `{"fail": 0.2, "status": 500}`),
 			},
 			fails:  []string{"split of web at half", "split of web at v2", "no request lost while stages change"},
 			chance: []string{"a full queue refuses at once", "a NodePort is reached from outside", "an exposed path is reached", "a call is answered"},

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -15,6 +16,7 @@ import (
 
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/release"
+	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
 )
 
@@ -115,12 +117,17 @@ func installed(t *testing.T, file string) *environment.Environment {
 	env := load(t, file)
 	rendered, err := renderer.Environment(t.Context(), env)
 	require.NoError(t, err)
-	ctx := within(t, time.Minute)
+	install(within(t, time.Minute), t, rendered)
+	return env
+}
+
+// install installs releases on the shared cluster, and uninstalls them after the test.
+func install(ctx context.Context, t *testing.T, rendered []*render.Release) {
+	t.Helper()
 	installer, err := release.New(ctx, shared(t).Kubeconfig(), release.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { uninstallQuietly(t, rendered) })
 	require.NoError(t, installer.Install(ctx, rendered))
-	return env
 }
 
 // The split of a live route is measured as the cluster has it, and a wrong one is found after few requests.

@@ -25,7 +25,7 @@ import (
 // after what its environment says that it needs, or alone if no environment has it; on the shared cluster, or on the one
 // that serves all kinds if it has one that the shared one does not serve.
 func TestValuesWithHelm(t *testing.T) {
-	usePATH(t, "HELM")
+	usePATH(t, "HELM", "helm")
 	used := map[string]bool{}
 	for _, file := range files(t, "environments/*.yaml") {
 		env := load(t, file)
@@ -42,17 +42,17 @@ func TestValuesWithHelm(t *testing.T) {
 func TestHelmInstall(t *testing.T) {
 	for _, name := range []string{"HELM", "HELM4"} {
 		t.Run(name, func(t *testing.T) {
-			usePATH(t, name)
+			usePATH(t, name, "helm")
 			installAlone(t, filepath.Join(filepath.Dir(files(t, "values/app1.yaml")[0]), "app1.yaml"))
 		})
 	}
 }
 
-// usePATH puts a version of the command first on the PATH, as `helm`, which is what terratest runs.
-func usePATH(t *testing.T, name string) {
+// usePATH puts a tool first on the PATH, as the command that terratest runs.
+func usePATH(t *testing.T, name, as string) {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, os.Symlink(tool(t, name), filepath.Join(dir, "helm")))
+	require.NoError(t, os.Symlink(tool(t, name), filepath.Join(dir, as)))
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 

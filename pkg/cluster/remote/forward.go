@@ -44,11 +44,16 @@ func (f *forwarder) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range f.sessions {
-		s.opening.Lock()
-		if s.conn != nil {
-			_ = s.conn.Close()
-		}
-		s.opening.Unlock()
+		s.close()
+	}
+}
+
+// close ends the session, with every connection in it, once nobody is opening one.
+func (s *session) close() {
+	s.opening.Lock()
+	defer s.opening.Unlock()
+	if s.conn != nil {
+		_ = s.conn.Close()
 	}
 }
 
@@ -84,19 +89,13 @@ func (f *forwarder) dial(ctx context.Context, _, address string) (net.Conn, erro
 	return connect(s.conn, port, s.next)
 }
 
-// forget ends the session of a pod, with every connection in it.
+// forget ends the session of a pod. Nobody waits for that, as it may be what hangs.
 func (f *forwarder) forget(host string) {
 	f.mu.Lock()
-	s := f.sessions[host]
-	delete(f.sessions, host)
-	f.mu.Unlock()
-	if s == nil {
-		return
-	}
-	s.opening.Lock()
-	defer s.opening.Unlock()
-	if s.conn != nil {
-		_ = s.conn.Close()
+	defer f.mu.Unlock()
+	if s := f.sessions[host]; s != nil {
+		delete(f.sessions, host)
+		go s.close()
 	}
 }
 
