@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,15 +108,25 @@ func TestFaultsUnderLoad(t *testing.T) {
 
 	t.Run("all pods of a version are killed", func(t *testing.T) {
 		steady := steadily(ctx, shared(t), origins)
-		var killed []string
+		killed := map[string]bool{}
 		pods, err := client.CoreV1().Pods("faults").List(ctx, metav1.ListOptions{LabelSelector: "app=web,version=v2"})
 		require.NoError(t, err)
 		for _, p := range pods.Items {
-			killed = append(killed, p.Name)
+			killed[p.Name] = true
 			require.NoError(t, client.CoreV1().Pods("faults").Delete(ctx, p.Name, metav1.DeleteOptions{GracePeriodSeconds: ptr.To(int64(0))}))
 		}
 		require.Len(t, killed, 2)
-		require.NoError(t, running.Installer.Ready(ctx, []release.Object{{Kind: "Deployment", Namespace: "faults", Name: "web-v2"}}))
+		require.EventuallyWithT(t, func(t *assert.CollectT) {
+			workloads, err := running.Workloads()
+			require.NoError(t, err)
+			var ready []string
+			for _, w := range workloads {
+				if w.Namespace == "faults" && w.String() == "web/v2" {
+					ready = slices.DeleteFunc(w.Pods, func(p string) bool { return killed[p] })
+				}
+			}
+			assert.Len(t, ready, 2)
+		}, 2*time.Minute, 200*time.Millisecond, "new pods")
 		flows, err := steady.Stop()
 		require.NoError(t, err)
 		for _, f := range flows {

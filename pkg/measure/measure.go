@@ -27,8 +27,6 @@ type Options struct {
 	Points float64
 	// Pace is how many requests a second are sent. 0: as fast as they are answered.
 	Pace float64
-	// Concurrency is how many requests are in flight at once. Default 64, and 16 to real applications.
-	Concurrency int
 	// After is told what is known after each round; an answer of true ends the measurement. Default: nobody is told.
 	After func(Result) (stop bool)
 }
@@ -36,18 +34,15 @@ type Options struct {
 // WithDefaults returns the options with their defaults in place, as for a cluster where applications are stand-ins or
 // not.
 func (o Options) WithDefaults(standIns bool) Options {
-	requests, concurrency := 10_000, 64
+	requests := 10_000
 	if !standIns {
-		requests, concurrency = 1000, 16
+		requests = 1000
 	}
 	if o.Requests == 0 {
 		o.Requests = requests
 	}
 	if o.Rate == 0 {
 		o.Rate = 1e-6
-	}
-	if o.Concurrency == 0 {
-		o.Concurrency = concurrency
 	}
 	if o.After == nil {
 		o.After = func(Result) bool { return false }
@@ -98,7 +93,7 @@ func Split(ctx context.Context, c cluster.Cluster, o rollout.Origin, want map[st
 	var r Result
 	for _, n := range Rounds(opts.Requests) {
 		load := o.Load
-		load.Requests, load.Concurrency, load.Rate = n, opts.Concurrency, opts.Pace
+		load.Requests, load.Concurrency, load.Rate = n, o.Concurrency(c.StandIns()), opts.Pace
 		tally, err := c.Send(ctx, o.From, load)
 		r.Tally = r.Tally.Plus(tally)
 		r.judge(want, opts)

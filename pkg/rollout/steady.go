@@ -17,6 +17,21 @@ type Origin struct {
 	From cluster.Place
 	// Load is one request: URL, Host, Header and App are set.
 	Load traffic.Load
+	// AtOnce is how many requests may be on their way at once without the routing's own limits refusing any. 0: any number.
+	AtOnce int
+}
+
+// Concurrency is how many requests are on their way at once when as many are sent as are answered: enough to keep every
+// proxy on the way busy, 64 to stand-ins and 16 to real applications, which are busy sooner. It is no more than AtOnce.
+func (o Origin) Concurrency(standIns bool) int {
+	n := 16
+	if standIns {
+		n = 64
+	}
+	if o.AtOnce > 0 {
+		n = min(n, o.AtOnce)
+	}
+	return n
 }
 
 // Flow is what came of the steady requests of one origin.
@@ -51,7 +66,7 @@ func StartSteady(ctx context.Context, c cluster.Cluster, origins []Origin, rate 
 	s := &Steady{cancel: cancel, flows: make([]Flow, len(origins)), errs: make([]error, len(origins))}
 	for i, o := range origins {
 		load := o.Load
-		load.Rate, load.Requests, load.Concurrency = rate, 0, 8
+		load.Rate, load.Requests, load.Concurrency = rate, 0, min(8, o.Concurrency(true))
 		s.wg.Go(func() {
 			tally, err := c.Send(ctx, o.From, load)
 			s.flows[i] = Flow{Origin: o, Tally: tally}

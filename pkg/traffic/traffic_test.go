@@ -268,6 +268,7 @@ func TestFailuresAreGroupedByReason(t *testing.T) {
 		"no upstream": {envoy(503, "no healthy upstream"), "503 no healthy upstream"},
 		"timeout":     {envoy(504, "upstream request timeout"), "504 upstream request timeout"},
 		"stand-in":    {envoy(502, "{}", ErrorHeader, "reviews: connection refused"), "502 reviews: connection refused"},
+		"caller":      {envoy(502, "{}", ErrorHeader, "http://cart:8080/: 503: upstream connect error or disconnect/reset before headers. retried and the latest reset reason: connection termination"), "502 http://cart:8080/: 503: connection termination"},
 		"bare":        {envoy(500, "<html>", "Content-Type", "text/html"), "500"},
 		"long":        {envoy(500, strings.Repeat("é", 100)+"\nsecond"), "500 " + strings.Repeat("é", 59) + "…"},
 		"nameless":    {envoy(200, "ok"), "200 names no version of reviews"},

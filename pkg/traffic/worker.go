@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -189,14 +190,16 @@ func served(values []string, app string) (version, pod string) {
 	return "", ""
 }
 
+// reset is what Envoy says before the reason of a reset, in its own answer and in what a caller passes on of it.
+var reset = regexp.MustCompile(`upstream connect error or disconnect/reset before headers\. (?:retried and the latest )?reset reason: `)
+
 // explain gives the reason of an error status in a few words: those of a stand-in or of Envoy if there are any.
 func explain(h http.Header, body string) string {
 	if e := h.Get(ErrorHeader); e != "" {
-		return short(e)
+		return short(reset.ReplaceAllString(e, ""))
 	}
-	// Envoy: "upstream connect error or disconnect/reset before headers. reset reason: overflow"
-	if _, reason, ok := strings.Cut(body, "reset reason: "); ok {
-		return short(reason)
+	if reset.MatchString(body) {
+		return short(reset.ReplaceAllString(body, ""))
 	}
 	if h.Get("X-Envoy-Overloaded") == "true" {
 		return "overflow"

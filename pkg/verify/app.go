@@ -37,6 +37,9 @@ type App struct {
 	Subsets map[string]Subset
 	// Timeout bounds a request; 0 if nothing does.
 	Timeout time.Duration
+	// AtOnce is how many requests may be on their way at once without a limit of the environment's routing refusing any:
+	// half of the lowest, as a steady flow goes beside. 0: nothing limits them.
+	AtOnce int
 }
 
 // Stage is one step of a rollout: percent by version.
@@ -62,6 +65,14 @@ type Subset struct {
 	Pending int                         // requests that may wait for a connection
 }
 
+// active is how many requests may be on their way; Istio counts those of HTTP/1.1 in it too.
+func (s Subset) active() int {
+	if n := s.Policy.GetConnectionPool().GetHttp().GetHttp2MaxRequests(); n > 0 {
+		return int(n)
+	}
+	return queueDefault
+}
+
 // balancing is the simple load balancer in force; Istio's default is least request.
 func (s Subset) balancing() networkingv1.LoadBalancerSettings_SimpleLB {
 	lb := s.Policy.GetLoadBalancer()
@@ -85,6 +96,18 @@ func Apps(releases []*render.Release) ([]App, error) {
 			continue
 		}
 		apps = append(apps, app)
+	}
+	// Any of them may be on the way to another.
+	lowest := queueDefault
+	for _, a := range apps {
+		for _, s := range a.Subsets {
+			lowest = min(lowest, s.Pending, s.active())
+		}
+	}
+	if lowest < queueDefault {
+		for i := range apps {
+			apps[i].AtOnce = max(1, lowest/2)
+		}
 	}
 	slices.SortFunc(apps, func(a, b App) int { return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name) })
 	return apps, errors.Join(errs...)

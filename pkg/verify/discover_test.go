@@ -46,6 +46,41 @@ func TestAppsOfBookinfo(t *testing.T) {
 	assert.Equal(t, []map[string]int{{"v1": 100}}, a.route(a.Release).Splits)
 }
 
+// No more are sent at once than the limits of any app on the way let through, with a steady flow beside.
+func TestLimitsOfTheRoutingBoundWhatIsSentAtOnce(t *testing.T) {
+	chart, err := filepath.Abs("../../charts/chart_basico")
+	require.NoError(t, err)
+	app := func(dir, name, pool string) string {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name+".yaml"), []byte("app: "+name+`
+service: {ports: {http: {port: 80}}}
+routing: {stage: v1, stages: [{name: v1, weights: {v1: 100}}], versions: {v1: {trafficPolicy: {connectionPool: {http: `+pool+`}}}}}
+`), 0o600))
+		return "- {name: " + name + ", namespace: shop, chart: " + chart + ", values: [" + name + ".yaml]}\n"
+	}
+	for pools, want := range map[[2]string]int{
+		{"{}", "{}"}:                            500, // the chart lets 1,000 wait
+		{"{}", "{http1MaxPendingRequests: 40}"}: 20,
+		{"{http2MaxRequests: 30}", "{http1MaxPendingRequests: 40}"}:                         15,
+		{"{http2MaxRequests: 1}", "{}"}:                                                     1,
+		{"{http1MaxPendingRequests: 50, http2MaxRequests: 70}", "{http2MaxRequests: 1000}"}: 25,
+	} {
+		dir := t.TempDir()
+		env := filepath.Join(dir, "env.yaml")
+		require.NoError(t, os.WriteFile(env, []byte("releases:\n"+app(dir, "front", pools[0])+app(dir, "store", pools[1])), 0o600))
+		apps, err := Apps(rendered(t, env))
+		require.NoError(t, err)
+		require.Len(t, apps, 2)
+		for _, a := range apps {
+			assert.Equal(t, want, a.AtOnce, "%s, %v", a.Name, pools)
+			origins, _ := Origins(a, []Entry{{Host: "shop.example", Path: "/", Port: 80, App: a.Name, Namespace: "shop"}}, []Workload{{Namespace: "shop", App: "batch", Version: "v1", Calls: []Call{{a.Name, "80", "/"}}}})
+			require.Len(t, origins, 2)
+			for _, o := range origins {
+				assert.Equal(t, want, o.AtOnce)
+			}
+		}
+	}
+}
+
 func TestNothingIsRouted(t *testing.T) {
 	apps, err := Apps(rendered(t, "../../environments/apps.yaml"))
 	require.NoError(t, err)

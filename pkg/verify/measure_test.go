@@ -260,6 +260,16 @@ func TestEgressFrom(t *testing.T) {
 	leaky := maps.Clone(all)
 	leaky["front/v1 to undeclared.example:80"] = false
 	assert.Equal(t, leaky, from(map[string]bool{"http://bank.example/": true, "http://undeclared.example/": true}))
+
+	// What answers that it wants TLS was reached.
+	r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+		return traffic.Tally{Requests: load.Requests, Errors: load.Requests, Statuses: map[int]int{400: load.Requests}, Failures: map[string]int{"400": load.Requests}}, nil
+	})
+	require.NoError(t, r.egressFrom(t.Context(), Egress{Namespace: "shop", Closed: true}, Workload{Namespace: "shop", App: "front", Version: "v1"}))
+	require.Len(t, r.report.Checks, 2)
+	for _, c := range r.report.Checks {
+		assert.False(t, c.Pass, c.Subject)
+	}
 }
 
 func TestProxies(t *testing.T) {

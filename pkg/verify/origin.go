@@ -224,7 +224,7 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		if !ok {
 			continue
 		}
-		o := rollout.Origin{Name: w.String(), From: w.place(), Load: traffic.Load{URL: call.url(app.Path), App: app.Name}}
+		o := rollout.Origin{Name: w.String(), From: w.place(), AtOnce: app.AtOnce, Load: traffic.Load{URL: call.url(app.Path), App: app.Name}}
 		origins = append(origins, o)
 		direct = append(direct, o)
 	}
@@ -247,7 +247,7 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 		at := queue[0]
 		queue = queue[1:]
 		if at.host == app.Host {
-			o = rollout.Origin{Name: GatewayName, Load: traffic.Load{URL: at.entry.url(), App: app.Name}}
+			o = rollout.Origin{Name: GatewayName, AtOnce: app.AtOnce, Load: traffic.Load{URL: at.entry.url(), App: app.Name}}
 			if len(at.calls) > 0 {
 				o.Load.Header = http.Header{callHeader: {strings.Join(at.calls, ";")}}
 			}

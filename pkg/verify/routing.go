@@ -124,10 +124,7 @@ func (a *routed) lost(flows []rollout.Flow) {
 // split measures how the requests of one origin divide.
 func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error {
 	load := o.Load
-	load.Requests, load.Concurrency = a.opts.Requests, 64 // enough for every proxy on the way to be busy
-	if !a.cluster.StandIns() {
-		load.Concurrency = 16 // real applications are busy sooner
-	}
+	load.Requests, load.Concurrency = a.opts.Requests, o.Concurrency(a.cluster.StandIns())
 	var texts map[string]string
 	if !a.cluster.StandIns() && o.Name == GatewayName {
 		texts = a.texts()
