@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Images for kind: the published ones where a container registry can be reached, else images of the same names that are
-# built here.
+# built here. Prints which: published, or built.
 source "$(dirname "$0")/lib.sh"
 
 # reaches_registry: whether the runtime can pull; the smallest image there is will tell.
@@ -17,7 +17,9 @@ reaches_registry() {
 
 if reaches_registry; then
   say "images: a container registry can be reached, so the published ones are taken"
+  echo published
 else
   say "images: no container registry can be reached, so they are built here"
   scripts/airgap/build.sh
+  echo built
 fi

@@ -390,7 +390,6 @@ func app(s Split) string { return s.Environment + "/" + s.App }
 
 // summary counts verdicts.
 func (r Report) summary() string {
-	passed := func(n, of int, noun string) string { return fmt.Sprintf("%d of %d %s", n, of, noun) }
 	splits, checks, expected := 0, 0, 0
 	for _, s := range r.Splits {
 		if s.Pass {
@@ -407,9 +406,16 @@ func (r Report) summary() string {
 			expected++
 		}
 	}
-	s := passed(splits, len(r.Splits), "splits") + " and " + passed(checks, len(r.Checks), "checks passed")
-	if len(r.Splits) > 0 && len(r.Checks) == 0 {
-		s = passed(splits, len(r.Splits), "splits passed")
+	var passed []string
+	if of := len(r.Splits); of > 0 {
+		passed = append(passed, fmt.Sprintf("%d of %d splits", splits, of))
+	}
+	if of := len(r.Checks); of > 0 {
+		passed = append(passed, fmt.Sprintf("%d of %d checks", checks, of))
+	}
+	s := "nothing was measured"
+	if len(passed) > 0 {
+		s = strings.Join(passed, " and ") + " passed"
 	}
 	if n := len(r.Problems); n > 0 {
 		s += fmt.Sprintf(", problems: %d", n)

@@ -113,15 +113,19 @@ func WaitForRoute(ctx context.Context, c cluster.Cluster, want Route) error {
 func until(ctx context.Context, what string, missing func() ([]string, error)) error {
 	tick := time.NewTicker(look)
 	defer tick.Stop()
+	var seen []string
 	for {
 		last, err := missing()
 		if ctx.Err() == nil && (err != nil || len(last) == 0) {
 			return err
 		}
+		if len(last) > 0 { // else it was asked too late to be answered
+			seen = last
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%s: %w; last seen: %s", what, context.Cause(ctx), strings.Join(last, "; "))
+			return fmt.Errorf("%s: %w; last seen: %s", what, context.Cause(ctx), strings.Join(seen, "; "))
 		}
 	}
 }

@@ -129,6 +129,22 @@ func TestWaitForRouteSeesItArrive(t *testing.T) {
 	assert.Equal(t, map[string]int{"slow": 3, "productpage": 1}, asked, "who has it is not asked again")
 }
 
+// What was seen last is told, although the last answer came too late.
+func TestWaitThatEndsInTheMiddleTellsWhatWasSeen(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+	defer cancel()
+	asked := 0
+	err := WaitForRoute(ctx, &clustertest.Fake{OnProxies: func() ([]cluster.Proxy, error) {
+		if asked++; asked > 1 {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage"}}, nil
+	}}, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	assert.ErrorContains(t, err, "last seen: bookinfo/productpage is not in sync")
+}
+
 func TestWaitForRouteWantsSomething(t *testing.T) {
 	assert.ErrorContains(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews}), "nothing to wait for")
 	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}}), clustertest.ErrNotSet)
