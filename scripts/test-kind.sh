@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The suites on a kind cluster of their own, which is deleted in the end; and bookinfo-prod verified there and on a local
-# cluster, with the splits side by side in kind-report.html. KUBERNETES is the version of the nodes, as in 1.37.0. Fails
-# when a test failed, and when one was skipped.
+# cluster, with the splits side by side in kind-report.html. KUBERNETES is the version of the nodes, as in 1.37.0, and
+# ISTIO that of Istio, as in 1.30.0. Fails when a test failed, and when one was skipped.
 source "$(dirname "$0")/lib.sh"
 source scripts/tools.sh
 say "test-kind: real sidecars and applications, by the same suites as in make test"
@@ -19,7 +19,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"; bin/basico cluster delete --kind kind --name "$BASICO_KIND"' EXIT
 
 if [ -n "${JUNIT:-}" ]; then mkdir -p "$(dirname "$JUNIT")"; fi
-bin/basico cluster create --kind kind --name "$BASICO_KIND" ${KUBERNETES:+--kubernetes "$KUBERNETES"}
+bin/basico cluster create --kind kind --name "$BASICO_KIND" ${KUBERNETES:+--kubernetes "$KUBERNETES"} ${ISTIO:+--istio "$ISTIO"}
 
 # bookinfo-prod is verified by the command, below.
 others=bookinfo-prod
@@ -28,7 +28,7 @@ if [ "$images" = built ]; then
   say "not run: the environments bookinfo-mysql and kinds, as only a container registry has their applications' images"
 fi
 "$gotestsum" --format testname --jsonfile "$work/events" ${JUNIT:+--junitfile "$JUNIT"} -- -tags kind -count=1 -timeout 60m \
-  -run '^Test(Environments|Injection|HelmInstall|WorkloadKinds|ClustersAgree|HelmUnderLoad|StorageOutlivesItsPod|FaultsUnderLoad|MissingImage|PromoteApplications)$' \
+  -run '^Test(Environments|Injection|HelmInstall|WorkloadKinds|ClustersAgree|HelmUnderLoad|StorageOutlivesItsPod|FaultsUnderLoad|MissingImage|PromoteApplications|Context)$' \
   -skip "^TestEnvironments\$/^($others)\$" ./test
 none_skipped "$work/events"
 

@@ -17,6 +17,7 @@ import (
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/utils/ptr"
 
 	measure "chartbasico/pkg/assert"
@@ -211,6 +212,44 @@ func TestPromoteApplications(t *testing.T) {
 			lost(t, r)
 		})
 	}
+}
+
+// A cluster that only a kubeconfig's context names is verified, measured and promoted on; nothing of the measuring stays
+// in it.
+func TestContext(t *testing.T) {
+	ctx := within(t, 10*time.Minute)
+	running, file := setUp(ctx, t, "by-context")
+	config, err := clientcmd.LoadFromFile(shared(t).Kubeconfig())
+	require.NoError(t, err)
+	t.Setenv("KUBECONFIG", shared(t).Kubeconfig())
+	target := []string{"--context", config.CurrentContext, "-o", "json"}
+	namespaces := func() []string {
+		list, err := running.Client().CoreV1().Namespaces().List(ctx, metav1.ListOptions{})
+		require.NoError(t, err)
+		var names []string
+		for _, n := range list.Items {
+			names = append(names, n.Name)
+		}
+		return names
+	}
+	before := namespaces()
+
+	r := startBasico(t, append([]string{"verify", file, "--requests", "300"}, target...)...).wait()
+	require.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
+	assert.Equal(t, "context", r.report.Cluster.Kind)
+	assert.Equal(t, config.CurrentContext, r.report.Cluster.Name)
+	assert.NotEmpty(t, r.report.Splits)
+	assert.NotEmpty(t, r.report.Checks)
+
+	r = startBasico(t, append([]string{"promote", file, "web", "--to", "half", "--pace", "200"}, target...)...).wait()
+	require.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
+	assert.Equal(t, "half", walkOf(t, r).Reached)
+	r = startBasico(t, append([]string{"traffic", file, "web", "--stage", "half"}, target...)...).wait()
+	assert.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
+	// The route does not divide so, and that is seen.
+	r = startBasico(t, append([]string{"traffic", file, "web", "--stage", "v2"}, target...)...).wait()
+	assert.Equalf(t, 1, r.status, "%s%s", r.err, r.out)
+	assert.ElementsMatch(t, before, namespaces())
 }
 
 // An image that nobody has ends an installation soon, with its name.

@@ -79,10 +79,16 @@ func (p *process) words() string {
 
 func begin(t *testing.T, verb string, args ...string) *process {
 	t.Helper()
+	return startBasico(t, append([]string{verb, "--on", shared(t).Kind(), "--cluster", shared(t).Name(), "-o", "json"}, args...)...)
+}
+
+// startBasico starts a command line with JSON as its result.
+func startBasico(t *testing.T, args ...string) *process {
+	t.Helper()
 	path, err := basico()
 	require.NoError(t, err)
 	p := &process{t: t, more: make(chan struct{}, 1), done: make(chan struct{})}
-	p.cmd = exec.CommandContext(within(t, 5*time.Minute), path, append([]string{verb, "--on", shared(t).Kind(), "--cluster", shared(t).Name(), "-o", "json"}, args...)...)
+	p.cmd = exec.CommandContext(within(t, 5*time.Minute), path, args...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, p
 	require.NoError(t, p.cmd.Start())
 	go func() { _ = p.cmd.Wait(); close(p.done) }()

@@ -22,6 +22,8 @@ type clusterFlags struct {
 	name         string
 	nodes        int
 	kubernetes   string
+	istio        string
+	istioCharts  string
 	envoy        string
 	controlPlane string
 	output       string
@@ -39,8 +41,8 @@ func (f clusterFlags) validate() error {
 	}
 	switch f.kind {
 	case "local":
-		if f.nodes > 1 || f.kubernetes != "" {
-			errs = append(errs, errors.New("--nodes and --kubernetes are for --kind kind: a local cluster has one node, of the version built in"))
+		if f.nodes > 1 || f.kubernetes != "" || f.istio != "" || f.istioCharts != "" {
+			errs = append(errs, errors.New("--nodes, --kubernetes, --istio and --istio-charts are for --kind kind: a local cluster has one node, and the versions built in"))
 		}
 	case "kind":
 		if f.envoy != "" || f.controlPlane != "" {
@@ -97,6 +99,8 @@ func newClusterCreateCommand(s streams) *cobra.Command {
 	f.addOutput(cmd)
 	cmd.Flags().IntVar(&f.nodes, "nodes", 1, "number of nodes of a kind cluster")
 	cmd.Flags().StringVar(&f.kubernetes, "kubernetes", "", "version of Kubernetes of a kind cluster, as in 1.34.4 (default: the newest node image on this machine, else kind's own)")
+	cmd.Flags().StringVar(&f.istio, "istio", "", "version of Istio of a kind cluster, as in 1.30.0 (default: that of a local cluster)")
+	cmd.Flags().StringVar(&f.istioCharts, "istio-charts", "", "URL of the chart repository that has Istio's charts of another version (default: Istio's own)")
 	return cmd
 }
 

@@ -12,7 +12,7 @@ import (
 
 func runKindCreate(ctx context.Context, s streams, f clusterFlags) error {
 	c, err := kind.Create(ctx, kind.Options{
-		Name: f.name, Nodes: f.nodes, Kubernetes: f.kubernetes,
+		Name: f.name, Nodes: f.nodes, Kubernetes: f.kubernetes, Istio: f.istio, IstioCharts: f.istioCharts,
 		Progress: func(line string) { fmt.Fprintln(s.err, line) },
 	})
 	if err != nil {

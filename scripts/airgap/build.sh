@@ -192,9 +192,9 @@ import_images() {
 # --- Istio ---------------------------------------------------------------------------------------------------------
 
 istio_images() {
-  local hub=registry.istio.io/release tag dir
+  local hub=registry.istio.io/release tag dir v='-X istio.io/istio/pkg/version'
   tag=$(sed -n 's/^const Istio = "\(.*\)"/\1/p' internal/version/version.go)
-  binaries istio . "" istio.io/istio/pilot/cmd/{pilot-discovery,pilot-agent}
+  binaries istio . "$v.buildVersion=$tag $v.buildTag=$tag $v.buildHub=$hub $v.buildStatus=Clean" istio.io/istio/pilot/cmd/{pilot-discovery,pilot-agent}
   dir=$(context pilot)
   cp "$binaries_dir/pilot-discovery" "$dir/"
   build "$hub/pilot:$tag" "$here/pilot.Containerfile" "$dir"

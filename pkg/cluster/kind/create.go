@@ -20,7 +20,6 @@ import (
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
-	"chartbasico/internal/version"
 	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/internal/istio"
 )
@@ -61,6 +60,7 @@ type creation struct {
 	begin  time.Time
 	client kubernetes.Interface
 
+	charts map[string]string // paths of Istio's, by their names
 	node   image
 	images []image
 	stock  bool // the proxies' Envoy is not Istio's own build
@@ -75,6 +75,14 @@ func (c *creation) steps(ctx context.Context) error {
 		return err
 	}
 	c.step("images found")
+	charts, err := os.MkdirTemp("", "basico-charts-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(charts)
+	if err := c.fetchCharts(ctx, charts); err != nil {
+		return err
+	}
 	if err := c.makeNodes(ctx); err != nil {
 		return err
 	}
@@ -120,7 +128,7 @@ func (c *creation) install(ctx context.Context) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	if err := c.installIstio(ctx, istiod(c.stock)); err != nil {
+	if err := c.installIstio(ctx, istiod(c.Istio, c.stock)); err != nil {
 		return err
 	}
 	if err := await.Deployment(ctx, c.client, istio.Namespace, "istiod"); err != nil {
@@ -131,12 +139,12 @@ func (c *creation) install(ctx context.Context) error {
 	}
 	c.step("istiod ready, its webhooks in place")
 	group, groupCtx = errgroup.WithContext(ctx)
-	for _, gateway := range []istio.Chart{ingress, egress} {
+	for _, gateway := range []release{ingress, egress} {
 		group.Go(func() error {
 			if err := c.installIstio(groupCtx, gateway); err != nil {
 				return err
 			}
-			return await.Deployment(groupCtx, c.client, istio.Namespace, gateway.Release)
+			return await.Deployment(groupCtx, c.client, istio.Namespace, gateway.name)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -146,13 +154,25 @@ func (c *creation) install(ctx context.Context) error {
 	return nil
 }
 
+func (c *creation) fetchCharts(ctx context.Context, dir string) error {
+	c.charts = map[string]string{}
+	for _, name := range []string{istio.Base, istio.Istiod, istio.Gateway} {
+		path, err := istio.Fetch(ctx, dir, c.Istio, c.IstioCharts, name)
+		if err != nil {
+			return fmt.Errorf("version %s of Istio: %w", c.Istio, err)
+		}
+		c.charts[name] = path
+	}
+	return nil
+}
+
 func (c *creation) findImages(ctx context.Context) error {
 	name, err := c.nodeImage(ctx)
 	if err != nil {
 		return err
 	}
-	proxy := istio.Hub + "/proxyv2:" + version.Istio
-	names := append([]string{name, istio.Hub + "/pilot:" + version.Istio, proxy}, c.Images...)
+	proxy := istio.Hub + "/proxyv2:" + c.Istio
+	names := append([]string{name, istio.Hub + "/pilot:" + c.Istio, proxy}, c.Images...)
 	slices.Sort(names[1:])
 	images, err := c.engine.ensure(ctx, slices.Compact(names), c.Progress)
 	if err != nil {
@@ -327,28 +347,34 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.file.Read(p)
 }
 
-func (c *creation) installIstio(ctx context.Context, chart istio.Chart) error {
-	if chart.Release == "istio-base" {
+func (c *creation) installIstio(ctx context.Context, r release) error {
+	if r.name == base.name {
 		if err := istio.EnsureNamespace(ctx, c.client); err != nil {
 			return err
 		}
 	}
-	return istio.Install(ctx, c.dir.kubeconfig(), c.dir.path("charts"), chart, nil)
+	return istio.Install(ctx, c.dir.kubeconfig(), istio.Chart{Release: r.name, Path: c.charts[r.chart], Values: r.values}, nil)
 }
 
 // small is what Istio's parts request, so that applications that request something fit on a machine of two cores.
 var small = map[string]any{"requests": map[string]any{"cpu": "10m", "memory": "40Mi"}}
 
-var base = istio.Chart{Release: "istio-base", Path: "charts/base", Values: map[string]any{"defaultRevision": "default"}}
+// release is one of Istio's charts installed.
+type release struct {
+	name, chart string
+	values      map[string]any
+}
 
-func istiod(stock bool) istio.Chart {
+var base = release{"istio-base", istio.Base, map[string]any{"defaultRevision": "default"}}
+
+func istiod(version string, stock bool) release {
 	values := map[string]any{
 		"autoscaleEnabled": false,
 		"global": map[string]any{
-			"hub": istio.Hub, "tag": version.Istio, "imagePullPolicy": "IfNotPresent",
+			"hub": istio.Hub, "tag": version, "imagePullPolicy": "IfNotPresent",
 			"proxy": map[string]any{"resources": small},
 		},
-		"hub": istio.Hub, "tag": version.Istio,
+		"hub": istio.Hub, "tag": version,
 		"pilot": map[string]any{"resources": small},
 	}
 	if stock {
@@ -356,13 +382,13 @@ func istiod(stock bool) istio.Chart {
 		values["telemetry"] = map[string]any{"enabled": false}
 		values["pilot"].(map[string]any)["env"] = map[string]any{"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false"}
 	}
-	return istio.Chart{Release: "istiod", Path: "charts/istio-control/istio-discovery", Values: values}
+	return release{"istiod", istio.Istiod, values}
 }
 
 // gateway is a release of Istio's gateway chart. The image is filled in by istiod, after Kubernetes has taken its name,
 // "auto", for one that is to be pulled always.
-func gateway(name, service string) istio.Chart {
-	return istio.Chart{Release: name, Path: "charts/gateway", Values: map[string]any{
+func gateway(name, service string) release {
+	return release{name, istio.Gateway, map[string]any{
 		"service": map[string]any{"type": service}, "imagePullPolicy": "IfNotPresent", "autoscaling": map[string]any{"enabled": false},
 		"resources": small,
 	}}

@@ -3,6 +3,7 @@
 package kind
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -20,8 +21,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"chartbasico/internal/version"
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/internal/install"
+	"chartbasico/pkg/cluster/internal/istio"
 	"chartbasico/pkg/cluster/remote"
 )
 
@@ -37,6 +40,10 @@ type Options struct {
 	// Kubernetes is the version of the nodes, as in 1.34.4. Default: that of the newest node image on this machine; if
 	// there is none, what this version of kind takes.
 	Kubernetes string
+	// Istio is the version of Istio, as in 1.30.0. Default: that of a local cluster, whose charts are built in.
+	Istio string
+	// IstioCharts is the chart repository with the charts of other versions: base, istiod and gateway. Default: Istio's own.
+	IstioCharts string
 	// Nodes is how many nodes there are, the first of which has the control plane. Default 1.
 	Nodes int
 	// Images are loaded into the nodes besides Istio's.
@@ -49,6 +56,9 @@ type Options struct {
 var ErrNotRunning = errors.New("it is not running")
 
 var validName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$`)
+
+// istioVersion is an image's tag that is a version, as in 1.30.0 or 1.31.0-rc.1.
+var istioVersion = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
 
 func (o Options) withDefaults() (Options, error) {
 	var errs []error
@@ -67,6 +77,14 @@ func (o Options) withDefaults() (Options, error) {
 	o.Kubernetes = strings.TrimPrefix(o.Kubernetes, "v")
 	if o.Kubernetes != "" && !versionPattern.MatchString(o.Kubernetes) {
 		errs = append(errs, fmt.Errorf("the version of Kubernetes: found %q, expected one like 1.34.4", o.Kubernetes))
+	}
+	o.Istio = cmp.Or(strings.TrimPrefix(o.Istio, "v"), version.Istio)
+	if !istioVersion.MatchString(o.Istio) {
+		errs = append(errs, fmt.Errorf("the version of Istio: found %q, expected one like 1.30.0", o.Istio))
+	}
+	o.IstioCharts = cmp.Or(o.IstioCharts, istio.Repository)
+	if !strings.HasPrefix(o.IstioCharts, "https://") && !strings.HasPrefix(o.IstioCharts, "http://") {
+		errs = append(errs, fmt.Errorf("the repository of Istio's charts: found %q, expected the URL of a repository with an index, https://…", o.IstioCharts))
 	}
 	if o.Progress == nil {
 		o.Progress = func(string) {}

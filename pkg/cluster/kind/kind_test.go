@@ -12,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
+
+	"chartbasico/internal/version"
 )
 
 func TestOptions(t *testing.T) {
@@ -20,10 +22,14 @@ func TestOptions(t *testing.T) {
 	assert.Equal(t, DefaultName, o.Name)
 	assert.Equal(t, 1, o.Nodes)
 	assert.Equal(t, "1.34.4", o.Kubernetes)
-	_, err = Options{Name: "No", Nodes: -1, Kubernetes: "latest"}.withDefaults()
+	assert.Equal(t, version.Istio, o.Istio)
+	assert.Equal(t, "https://istio-release.storage.googleapis.com/charts", o.IstioCharts)
+	_, err = Options{Name: "No", Nodes: -1, Kubernetes: "latest", Istio: "stable", IstioCharts: "charts"}.withDefaults()
 	require.EqualError(t, err, `the name of a cluster must be lower-case letters, digits and inner dashes, at most 40, found "No"
 the number of nodes: found -1, expected 1 or more
-the version of Kubernetes: found "latest", expected one like 1.34.4`)
+the version of Kubernetes: found "latest", expected one like 1.34.4
+the version of Istio: found "stable", expected one like 1.30.0
+the repository of Istio's charts: found "charts", expected the URL of a repository with an index, https://…`)
 }
 
 func TestNewer(t *testing.T) {

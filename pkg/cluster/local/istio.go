@@ -15,15 +15,15 @@ const (
 // istioChart is a release of one of Istio's own charts.
 type istioChart struct {
 	release string
-	path    string // in Istio's manifests
+	chart   string
 	values  func(*supervisor) map[string]any
 }
 
 var (
-	istioBase = istioChart{"istio-base", "charts/base", func(s *supervisor) map[string]any {
+	istioBase = istioChart{"istio-base", istio.Base, func(s *supervisor) map[string]any {
 		return map[string]any{"base": map[string]any{"validationURL": s.validationURL()}}
 	}}
-	istiod = istioChart{"istiod", "charts/istio-control/istio-discovery", func(s *supervisor) map[string]any {
+	istiod = istioChart{"istiod", istio.Istiod, func(s *supervisor) map[string]any {
 		return map[string]any{
 			"autoscaleEnabled": false,
 			"telemetry":        map[string]any{"enabled": false}, // its filters exist in Istio's build of Envoy only
@@ -38,7 +38,7 @@ var (
 			},
 		}
 	}}
-	istioGateway = istioChart{gatewayRelease, "charts/gateway", func(*supervisor) map[string]any {
+	istioGateway = istioChart{gatewayRelease, istio.Gateway, func(*supervisor) map[string]any {
 		return map[string]any{
 			"service":     map[string]any{"type": "ClusterIP"}, // there is no load balancer outside, and nothing pretends to be one
 			"autoscaling": map[string]any{"enabled": false},
@@ -56,5 +56,9 @@ func (s *supervisor) validationURL() string {
 
 // install installs the chart.
 func (s *supervisor) install(ctx context.Context, c istioChart) error {
-	return istio.Install(ctx, s.kubeconfig(), s.state.path("charts"), istio.Chart{Release: c.release, Path: c.path, Values: c.values(s)}, s.log)
+	path, err := istio.Fetch(ctx, s.state.path("charts"), version.Istio, "", c.chart)
+	if err != nil {
+		return err
+	}
+	return istio.Install(ctx, s.kubeconfig(), istio.Chart{Release: c.release, Path: path, Values: c.values(s)}, s.log)
 }

@@ -26,12 +26,25 @@ const (
 
 // status is what istiod says of a proxy at /debug/syncz.
 type status struct {
-	Proxy     string `json:"proxy"` // pod.namespace
-	Resources map[string]struct {
-		Sent      string `json:"sent"`
-		Acked     string `json:"acked"`
-		LastError string `json:"lastError"`
-	} `json:"resources"`
+	Proxy     string              `json:"proxy"` // pod.namespace
+	Resources map[string]resource `json:"resources"`
+
+	// Before there were resources.
+	ClusterSent   string `json:"cluster_sent"`
+	ClusterAcked  string `json:"cluster_acked"`
+	ListenerSent  string `json:"listener_sent"`
+	ListenerAcked string `json:"listener_acked"`
+	RouteSent     string `json:"route_sent"`
+	RouteAcked    string `json:"route_acked"`
+	EndpointSent  string `json:"endpoint_sent"`
+	EndpointAcked string `json:"endpoint_acked"`
+}
+
+// resource is what was sent of one kind, and what of it was accepted.
+type resource struct {
+	Sent      string `json:"sent"`
+	Acked     string `json:"acked"`
+	LastError string `json:"lastError"`
 }
 
 // Proxies implements cluster.Cluster: each pod that has a proxy, and what istiod says of that.
@@ -114,10 +127,19 @@ const (
 // synced says whether the proxy has acknowledged the last that was sent of each kind, and has the kinds it cannot be
 // without.
 func (s status) synced() bool {
-	if s.Resources[clusterType].Sent == "" || s.Resources[listenerType].Sent == "" {
+	resources := s.Resources
+	if len(resources) == 0 {
+		resources = map[string]resource{
+			clusterType:  {Sent: s.ClusterSent, Acked: s.ClusterAcked},
+			listenerType: {Sent: s.ListenerSent, Acked: s.ListenerAcked},
+			"routes":     {Sent: s.RouteSent, Acked: s.RouteAcked},
+			"endpoints":  {Sent: s.EndpointSent, Acked: s.EndpointAcked},
+		}
+	}
+	if resources[clusterType].Sent == "" || resources[listenerType].Sent == "" {
 		return false
 	}
-	for _, r := range s.Resources {
+	for _, r := range resources {
 		if r.Sent != r.Acked {
 			return false
 		}

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"chartbasico/internal/helm3"
+	ours "chartbasico/internal/version"
 )
 
 const (
@@ -35,24 +36,52 @@ func EnsureNamespace(ctx context.Context, client kubernetes.Interface) error {
 	return err
 }
 
+// Repository is where its charts are published.
+const Repository = "https://istio-release.storage.googleapis.com/charts"
+
+// Names of the charts, and where Istio's module has them.
+const (
+	Base    = "base"
+	Istiod  = "istiod"
+	Gateway = "gateway"
+)
+
+var inModule = map[string]string{
+	Base:    "charts/base",
+	Istiod:  "charts/istio-control/istio-discovery",
+	Gateway: "charts/gateway",
+}
+
+// Fetch makes one of the charts ready below a directory and returns its path: of Istio's module, or of another version
+// from a chart repository.
+func Fetch(ctx context.Context, dir, version, repository, name string) (string, error) {
+	dir = filepath.Join(dir, name)
+	if version != ours.Istio {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return "", err
+		}
+		return helm3.Pull(ctx, repository, name, version, dir)
+	}
+	if err := copyTree(dir, manifests.FS, inModule[name]); err != nil {
+		return "", fmt.Errorf("unpack Istio's chart %s: %w", name, err)
+	}
+	return dir, nil
+}
+
 // Chart is a release of one of the charts.
 type Chart struct {
 	Release string
-	Path    string // in Istio's manifests
+	Path    string // a directory or an archive
 	Values  map[string]any
 }
 
-// Install installs or upgrades a release. The chart is unpacked below dir.
-func Install(ctx context.Context, kubeconfig, dir string, c Chart, log *slog.Logger) error {
-	dir = filepath.Join(dir, c.Release)
-	if err := copyTree(dir, manifests.FS, c.Path); err != nil {
-		return fmt.Errorf("unpack Istio's chart %s: %w", c.Path, err)
-	}
+// Install installs or upgrades a release.
+func Install(ctx context.Context, kubeconfig string, c Chart, log *slog.Logger) error {
 	client, err := helm3.New(kubeconfig, Namespace, log)
 	if err != nil {
 		return err
 	}
-	_, err = client.Upgrade(ctx, helm3.Spec{Name: c.Release, ChartDir: dir, Values: c.Values})
+	_, err = client.Upgrade(ctx, helm3.Spec{Name: c.Release, ChartDir: c.Path, Values: c.Values})
 	return err
 }
 
