@@ -104,7 +104,7 @@ func (c containers) ensure(ctx context.Context, names []string, say func(string)
 		return nil, context.Cause(ctx)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("%w\nwhere no container registry can be reached, scripts/airgap/build.sh builds them", err)
+		return nil, fmt.Errorf("%w\nwhere no container registry can be reached, scripts/airgap/build.sh builds those of the default versions", err)
 	}
 	return images, nil
 }
