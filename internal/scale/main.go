@@ -21,7 +21,7 @@ import (
 // The sizes that are measured, by their number of applications, of which one in ten is routed.
 var (
 	checked = []int{4, 40, 440}
-	run     = []int{10, 50}
+	run     = []int{10, 50, 200}
 )
 
 const (

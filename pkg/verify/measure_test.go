@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,7 +87,7 @@ func TestSplit(t *testing.T) {
 				assert.Equal(t, 1000, load.Requests)
 				return traffic.Tally{Requests: 1000, Errors: c.errors, Versions: c.got}, nil
 			})
-			require.NoError(t, r.split(t.Context(), r.Stages[1], r.origins[0]))
+			require.NoError(t, r.splits(t.Context(), r.Stages[1]))
 			require.Len(t, r.report.Splits, 1)
 			s := r.report.Splits[0]
 			assert.Equal(t, c.pass, s.Pass, s.Why)
@@ -96,12 +97,43 @@ func TestSplit(t *testing.T) {
 	}
 }
 
+// Stand-ins are sent to from two origins at a time, real applications from one; the report has them in order.
+func TestSplitsSideBySide(t *testing.T) {
+	for name, c := range map[string]struct {
+		realApps bool
+		most     int32
+	}{"stand-ins": {false, 2}, "real applications": {true, 1}} {
+		t.Run(name, func(t *testing.T) {
+			var now, most atomic.Int32
+			r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+				most.Store(max(most.Load(), now.Add(1)))
+				time.Sleep(20 * time.Millisecond)
+				now.Add(-1)
+				return traffic.Tally{Requests: 1000, Versions: map[string]int{"v1": 510, "v2": 490}}, nil
+			})
+			r.cluster.(*clustertest.Fake).RealApps = c.realApps
+			r.origins = nil
+			names := []string{"a", "b", "c", "d"}
+			for _, n := range names {
+				r.origins = append(r.origins, rollout.Origin{Name: n})
+			}
+			require.NoError(t, r.splits(t.Context(), r.Stages[1]))
+			assert.Equal(t, c.most, most.Load())
+			var found []string
+			for _, s := range r.report.Splits {
+				found = append(found, s.From)
+			}
+			assert.Equal(t, names, found)
+		})
+	}
+}
+
 func TestASplitThatCouldNotBeSentIsNone(t *testing.T) {
 	boom := errors.New("envoy died")
 	r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) {
 		return traffic.Tally{Requests: 400, Versions: map[string]int{"v1": 400}}, boom
 	})
-	require.ErrorIs(t, r.split(t.Context(), r.Stages[0], r.origins[0]), boom)
+	require.ErrorIs(t, r.splits(t.Context(), r.Stages[0]), boom)
 	assert.Empty(t, r.report.Splits)
 }
 
@@ -417,9 +449,10 @@ func TestThePageShowsItsVersions(t *testing.T) {
 				assert.Equal(t, []string{"black", "red"}, load.Texts)
 				return traffic.Tally{Requests: 1000, Versions: map[string]int{"v1": 510, "v2": 490}, Shown: c.shown}, nil
 			})
+			r.origins = r.origins[:1]
 			r.workloads[1].Shows = "black"
 			r.workloads = append(r.workloads, Workload{Namespace: "shop", App: "cart", Version: "v3", Shows: "red"})
-			require.NoError(t, r.split(t.Context(), r.Stages[1], r.origins[0]))
+			require.NoError(t, r.splits(t.Context(), r.Stages[1]))
 			assert.Equal(t, c.pass, the(t, r, "the page shows its versions").Pass)
 			assert.True(t, r.report.Splits[0].Pass)
 		})

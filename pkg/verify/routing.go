@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"chartbasico/pkg/assert"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
@@ -92,14 +94,39 @@ func (a *routed) walk(ctx context.Context) (bool, error) {
 				return false, nil
 			}
 		}
-		for _, o := range a.origins {
-			if err := a.split(ctx, stage, o); err != nil {
-				return false, err
-			}
+		if err := a.splits(ctx, stage); err != nil {
+			return false, err
 		}
 	}
 	a.lost(flows)
 	return true, nil
+}
+
+// splits measures how the requests of every origin divide: to stand-ins from two at a time, as no proxy on the way of one
+// keeps all processors busy; to real applications from one after the other.
+func (a *routed) splits(ctx context.Context, stage Stage) error {
+	measured := make([]report.Split, len(a.origins))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(1)
+	if a.cluster.StandIns() {
+		group.SetLimit(2)
+	}
+	for i, o := range a.origins {
+		group.Go(func() error {
+			var err error
+			measured[i], err = a.split(ctx, stage, o)
+			return err
+		})
+	}
+	err := group.Wait()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, s := range measured {
+		if s.App != "" { // it was measured before another one failed
+			a.report.Splits = append(a.report.Splits, s)
+		}
+	}
+	return err
 }
 
 // moveUnderLoad moves to a stage while requests go on, and returns what came of them.
@@ -122,7 +149,7 @@ func (a *routed) lost(flows []rollout.Flow) {
 }
 
 // split measures how the requests of one origin divide.
-func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error {
+func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (report.Split, error) {
 	load := o.Load
 	load.Requests, load.Concurrency = a.opts.Requests, o.Concurrency(a.cluster.StandIns())
 	var texts map[string]string
@@ -132,7 +159,7 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error
 	}
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
-		return fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)
+		return report.Split{}, fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)
 	}
 	s := report.Split{
 		Environment: a.env.Name, App: a.Name, Stage: stage.Name, From: o.Name,
@@ -143,15 +170,12 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) error
 		a.pageShows(stage, texts, tally, tally.Elapsed)
 	}
 	s.Judge(assert.Split(stage.Weights, tally.Versions, tally.Errors, a.opts.Rate))
-	a.mu.Lock()
-	a.report.Splits = append(a.report.Splits, s)
-	a.mu.Unlock()
 	verdict := "held"
 	if !s.Pass {
 		verdict = "FELL SHORT"
 	}
 	a.say("  %s %s from %s: %s (%d requests, %.1f s) %s", a.Name, stage.Name, o.Name, counts(tally.Versions), tally.Requests, tally.Elapsed.Seconds(), verdict)
-	return nil
+	return s, nil
 }
 
 // moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.

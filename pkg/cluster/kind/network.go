@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
@@ -43,6 +46,9 @@ func (c *creation) connectNodes(ctx context.Context) error {
 	for _, container := range containers {
 		for _, n := range found {
 			if n.Name == container.String() {
+				if err := servicesKnown(ctx, c.client, container); err != nil {
+					return err
+				}
 				if err := nodeutils.WriteFile(container, "/etc/cni/net.d/10-basico.conflist", cniConfig(n.Spec.PodCIDR)); err != nil {
 					return fmt.Errorf("network of node %s: %w", container, err)
 				}
@@ -52,6 +58,26 @@ func (c *creation) connectNodes(ctx context.Context) error {
 				return fmt.Errorf("route from node %s to %s: %w", container, n.Name, err)
 			}
 		}
+	}
+	return nil
+}
+
+// servicesKnown waits until connections from the node to the API server's Service get there, by kube-proxy's rules. A pod
+// that begins one before waits for it half a minute in vain; if that is CoreDNS, so does all that asks for a name.
+func servicesKnown(ctx context.Context, client kubernetes.Interface, node nodes.Node) error {
+	limited, cancel := context.WithTimeout(ctx, await.Timeout)
+	defer cancel()
+	service, err := client.CoreV1().Services("default").Get(limited, "kubernetes", metav1.GetOptions{})
+	if err == nil {
+		// Any answer will do, by whoever has the cluster's certificate: a proxy on the way may accept any connection.
+		ask := fmt.Sprintf("curl -s -o /dev/null -m 1 --cacert /etc/kubernetes/pki/ca.crt https://%s/version", net.JoinHostPort(service.Spec.ClusterIP, strconv.Itoa(int(service.Spec.Ports[0].Port))))
+		err = node.CommandContext(limited, "sh", "-c", "until "+ask+"; do sleep 0.1; done").Run()
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("the API server's Service is not reached from node %s, by rules of kube-proxy: %w", node, err)
 	}
 	return nil
 }
