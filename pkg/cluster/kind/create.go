@@ -372,7 +372,9 @@ func istiod(version string, stock bool) release {
 		"autoscaleEnabled": false,
 		"global": map[string]any{
 			"hub": istio.Hub, "tag": version, "imagePullPolicy": "IfNotPresent",
-			"proxy": map[string]any{"resources": small},
+			// By default a gateway that was not ready at once is looked at again after 15 s. The minute until a proxy
+			// that was ready counts as gone is Istio's.
+			"proxy": map[string]any{"resources": small, "readinessPeriodSeconds": 2, "readinessFailureThreshold": 30},
 		},
 		"hub": istio.Hub, "tag": version,
 		"pilot": map[string]any{"resources": small},
