@@ -27,11 +27,11 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "still": // until it is killed: it does not read its standard input
-		select {}
+		time.Sleep(time.Hour) // a program that waits for nothing at all is ended by its runtime
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
-		select {}
+		time.Sleep(time.Hour) // a program that waits for nothing at all is ended by its runtime
 	case "reader":
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		fmt.Println("the standard input ended")
@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println(p.Pid())
-		select {}
+		time.Sleep(time.Hour) // a program that waits for nothing at all is ended by its runtime
 	}
 }
 
