@@ -27,11 +27,11 @@ func TestMain(m *testing.M) {
 	case "":
 		os.Exit(m.Run())
 	case "still": // until it is killed: it does not read its standard input
-		time.Sleep(time.Hour) // a program that waits for nothing at all is ended by its runtime
+		standStill()
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		fmt.Println("ready")
-		time.Sleep(time.Hour) // a program that waits for nothing at all is ended by its runtime
+		standStill()
 	case "reader":
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		fmt.Println("the standard input ended")
@@ -51,9 +51,12 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		fmt.Println(p.Pid())
-		time.Sleep(time.Hour) // a program that waits for nothing at all is ended by its runtime
+		standStill()
 	}
 }
+
+// standStill waits until the program is killed. One that waits for nothing at all would be ended by its runtime.
+func standStill() { time.Sleep(time.Hour) }
 
 func self(as, log string) Spec {
 	path, err := os.Executable()

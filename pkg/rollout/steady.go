@@ -24,12 +24,15 @@ type Origin struct {
 // Concurrency is how many requests are on their way at once when as many are sent as are answered: enough to keep every
 // proxy on the way busy, 64 to stand-ins and 16 to real applications, which are busy sooner. It is no more than AtOnce.
 func (o Origin) Concurrency(standIns bool) int {
-	n := 16
 	if standIns {
-		n = 64
+		return o.bounded(64)
 	}
+	return o.bounded(16)
+}
+
+func (o Origin) bounded(n int) int {
 	if o.AtOnce > 0 {
-		n = min(n, o.AtOnce)
+		return min(n, o.AtOnce)
 	}
 	return n
 }
@@ -66,7 +69,7 @@ func StartSteady(ctx context.Context, c cluster.Cluster, origins []Origin, rate 
 	s := &Steady{cancel: cancel, flows: make([]Flow, len(origins)), errs: make([]error, len(origins))}
 	for i, o := range origins {
 		load := o.Load
-		load.Rate, load.Requests, load.Concurrency = rate, 0, min(8, o.Concurrency(true))
+		load.Rate, load.Requests, load.Concurrency = rate, 0, o.bounded(8)
 		s.wg.Go(func() {
 			tally, err := c.Send(ctx, o.From, load)
 			s.flows[i] = Flow{Origin: o, Tally: tally}

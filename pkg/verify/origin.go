@@ -224,11 +224,16 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		if !ok {
 			continue
 		}
-		o := rollout.Origin{Name: w.String(), From: w.place(), AtOnce: app.AtOnce, Load: traffic.Load{URL: call.url(app.Path), App: app.Name}}
+		o := app.origin(w.String(), w.place(), call.url(app.Path))
 		origins = append(origins, o)
 		direct = append(direct, o)
 	}
 	return origins, direct
+}
+
+// origin is where requests to the app come from, by the URL that is requested there.
+func (a App) origin(name string, from cluster.Place, url string) rollout.Origin {
+	return rollout.Origin{Name: name, From: from, AtOnce: a.AtOnce, Load: traffic.Load{URL: url, App: a.Name}}
 }
 
 // fromGateway finds the shortest way from an entry to the app over the calls of the workloads between.
@@ -247,7 +252,7 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 		at := queue[0]
 		queue = queue[1:]
 		if at.host == app.Host {
-			o = rollout.Origin{Name: GatewayName, AtOnce: app.AtOnce, Load: traffic.Load{URL: at.entry.url(), App: app.Name}}
+			o = app.origin(GatewayName, cluster.Place{}, at.entry.url())
 			if len(at.calls) > 0 {
 				o.Load.Header = http.Header{callHeader: {strings.Join(at.calls, ";")}}
 			}

@@ -22,7 +22,7 @@ const showsAnnotation = "chart-basico/shows"
 func page(ctx context.Context, c cluster.Cluster, app App, entries []Entry) (o *rollout.Origin, why string, err error) {
 	var tried []string
 	for _, e := range entries {
-		o := rollout.Origin{Name: GatewayName, AtOnce: app.AtOnce, Load: traffic.Load{URL: e.url(), App: app.Name}}
+		o := app.origin(GatewayName, cluster.Place{}, e.url())
 		if slices.Contains(tried, o.Load.URL) {
 			continue
 		}

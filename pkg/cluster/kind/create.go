@@ -20,6 +20,8 @@ import (
 	kindcluster "sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 
+	"chartbasico/internal/helm3"
+	"chartbasico/internal/version"
 	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/internal/istio"
 )
@@ -139,12 +141,12 @@ func (c *creation) install(ctx context.Context) error {
 	}
 	c.step("istiod ready, its webhooks in place")
 	group, groupCtx = errgroup.WithContext(ctx)
-	for _, gateway := range []release{ingress, egress} {
+	for _, gateway := range []istio.Chart{ingress, egress} {
 		group.Go(func() error {
 			if err := c.installIstio(groupCtx, gateway); err != nil {
 				return err
 			}
-			return await.Deployment(groupCtx, c.client, istio.Namespace, gateway.name)
+			return await.Deployment(groupCtx, c.client, istio.Namespace, gateway.Release)
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -154,14 +156,19 @@ func (c *creation) install(ctx context.Context) error {
 	return nil
 }
 
+// fetchCharts makes Istio's charts ready below a directory: those of its module, or another version's.
 func (c *creation) fetchCharts(ctx context.Context, dir string) error {
 	c.charts = map[string]string{}
 	for _, name := range []string{istio.Base, istio.Istiod, istio.Gateway} {
-		path, err := istio.Fetch(ctx, dir, c.Istio, c.IstioCharts, name)
+		var err error
+		if c.Istio == version.Istio {
+			c.charts[name], err = istio.Unpack(dir, name)
+		} else {
+			c.charts[name], err = helm3.Pull(ctx, c.IstioCharts, name, c.Istio, dir)
+		}
 		if err != nil {
 			return fmt.Errorf("version %s of Istio: %w", c.Istio, err)
 		}
-		c.charts[name] = path
 	}
 	return nil
 }
@@ -347,36 +354,30 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return r.file.Read(p)
 }
 
-func (c *creation) installIstio(ctx context.Context, r release) error {
-	if r.name == base.name {
+func (c *creation) installIstio(ctx context.Context, chart istio.Chart) error {
+	if chart.Name == istio.Base {
 		if err := istio.EnsureNamespace(ctx, c.client); err != nil {
 			return err
 		}
 	}
-	return istio.Install(ctx, c.dir.kubeconfig(), istio.Chart{Release: r.name, Path: c.charts[r.chart], Values: r.values}, nil)
+	return istio.Install(ctx, c.dir.kubeconfig(), c.charts[chart.Name], chart, nil)
 }
 
 // small is what Istio's parts request, so that applications that request something fit on a machine of two cores.
 var small = map[string]any{"requests": map[string]any{"cpu": "10m", "memory": "40Mi"}}
 
-// release is one of Istio's charts installed.
-type release struct {
-	name, chart string
-	values      map[string]any
-}
+var base = istio.Chart{Release: "istio-base", Name: istio.Base, Values: map[string]any{"defaultRevision": "default"}}
 
-var base = release{"istio-base", istio.Base, map[string]any{"defaultRevision": "default"}}
-
-func istiod(version string, stock bool) release {
+func istiod(tag string, stock bool) istio.Chart {
 	values := map[string]any{
 		"autoscaleEnabled": false,
 		"global": map[string]any{
-			"hub": istio.Hub, "tag": version, "imagePullPolicy": "IfNotPresent",
+			"hub": istio.Hub, "tag": tag, "imagePullPolicy": "IfNotPresent",
 			// By default a gateway that was not ready at once is looked at again after 15 s. The minute until a proxy
 			// that was ready counts as gone is Istio's.
 			"proxy": map[string]any{"resources": small, "readinessPeriodSeconds": 2, "readinessFailureThreshold": 30},
 		},
-		"hub": istio.Hub, "tag": version,
+		"hub": istio.Hub, "tag": tag,
 		"pilot": map[string]any{"resources": small},
 	}
 	if stock {
@@ -384,13 +385,13 @@ func istiod(version string, stock bool) release {
 		values["telemetry"] = map[string]any{"enabled": false}
 		values["pilot"].(map[string]any)["env"] = map[string]any{"PILOT_ENABLE_METADATA_EXCHANGE": "false", "PILOT_ENABLE_ALPN_FILTER": "false"}
 	}
-	return release{"istiod", istio.Istiod, values}
+	return istio.Chart{Release: "istiod", Name: istio.Istiod, Values: values}
 }
 
 // gateway is a release of Istio's gateway chart. The image is filled in by istiod, after Kubernetes has taken its name,
 // "auto", for one that is to be pulled always.
-func gateway(name, service string) release {
-	return release{name, istio.Gateway, map[string]any{
+func gateway(name, service string) istio.Chart {
+	return istio.Chart{Release: name, Name: istio.Gateway, Values: map[string]any{
 		"service": map[string]any{"type": service}, "imagePullPolicy": "IfNotPresent", "autoscaling": map[string]any{"enabled": false},
 		"resources": small,
 	}}

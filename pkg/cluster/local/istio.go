@@ -56,9 +56,9 @@ func (s *supervisor) validationURL() string {
 
 // install installs the chart.
 func (s *supervisor) install(ctx context.Context, c istioChart) error {
-	path, err := istio.Fetch(ctx, s.state.path("charts"), version.Istio, "", c.chart)
+	path, err := istio.Unpack(s.state.path("charts"), c.chart)
 	if err != nil {
 		return err
 	}
-	return istio.Install(ctx, s.kubeconfig(), istio.Chart{Release: c.release, Path: path, Values: c.values(s)}, s.log)
+	return istio.Install(ctx, s.kubeconfig(), path, istio.Chart{Release: c.release, Name: c.chart, Values: c.values(s)}, s.log)
 }

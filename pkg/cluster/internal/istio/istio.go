@@ -16,7 +16,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"chartbasico/internal/helm3"
-	ours "chartbasico/internal/version"
 )
 
 const (
@@ -52,16 +51,9 @@ var inModule = map[string]string{
 	Gateway: "charts/gateway",
 }
 
-// Fetch makes one of the charts ready below a directory and returns its path: of Istio's module, or of another version
-// from a chart repository.
-func Fetch(ctx context.Context, dir, version, repository, name string) (string, error) {
+// Unpack makes one of the charts of Istio's module ready below a directory, and returns its path.
+func Unpack(dir, name string) (string, error) {
 	dir = filepath.Join(dir, name)
-	if version != ours.Istio {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", err
-		}
-		return helm3.Pull(ctx, repository, name, version, dir)
-	}
 	if err := copyTree(dir, manifests.FS, inModule[name]); err != nil {
 		return "", fmt.Errorf("unpack Istio's chart %s: %w", name, err)
 	}
@@ -71,17 +63,17 @@ func Fetch(ctx context.Context, dir, version, repository, name string) (string, 
 // Chart is a release of one of the charts.
 type Chart struct {
 	Release string
-	Path    string // a directory or an archive
+	Name    string // Base, Istiod or Gateway
 	Values  map[string]any
 }
 
-// Install installs or upgrades a release.
-func Install(ctx context.Context, kubeconfig string, c Chart, log *slog.Logger) error {
+// Install installs or upgrades a release. The chart is at that path: a directory or an archive.
+func Install(ctx context.Context, kubeconfig, path string, c Chart, log *slog.Logger) error {
 	client, err := helm3.New(kubeconfig, Namespace, log)
 	if err != nil {
 		return err
 	}
-	_, err = client.Upgrade(ctx, helm3.Spec{Name: c.Release, ChartDir: c.Path, Values: c.Values})
+	_, err = client.Upgrade(ctx, helm3.Spec{Name: c.Release, ChartDir: path, Values: c.Values})
 	return err
 }
 
