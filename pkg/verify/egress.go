@@ -149,11 +149,25 @@ func (r *run) egressFrom(ctx context.Context, e Egress, w Workload) error {
 		if err != nil {
 			return err
 		}
-		// No proxy answers with 400, but a server that wants TLS does, as the API server: then it was reached.
-		refused := tally.Errors - tally.Statuses[http.StatusBadRequest]
-		r.check("a host that is not declared is refused", fmt.Sprintf("%s to %s", w, o.address()), assert.Refused(o.Host, tally.Requests, refused, tally.Failures), tally.Elapsed)
+		r.check("a host that is not declared is refused", fmt.Sprintf("%s to %s", w, o.address()), assert.Refused(o.Host, tally.Requests, tally.Errors-answered(tally), tally.Failures), tally.Elapsed)
 	}
 	return nil
+}
+
+// answered is how many errors are a host's own: it was reached, as the API server that answers 400 to what is no TLS. A
+// proxy refuses by hanging up, or as a gateway.
+func answered(tally traffic.Tally) int {
+	all := 0
+	for status, n := range tally.Statuses {
+		switch status {
+		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		default:
+			if status >= 400 {
+				all += n
+			}
+		}
+	}
+	return all
 }
 
 // undeclared are addresses that may not be reached. On a real cluster a name that nobody has would be refused by DNS

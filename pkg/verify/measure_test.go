@@ -40,7 +40,7 @@ func cart(t *testing.T, answer send) *routed {
 			}},
 			env:     &environment.Environment{Name: "shop"},
 			opts:    Options{Requests: 1000}.withDefaults(true),
-			filling: &sync.Mutex{},
+			filling: &sync.RWMutex{},
 			report:  &report.Report{},
 			workloads: []Workload{
 				{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"a", "b"}},
@@ -294,14 +294,16 @@ func TestEgressFrom(t *testing.T) {
 	leaky["front/v1 to undeclared.example:80"] = false
 	assert.Equal(t, leaky, from(map[string]bool{"http://bank.example/": true, "http://undeclared.example/": true}))
 
-	// What answers that it wants TLS was reached.
-	r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
-		return traffic.Tally{Requests: load.Requests, Errors: load.Requests, Statuses: map[int]int{400: load.Requests}, Failures: map[string]int{"400": load.Requests}}, nil
-	})
-	require.NoError(t, r.egressFrom(t.Context(), Egress{Namespace: "shop", Closed: true}, Workload{Namespace: "shop", App: "front", Version: "v1"}))
-	require.Len(t, r.report.Checks, 2)
-	for _, c := range r.report.Checks {
-		assert.False(t, c.Pass, c.Subject)
+	// A host that answers with an error was reached, as one that wants TLS; a proxy that refuses answers as a gateway.
+	for status, refused := range map[int]bool{400: false, 404: false, 500: false, 502: true, 503: true, 504: true} {
+		r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+			return traffic.Tally{Requests: load.Requests, Errors: load.Requests, Statuses: map[int]int{status: load.Requests}}, nil
+		})
+		require.NoError(t, r.egressFrom(t.Context(), Egress{Namespace: "shop", Closed: true}, Workload{Namespace: "shop", App: "front", Version: "v1"}))
+		require.Len(t, r.report.Checks, 2)
+		for _, c := range r.report.Checks {
+			assert.Equal(t, refused, c.Pass, "%d: %s", status, c.Subject)
+		}
 	}
 }
 

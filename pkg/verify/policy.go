@@ -149,9 +149,8 @@ func (a *routed) hold() time.Duration {
 	return 30 * time.Second
 }
 
-// atOnce is the longest that a refusal may take: less than half of what a request would wait behind the slow one, as a
-// busy machine takes seconds to send a thousand at once.
-func (a *routed) atOnce() time.Duration { return min(4*time.Second, a.hold()/2) }
+// atOnce is the longest that a refusal may take on a busy machine.
+func (a *routed) atOnce() time.Duration { return min(2*time.Second, a.hold()/2) }
 
 // queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
 // served in the end, and the others are refused at once.

@@ -70,7 +70,7 @@ func (o Options) withDefaults(standIns bool) Options {
 // The releases stay installed, each routed app at the stage that its values name.
 func Run(ctx context.Context, c cluster.Cluster, env *environment.Environment, opts Options) (*report.Report, error) {
 	opts = opts.withDefaults(c.StandIns())
-	r := &run{cluster: c, env: env, opts: opts, filling: &sync.Mutex{}, report: &report.Report{
+	r := &run{cluster: c, env: env, opts: opts, filling: &sync.RWMutex{}, report: &report.Report{
 		Environments: []string{env.Name}, Started: time.Now(), ErrorRate: opts.Rate,
 		Cluster: report.Cluster{Kind: c.Kind(), Name: c.Name()},
 	}}
@@ -107,7 +107,7 @@ type run struct {
 	releases  []*render.Release
 	entries   []Entry
 	workloads []Workload
-	filling   *sync.Mutex // held while a queue is filled, by more than a thousand requests at once
+	filling   *sync.RWMutex // a queue is filled alone, as its refusals are timed; splits share it
 
 	mu     sync.Mutex
 	report *report.Report
