@@ -13,9 +13,12 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"chartbasico/pkg/report"
 )
 
 // The sizes that are measured, by their number of applications, of which one in ten is routed.
@@ -144,21 +147,16 @@ func (m meter) verify(ctx context.Context, apps int) (r running, err error) {
 	start := time.Now()
 	out, err := m.ask(ctx, "verify", env, "--cluster", cluster, "--requests", fmt.Sprint(requests), "-o", "json")
 	if err != nil {
-		return r, err
+		return r, errors.Join(err, shortfalls(out))
 	}
 	r = running{apps: s.Apps, routed: s.Routed, pods: s.pods(), verify: time.Since(start)}
-	var report struct {
-		Timings []struct {
-			Step           string
-			ElapsedSeconds float64
-		}
-	}
-	if err := json.Unmarshal(out, &report); err != nil {
+	var rep report.Report
+	if err := json.Unmarshal(out, &rep); err != nil {
 		return r, err
 	}
-	for _, t := range report.Timings {
+	for _, t := range rep.Timings {
 		if strings.HasSuffix(t.Step, ": install") {
-			r.install = time.Duration(t.ElapsedSeconds * float64(time.Second))
+			r.install = time.Duration(t.Elapsed)
 		}
 	}
 	if out, err = m.ask(ctx, "cluster", "status", "--name", cluster, "-o", "json"); err != nil {
@@ -187,6 +185,24 @@ func (m meter) verify(ctx context.Context, apps int) (r running, err error) {
 	return r, nil
 }
 
+// shortfalls are what a report says that did not hold.
+func shortfalls(raw []byte) error {
+	if len(raw) == 0 { // it could not be run
+		return nil
+	}
+	var rep report.Report
+	if err := json.Unmarshal(raw, &rep); err != nil {
+		return err
+	}
+	rep.Splits = slices.DeleteFunc(rep.Splits, func(s report.Split) bool { return s.Pass })
+	rep.Checks = slices.DeleteFunc(rep.Checks, func(c report.Check) bool { return c.Pass })
+	var b strings.Builder
+	if err := rep.Text(&b, report.TextOptions{}); err != nil {
+		return err
+	}
+	return errors.New(b.String())
+}
+
 // ask runs basico and returns what it printed.
 func (m meter) ask(ctx context.Context, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, m.basico, args...) //nolint:gosec // the command that is measured
@@ -195,7 +211,7 @@ func (m meter) ask(ctx context.Context, args ...string) ([]byte, error) {
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s%s", strings.Join(cmd.Args, " "), err, out, errs.String())
+		return out, fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, errs.String())
 	}
 	return out, nil
 }

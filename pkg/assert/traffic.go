@@ -64,10 +64,10 @@ func PrefersIdle(idle string, got map[string]int, rate float64) Judgement {
 	return j
 }
 
-// Queued is what came of requests that were all in flight at once.
+// Queued is what came of requests that were in flight at once.
 type Queued struct {
 	Sent, Served, Refused int
-	// SlowestRefusal is how long the last refusal took.
+	// SlowestRefusal is how long a refusal took at most, of those that were sent when the queue was full.
 	SlowestRefusal time.Duration
 }
 

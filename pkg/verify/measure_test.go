@@ -38,10 +38,9 @@ func cart(t *testing.T, answer send) *routed {
 			cluster: &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
 				return answer(ctx, load)
 			}},
-			env:     &environment.Environment{Name: "shop"},
-			opts:    Options{Requests: 1000}.withDefaults(true),
-			filling: &sync.RWMutex{},
-			report:  &report.Report{},
+			env:    &environment.Environment{Name: "shop"},
+			opts:   Options{Requests: 1000}.withDefaults(true),
+			report: &report.Report{},
 			workloads: []Workload{
 				{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"a", "b"}},
 				{Namespace: "shop", App: "cart", Version: "v2", Pods: []string{"c", "d"}},
@@ -186,8 +185,12 @@ func queueOf(t *testing.T, length int) send {
 	waiting, behind := 0, 0
 	free := make(chan struct{})
 	return func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
-		assert.Equal(t, 1, load.Requests)
 		switch {
+		case load.Requests == next:
+			mu.Lock()
+			defer mu.Unlock()
+			assert.Greater(t, waiting, length, "the queue is full")
+			return traffic.Tally{Requests: next, Errors: next, Statuses: map[int]int{http.StatusServiceUnavailable: next}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
 		case load.Header.Get(delayHeader) != "":
 			<-ctx.Done()
 			close(free)
@@ -204,8 +207,9 @@ func queueOf(t *testing.T, length int) send {
 		full := waiting > length
 		mu.Unlock()
 		if full {
-			return traffic.Tally{Requests: 1, Errors: 1, Statuses: map[int]int{http.StatusServiceUnavailable: 1}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
+			return traffic.Tally{Requests: 1, Errors: 1, Statuses: map[int]int{http.StatusServiceUnavailable: 1}, ErrorLatency: traffic.Latency{Max: 5 * time.Second}}, nil
 		}
+		assert.Equal(t, 1, load.Requests)
 		select {
 		case <-free:
 		case <-time.After(time.Second): // the delay of the slow one
@@ -216,8 +220,8 @@ func queueOf(t *testing.T, length int) send {
 
 func TestFillTheQueue(t *testing.T) {
 	for length, want := range map[int]judge.Queued{
-		40: {Sent: 90, Served: 40, Refused: 50, SlowestRefusal: time.Millisecond},
-		30: {Sent: 90, Served: 30, Refused: 60, SlowestRefusal: time.Millisecond},
+		40: {Sent: 110, Served: 40, Refused: 70, SlowestRefusal: time.Millisecond},
+		30: {Sent: 110, Served: 30, Refused: 80, SlowestRefusal: time.Millisecond},
 		95: {Sent: 90, Served: 90},
 	} {
 		got, _, err := cart(t, queueOf(t, length)).fill(t.Context(), 90, 50)

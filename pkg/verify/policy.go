@@ -137,8 +137,11 @@ func (a *routed) leastRequest(ctx context.Context, version string, pods []string
 // escape writes a key so that its dots do not part a path of values.
 func escape(key string) string { return strings.ReplaceAll(key, ".", `\.`) }
 
-// extra is how many requests more than fit into the queue are sent.
-const extra = 50
+// extra is how many requests more than fit into the queue are sent with those that do, and next how many when it is full.
+const (
+	extra = 50
+	next  = 20
+)
 
 // hold bounds how long the slow request keeps the only connection: within the time limit, which holds for those that
 // wait too.
@@ -149,7 +152,7 @@ func (a *routed) hold() time.Duration {
 	return 30 * time.Second
 }
 
-// atOnce is the longest that a refusal may take on a busy machine.
+// atOnce is the longest that a full queue's refusal may take on a busy machine.
 func (a *routed) atOnce() time.Duration { return min(2*time.Second, a.hold()/2) }
 
 // queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
@@ -180,9 +183,7 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	if arrived, err := a.moveTo(ctx, stage, narrow...); err != nil || !arrived {
 		return err
 	}
-	a.filling.Lock()
 	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra, extra)
-	a.filling.Unlock()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", what, version, err)
 	}
@@ -194,9 +195,10 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 // quiet is how long no more refusals may come until the queue counts as full and all as arrived.
 const quiet = 500 * time.Millisecond
 
-// fill holds the connection by a slow request, sends the others at once, each by itself, and lets the slow one go when
-// as many are refused as should be and no more refusals come. A queue that is longer than it should be refuses too
-// few, and the slow one goes on to its end.
+// fill holds the connection by a slow request and sends the others at once, each by itself. When as many are refused as
+// should be and no more refusals come, the next ones are sent and their refusals timed, since the first come as late as
+// a thousand new connections let them; then the slow one is let go. A queue that is longer than it should be refuses
+// too few, and the slow one goes on to its end.
 func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queued, time.Duration, error) {
 	one := a.caller().Load
 	one.Header = with(one.Header, "Basico-Queue", "one")
@@ -222,28 +224,31 @@ func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queue
 	}
 	var got assert.Queued
 	var errs []error
+	count := func(o outcome) {
+		got.Sent += o.tally.Requests
+		got.Served += o.tally.Requests - o.tally.Errors
+		got.Refused += o.tally.Statuses[http.StatusServiceUnavailable]
+		if o.err != nil {
+			errs = append(errs, o.err)
+		}
+	}
 	full := time.NewTimer(quiet)
 	full.Stop()
 	for received := 0; received < requests; {
-		var o outcome
 		select {
 		case <-full.C:
+			late := one
+			late.Requests = next
+			tally, err := a.cluster.Send(ctx, a.caller().From, late)
+			count(outcome{tally, err})
+			got.SlowestRefusal = tally.ErrorLatency.Max
 			release()
-			continue
-		case o = <-outcomes:
+		case o := <-outcomes:
 			received++
-		}
-		got.Sent += o.tally.Requests
-		got.Served += o.tally.Requests - o.tally.Errors
-		if n := o.tally.Statuses[http.StatusServiceUnavailable]; n > 0 {
-			got.Refused += n
-			got.SlowestRefusal = max(got.SlowestRefusal, o.tally.ErrorLatency.Max)
-			if got.Refused >= refusals {
+			before := got.Refused
+			if count(o); got.Refused > before && got.Refused >= refusals {
 				full.Reset(quiet)
 			}
-		}
-		if o.err != nil {
-			errs = append(errs, o.err)
 		}
 	}
 	release()

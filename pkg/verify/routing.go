@@ -157,9 +157,7 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 		texts = a.texts()
 		load.Texts = slices.Sorted(maps.Values(texts))
 	}
-	a.filling.RLock()
 	tally, err := a.cluster.Send(ctx, o.From, load)
-	a.filling.RUnlock()
 	if err != nil {
 		return report.Split{}, fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)
 	}

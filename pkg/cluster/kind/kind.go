@@ -17,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -207,12 +208,22 @@ func remove(name string, dir directory, engine containers) (bool, error) {
 	return found, os.RemoveAll(dir.path())
 }
 
-// lock is held by whoever makes or deletes the cluster.
+// lock is held by whoever makes or deletes the cluster. Its file goes with the cluster.
 func (d directory) lock(ctx context.Context) (func(), error) {
 	if err := os.MkdirAll(filepath.Dir(d.path()), 0o755); err != nil {
 		return nil, err
 	}
-	return install.Lock(ctx, d.path()+".lock")
+	file := d.path() + ".lock"
+	unlock, err := install.Lock(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	return func() {
+		if !d.exists(d.path()) {
+			_ = os.Remove(file)
+		}
+		unlock()
+	}, nil
 }
 
 // Status is the state of a cluster.
@@ -247,20 +258,41 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 		return s, fmt.Errorf("ask cluster %s: %w", c.name, err)
 	}
 	s.Kubernetes = version.GitVersion
-	nodes, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
-	if err != nil {
+	if s.Nodes, s.Failure, err = parts(ctx, client); err != nil {
 		return s, fmt.Errorf("ask cluster %s: %w", c.name, err)
 	}
-	for _, n := range nodes.Items {
+	return s, nil
+}
+
+// parts returns a cluster's nodes, and what of it and of Istio is not ready.
+func parts(ctx context.Context, client kubernetes.Interface) (nodes []Node, failure string, err error) {
+	var missing []string
+	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return nil, "", err
+	}
+	for _, n := range list.Items {
 		ready := slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
 			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 		})
-		s.Nodes = append(s.Nodes, Node{Name: n.Name, Ready: ready})
+		nodes = append(nodes, Node{Name: n.Name, Ready: ready})
 		if !ready {
-			s.Failure = "Node/" + n.Name + " is not ready"
+			missing = append(missing, "Node/"+n.Name)
 		}
 	}
-	return s, nil
+	for _, name := range []string{istio.Istiod, ingress.Release, egress.Release} {
+		d, err := client.AppsV1().Deployments(istio.Namespace).Get(ctx, name, metav1.GetOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			return nil, "", err
+		}
+		if err != nil || d.Status.AvailableReplicas == 0 {
+			missing = append(missing, "Deployment/"+name)
+		}
+	}
+	if len(missing) > 0 {
+		failure = "not ready: " + strings.Join(missing, ", ") + "; basico cluster create completes it"
+	}
+	return nodes, failure, nil
 }
 
 // List returns the status of every cluster that Create made, in order of name. One that does not answer has that as its

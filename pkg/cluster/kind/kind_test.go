@@ -6,11 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"chartbasico/internal/version"
@@ -134,4 +137,69 @@ func TestAFailureIsDiagnosed(t *testing.T) {
 		names = append(names, filepath.Base(f))
 	}
 	assert.Equal(t, []string{"events.yaml", "istio-system_istiod-1_discovery.log", "pods.yaml"}, names)
+}
+
+// A cluster is not running before Istio and its gateways are there.
+func TestParts(t *testing.T) {
+	node := func(ready corev1.ConditionStatus) *corev1.Node {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: ready}}}}
+	}
+	deployment := func(name string, available int32) *appsv1.Deployment {
+		return &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "istio-system", Name: name}, Status: appsv1.DeploymentStatus{AvailableReplicas: available}}
+	}
+	for name, c := range map[string]struct {
+		objects []runtime.Object
+		failure string
+	}{
+		"all of it": {[]runtime.Object{node("True"), deployment("istiod", 1), deployment("istio-ingressgateway", 1), deployment("istio-egressgateway", 1)}, ""},
+		"nodes alone": {
+			[]runtime.Object{node("True")},
+			"not ready: Deployment/istiod, Deployment/istio-ingressgateway, Deployment/istio-egressgateway; basico cluster create completes it",
+		},
+		"a gateway without a pod": {
+			[]runtime.Object{node("False"), deployment("istiod", 1), deployment("istio-ingressgateway", 0), deployment("istio-egressgateway", 1)},
+			"not ready: Node/a, Deployment/istio-ingressgateway; basico cluster create completes it",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			nodes, failure, err := parts(t.Context(), fake.NewClientset(c.objects...))
+			require.NoError(t, err)
+			assert.Equal(t, c.failure, failure)
+			assert.Len(t, nodes, 1)
+		})
+	}
+}
+
+// The file of a lock goes with the cluster, also while somebody waits for it.
+func TestLock(t *testing.T) {
+	d := directory(filepath.Join(t.TempDir(), "kind", "a"))
+	unlock, err := d.lock(t.Context())
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(string(d), 0o700))
+	waited := make(chan func())
+	go func() {
+		unlock, err := d.lock(t.Context())
+		assert.NoError(t, err)
+		waited <- unlock
+	}()
+	select {
+	case <-waited:
+		t.Fatal("two hold the lock")
+	case <-time.After(200 * time.Millisecond):
+	}
+	unlock()
+	unlock = <-waited
+	assert.FileExists(t, string(d)+".lock", "there is a cluster")
+
+	go func() {
+		unlock, err := d.lock(t.Context())
+		assert.NoError(t, err)
+		waited <- unlock
+	}()
+	require.NoError(t, os.Remove(string(d)))
+	unlock()
+	unlock = <-waited
+	assert.FileExists(t, string(d)+".lock", "it is locked")
+	unlock()
+	assert.NoFileExists(t, string(d)+".lock")
 }

@@ -14,30 +14,39 @@ import (
 	"time"
 )
 
-// Lock waits for the lock of a file, which ends with unlock or with the process.
+// Lock waits for the lock of a file, which ends with unlock or with the process. Its holder may remove the file.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
-	if err != nil {
-		return nil, err
-	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if err == nil {
+		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
+		if err != nil {
+			return nil, err
+		}
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil && stillAt(path, file) {
 			return func() { _ = file.Close() }, nil
 		}
-		if !errors.Is(err, syscall.EWOULDBLOCK) {
-			_ = file.Close()
+		_ = file.Close()
+		if err != nil && !errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("lock %s: %w", path, err)
 		}
 		select {
 		case <-ctx.Done():
-			_ = file.Close()
 			return nil, context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
+}
+
+// stillAt says whether the file was not removed while its lock was waited for.
+func stillAt(path string, file *os.File) bool {
+	opened, err := file.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(opened, there)
 }
 
 // Run runs a command and returns its output. The error has the command and the end of what it said.
