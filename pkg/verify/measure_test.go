@@ -38,9 +38,10 @@ func cart(t *testing.T, answer send) *routed {
 			cluster: &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
 				return answer(ctx, load)
 			}},
-			env:    &environment.Environment{Name: "shop"},
-			opts:   Options{Requests: 1000}.withDefaults(true),
-			report: &report.Report{},
+			env:     &environment.Environment{Name: "shop"},
+			opts:    Options{Requests: 1000}.withDefaults(true),
+			filling: &sync.Mutex{},
+			report:  &report.Report{},
 			workloads: []Workload{
 				{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"a", "b"}},
 				{Namespace: "shop", App: "cart", Version: "v2", Pods: []string{"c", "d"}},

@@ -183,7 +183,9 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	if arrived, err := a.moveTo(ctx, stage, narrow...); err != nil || !arrived {
 		return err
 	}
+	a.filling.Lock()
 	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra, extra)
+	a.filling.Unlock()
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", what, version, err)
 	}

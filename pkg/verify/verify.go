@@ -70,7 +70,7 @@ func (o Options) withDefaults(standIns bool) Options {
 // The releases stay installed, each routed app at the stage that its values name.
 func Run(ctx context.Context, c cluster.Cluster, env *environment.Environment, opts Options) (*report.Report, error) {
 	opts = opts.withDefaults(c.StandIns())
-	r := &run{cluster: c, env: env, opts: opts, report: &report.Report{
+	r := &run{cluster: c, env: env, opts: opts, filling: &sync.Mutex{}, report: &report.Report{
 		Environments: []string{env.Name}, Started: time.Now(), ErrorRate: opts.Rate,
 		Cluster: report.Cluster{Kind: c.Kind(), Name: c.Name()},
 	}}
@@ -107,6 +107,7 @@ type run struct {
 	releases  []*render.Release
 	entries   []Entry
 	workloads []Workload
+	filling   *sync.Mutex // held while a queue is filled: several at once would not be full before the slow request ends
 
 	mu     sync.Mutex
 	report *report.Report
@@ -164,7 +165,7 @@ func (r *run) routings(ctx context.Context, apps []App) error {
 	for i := range apps {
 		parts[i] = &run{
 			cluster: r.cluster, env: r.env, opts: r.opts, installer: r.installer,
-			releases: r.releases, entries: r.entries, workloads: r.workloads, report: &report.Report{},
+			releases: r.releases, entries: r.entries, workloads: r.workloads, filling: r.filling, report: &report.Report{},
 		}
 	}
 	for _, together := range related(apps, r.workloads) {
