@@ -37,6 +37,7 @@ func TestHelmUnderLoad(t *testing.T) {
 		"helmfile": func(file string) operator { return helmfileCommand{"HELM", file} },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // they mostly wait
 			ctx := within(t, 10*time.Minute)
 			file := copied(t, "store", "load-"+name)
 			env := load(t, file)

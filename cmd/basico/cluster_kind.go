@@ -34,7 +34,11 @@ func runKindStatus(ctx context.Context, s streams, f clusterFlags) error {
 	return showClusters(s, f, clusters, kind.ErrNotRunning, clusterTable[kind.Status]{
 		none: "no kind cluster runs", title: "NAME\tSTATE\tSINCE\tKUBERNETES\tKUBECONFIG",
 		row: func(c kind.Status) string {
-			return strings.Join([]string{c.Name, state(c.Failure), c.Started.Format(time.DateTime), c.Kubernetes, c.Kubeconfig}, "\t")
+			since := "" // until its nodes are made
+			if !c.Started.IsZero() {
+				since = c.Started.Format(time.DateTime)
+			}
+			return strings.Join([]string{c.Name, state(c.Failure), since, c.Kubernetes, c.Kubeconfig}, "\t")
 		},
 		partTitle: "NODE\tREADY",
 		parts: func(c kind.Status) []string {

@@ -7,7 +7,8 @@ source "$(dirname "$0")/../lib.sh"
 here=scripts/airgap
 out=$cache/airgap
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+applications=
+trap '[ -z "$applications" ] || kill "$applications" 2>/dev/null || true; rm -rf "$work"' EXIT
 begin=$SECONDS
 certificates=/etc/ssl/certs/ca-certificates.crt
 mkdir -p "$out"
@@ -272,7 +273,10 @@ kind=$(go list -m -f '{{.Dir}}' sigs.k8s.io/kind)
 local_path=$(env -C "$here/local-path" go list -m -f '{{.Dir}}' github.com/rancher/local-path-provisioner)
 bookinfo=$istio/samples/bookinfo/src
 debian
+bookinfo_images & # these wait for the network, the others for the processor
+applications=$!
 node_image
 istio_images
-bookinfo_images
+wait "$applications"
+applications=
 say "airgap: every image is there ($((SECONDS - begin)) s)"

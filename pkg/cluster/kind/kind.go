@@ -320,7 +320,10 @@ func List(ctx context.Context) ([]Status, error) {
 			s, err = c.Status(ctx)
 			err = errors.Join(err, c.Close())
 		}
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrNotRunning):
+			s.Failure = "not ready: its nodes; basico cluster create completes it"
+		case err != nil:
 			s.Failure = err.Error()
 		}
 		all = append(all, s)
