@@ -186,12 +186,14 @@ func queueOf(t *testing.T, length int) send {
 	waiting, behind := 0, 0
 	free := make(chan struct{})
 	return func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
-		switch {
-		case load.Requests == next:
+		if load.Requests == next {
 			mu.Lock()
 			defer mu.Unlock()
 			assert.Greater(t, waiting, length, "the queue is full")
 			return traffic.Tally{Requests: next, Errors: next, Statuses: map[int]int{http.StatusServiceUnavailable: next}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
+		}
+		assert.Equal(t, 1, load.Requests)
+		switch {
 		case load.Header.Get(delayHeader) != "":
 			<-ctx.Done()
 			close(free)
@@ -210,7 +212,6 @@ func queueOf(t *testing.T, length int) send {
 		if full {
 			return traffic.Tally{Requests: 1, Errors: 1, Statuses: map[int]int{http.StatusServiceUnavailable: 1}, ErrorLatency: traffic.Latency{Max: 5 * time.Second}}, nil
 		}
-		assert.Equal(t, 1, load.Requests)
 		select {
 		case <-free:
 		case <-time.After(time.Second): // the delay of the slow one
@@ -230,6 +231,47 @@ func TestFillTheQueue(t *testing.T) {
 		assert.Equal(t, want, got)
 		assert.Equal(t, length == 40, judge.Queue(40, time.Second, got).Pass)
 	}
+}
+
+// Refusals that come only when the slow request has ended are timed, as no others can be.
+func TestFillTimesLateRefusals(t *testing.T) {
+	ended := make(chan struct{})
+	var once sync.Once
+	answer := queueOf(t, 40)
+	got, _, err := cart(t, func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
+		tally, err := answer(ctx, load)
+		switch {
+		case tally.Statuses[http.StatusServiceUnavailable] > 0:
+			<-ended
+		case tally.Statuses[http.StatusOK] > 0:
+			once.Do(func() { close(ended) })
+		}
+		return tally, err
+	}).fill(t.Context(), 90, 50)
+	require.NoError(t, err)
+	assert.Equal(t, judge.Queued{Sent: 90, Served: 40, Refused: 50, SlowestRefusal: 5 * time.Second}, got)
+	assert.False(t, judge.Queue(40, 2*time.Second, got).Pass)
+}
+
+// What is refused after the slow request was let go is counted, and the queue is not taken for full again.
+func TestFillTimesOnce(t *testing.T) {
+	released := make(chan struct{})
+	var refused, served atomic.Int32
+	answer := queueOf(t, 30)
+	got, _, err := cart(t, func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
+		tally, err := answer(ctx, load)
+		switch {
+		case load.Header.Get(delayHeader) != "":
+			close(released)
+		case tally.Statuses[http.StatusServiceUnavailable] == 1 && refused.Add(1) == 1:
+			<-released
+		case tally.Statuses[http.StatusOK] > 0 && served.Add(1) == 1:
+			time.Sleep(2 * quiet)
+		}
+		return tally, err
+	}).fill(t.Context(), 90, 50)
+	require.NoError(t, err)
+	assert.Equal(t, judge.Queued{Sent: 110, Served: 30, Refused: 80, SlowestRefusal: time.Millisecond}, got)
 }
 
 func TestFillSaysThatNothingHadToWait(t *testing.T) {

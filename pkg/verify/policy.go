@@ -200,7 +200,7 @@ const quiet = 500 * time.Millisecond
 // fill holds the connection by a slow request and sends the others at once, each by itself. When as many are refused as
 // should be and no more refusals come, the next ones are sent and their refusals timed, since the first come as late as
 // a thousand new connections let them; then the slow one is let go. A queue that is longer than it should be refuses
-// too few, and the slow one goes on to its end.
+// too few, and the slow one goes on to its end; so it does when refusals are as late as that, and then they are timed.
 func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queued, time.Duration, error) {
 	one := a.caller().Load
 	one.Header = with(one.Header, "Basico-Queue", "one")
@@ -236,24 +236,33 @@ func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queue
 	}
 	full := time.NewTimer(quiet)
 	full.Stop()
-	for received := 0; received < requests; {
+	received := 0
+	for isFull := false; !isFull && received < requests; {
 		select {
 		case <-full.C:
-			late := one
-			late.Requests = next
-			tally, err := a.cluster.Send(ctx, a.caller().From, late)
-			count(outcome{tally, err})
-			got.SlowestRefusal = tally.ErrorLatency.Max
-			release()
+			isFull = true
 		case o := <-outcomes:
 			received++
 			before := got.Refused
-			if count(o); got.Refused > before && got.Refused >= refusals {
-				full.Reset(quiet)
+			if count(o); got.Refused > before {
+				got.SlowestRefusal = max(got.SlowestRefusal, o.tally.ErrorLatency.Max)
+				if got.Refused >= refusals {
+					full.Reset(quiet)
+				}
 			}
 		}
 	}
+	if received < requests {
+		late := one
+		late.Requests = next
+		tally, err := a.cluster.Send(ctx, a.caller().From, late)
+		count(outcome{tally, err})
+		got.SlowestRefusal = tally.ErrorLatency.Max
+	}
 	release()
+	for ; received < requests; received++ {
+		count(<-outcomes)
+	}
 	<-held
 	return got, time.Since(start), errors.Join(errs...)
 }
