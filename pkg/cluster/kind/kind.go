@@ -16,7 +16,6 @@ import (
 	"strings"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -24,6 +23,7 @@ import (
 
 	"chartbasico/internal/version"
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/internal/install"
 	"chartbasico/pkg/cluster/internal/istio"
 	"chartbasico/pkg/cluster/remote"
@@ -272,9 +272,7 @@ func parts(ctx context.Context, client kubernetes.Interface) (nodes []Node, fail
 		return nil, "", err
 	}
 	for _, n := range list.Items {
-		ready := slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-		})
+		ready := await.NodeReady(&n) == nil
 		nodes = append(nodes, Node{Name: n.Name, Ready: ready})
 		if !ready {
 			missing = append(missing, "Node/"+n.Name)
@@ -285,7 +283,7 @@ func parts(ctx context.Context, client kubernetes.Interface) (nodes []Node, fail
 		if err != nil && !apierrors.IsNotFound(err) {
 			return nil, "", err
 		}
-		if err != nil || d.Status.AvailableReplicas == 0 {
+		if err != nil || await.Available(d) != nil {
 			missing = append(missing, "Deployment/"+name)
 		}
 	}

@@ -100,30 +100,36 @@ func ConfigMaps(ctx context.Context, client kubernetes.Interface, namespace stri
 	return nil
 }
 
-// Deployment waits until as many pods are available as are wanted.
+// Deployment waits until it is available.
 func Deployment(ctx context.Context, client kubernetes.Interface, namespace, name string) error {
-	return object(ctx, client.AppsV1().Deployments(namespace), "Deployment/"+namespace+"/"+name, name, func(d *appsv1.Deployment) error {
-		if d.Status.ObservedGeneration < d.Generation || d.Spec.Replicas == nil {
-			return errors.New("its controller has not seen it")
-		}
-		if want := *d.Spec.Replicas; d.Status.AvailableReplicas == want && d.Status.UpdatedReplicas == want && d.Status.Replicas == want {
-			return nil
-		}
-		return fmt.Errorf("of %d replicas %d are up to date and %d available, and its conditions are %v",
-			d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.AvailableReplicas, d.Status.Conditions)
-	})
+	return object(ctx, client.AppsV1().Deployments(namespace), "Deployment/"+namespace+"/"+name, name, Available)
+}
+
+// Available says what keeps a Deployment from having as many pods available as are wanted; nil if nothing does.
+func Available(d *appsv1.Deployment) error {
+	if d.Status.ObservedGeneration < d.Generation || d.Spec.Replicas == nil {
+		return errors.New("its controller has not seen it")
+	}
+	if want := *d.Spec.Replicas; d.Status.AvailableReplicas == want && d.Status.UpdatedReplicas == want && d.Status.Replicas == want {
+		return nil
+	}
+	return fmt.Errorf("of %d replicas %d are up to date and %d available, and its conditions are %v",
+		d.Status.Replicas, d.Status.UpdatedReplicas, d.Status.AvailableReplicas, d.Status.Conditions)
 }
 
 // Node waits until the node is ready.
 func Node(ctx context.Context, client kubernetes.Interface, name string) error {
-	return object(ctx, client.CoreV1().Nodes(), "Node/"+name, name, func(n *corev1.Node) error {
-		for _, c := range n.Status.Conditions {
-			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
-				return nil
-			}
+	return object(ctx, client.CoreV1().Nodes(), "Node/"+name, name, NodeReady)
+}
+
+// NodeReady says what keeps a node from being ready; nil if nothing does.
+func NodeReady(n *corev1.Node) error {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
+			return nil
 		}
-		return fmt.Errorf("its conditions are %v", n.Status.Conditions)
-	})
+	}
+	return fmt.Errorf("its conditions are %v", n.Status.Conditions)
 }
 
 // Webhooks waits until the istiod of that namespace has put its certificate into its webhooks, without which pods would be refused and
