@@ -2,6 +2,7 @@ package test
 
 import (
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -53,6 +54,12 @@ func TestIstioctl(t *testing.T) {
 	out, err = command(t, "ISTIOCTL", "-n", "istio-system", "proxy-config", "clusters", pod)
 	require.NoError(t, err, out)
 	assert.Contains(t, out, "BlackHoleCluster")
+	out, err = command(t, "ISTIOCTL", "proxy-status")
+	require.NoError(t, err, out)
+	assert.Regexp(t, `(?m)^`+regexp.QuoteMeta(pod)+`\.istio-system +Kubernetes +istiod.* 1\.31\.0 `, out)
+	out, err = command(t, "ISTIOCTL", "-n", "istio-system", "proxy-status", pod)
+	require.NoError(t, err, out)
+	assert.Contains(t, out, "Clusters Match")
 	out, err = command(t, "ISTIOCTL", "analyze", "-n", "istio-system", "--output-threshold", "Warning", "--failure-threshold", "Warning")
 	require.NoError(t, err, out)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	admissionv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
@@ -233,6 +234,13 @@ func TestContext(t *testing.T) {
 		return names
 	}
 	before := namespaces()
+	// A machine need not reach the nodes of such a cluster: a Job sends to the gateway, and goes in the end.
+	sentByJob := func(r ran) {
+		assert.Contains(t, r.err, "requests from outside of the mesh are sent by Job/default/basico-load-")
+		jobs, err := running.Client().BatchV1().Jobs(metav1.NamespaceDefault).List(ctx, metav1.ListOptions{})
+		require.NoError(t, err)
+		assert.Empty(t, slices.DeleteFunc(jobs.Items, func(j batchv1.Job) bool { return j.DeletionTimestamp != nil }))
+	}
 
 	r := startBasico(t, append([]string{"verify", file, "--requests", "300"}, target...)...).wait()
 	require.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
@@ -240,12 +248,14 @@ func TestContext(t *testing.T) {
 	assert.Equal(t, config.CurrentContext, r.report.Cluster.Name)
 	assert.NotEmpty(t, r.report.Splits)
 	assert.NotEmpty(t, r.report.Checks)
+	sentByJob(r)
 
 	r = startBasico(t, append([]string{"promote", file, "web", "--to", "half", "--pace", "200"}, target...)...).wait()
 	require.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
 	assert.Equal(t, "half", walkOf(t, r).Reached)
 	r = startBasico(t, append([]string{"traffic", file, "web", "--stage", "half"}, target...)...).wait()
 	assert.Equalf(t, 0, r.status, "%s%s", r.err, r.out)
+	sentByJob(r)
 	// The route does not divide so, and that is seen.
 	r = startBasico(t, append([]string{"traffic", file, "web", "--stage", "v2"}, target...)...).wait()
 	assert.Equalf(t, 1, r.status, "%s%s", r.err, r.out)

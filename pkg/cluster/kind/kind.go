@@ -156,7 +156,7 @@ func Open(ctx context.Context, name string, progress func(string)) (*Cluster, er
 }
 
 func open(ctx context.Context, o Options, dir directory, engine containers) (*Cluster, error) {
-	r, err := remote.Open(ctx, remote.Options{Kubeconfig: dir.kubeconfig(), Kind: kindName, Name: o.Name, Progress: o.Progress})
+	r, err := remote.Open(ctx, remote.Options{Kubeconfig: dir.kubeconfig(), Kind: kindName, Name: o.Name, NodesNear: true, Progress: o.Progress})
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -32,6 +33,9 @@ type Options struct {
 	Context string
 	// Kind and Name are what reports say. Default: "context" and the context's name.
 	Kind, Name string
+	// NodesNear says that this machine reaches the nodes by their addresses, as it does kind's: requests to the ingress
+	// gateway are sent from here then, to its NodePort. Default: a Job in the cluster sends them.
+	NodesNear bool
 	// Progress is told what takes its time. Default: nobody is told.
 	Progress func(string)
 }
@@ -44,11 +48,13 @@ type Cluster struct {
 	client     kubernetes.Interface
 	http       *http.Client
 	forward    *forwarder
+	nodesNear  bool
 	progress   func(string)
 
 	mu      sync.Mutex
 	senders map[string]*sender // by a pod's UID
-	outside *corev1.Pod        // without a sidecar; nil until it is needed
+	job     *batchv1.Job       // sends from outside of the mesh; nil until it is needed
+	pod     *corev1.Pod        // the Job's
 }
 
 var _ cluster.Cluster = (*Cluster)(nil)
@@ -92,7 +98,7 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{kind: o.Kind, name: o.Name, dir: dir, config: config, client: client, progress: o.Progress, senders: map[string]*sender{}}
+	c := &Cluster{kind: o.Kind, name: o.Name, dir: dir, config: config, client: client, nodesNear: o.NodesNear, progress: o.Progress, senders: map[string]*sender{}}
 	// Whoever is given the path takes the current context of it.
 	if err := clientcmd.WriteToFile(raw, c.Kubeconfig()); err != nil {
 		return nil, errors.Join(err, c.Close())
@@ -102,9 +108,9 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	return c, nil
 }
 
-// Close ends connections and removes the pod and the kubeconfig that were made here. The cluster runs on.
+// Close ends connections and removes the Job and the kubeconfig that were made here. The cluster runs on.
 func (c *Cluster) Close() error {
-	err := c.removeOutside()
+	err := c.removeJob()
 	if c.http != nil {
 		c.http.CloseIdleConnections()
 		c.forward.close()

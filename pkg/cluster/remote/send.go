@@ -2,11 +2,13 @@ package remote
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -62,7 +64,7 @@ func (c *Cluster) Send(ctx context.Context, from cluster.Place, load traffic.Loa
 // may call a pod says nothing of what it calls.
 func (c *Cluster) podOf(ctx context.Context, from cluster.Place) (*corev1.Pod, error) {
 	if from.Outside {
-		return c.outsidePod(ctx)
+		return c.jobPod(ctx)
 	}
 	selector := ""
 	if from.Pod == "" {
@@ -93,9 +95,19 @@ func (c *Cluster) podOf(ctx context.Context, from cluster.Place) (*corev1.Pod, e
 	return &first, nil
 }
 
-// sendToGateway sends from this machine, as a client outside of the cluster.
+// sendToGateway sends as a client outside of the mesh.
 func (c *Cluster) sendToGateway(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
-	ports, err := c.gateway(ctx)
+	service, err := c.gateway(ctx)
+	if err != nil {
+		return traffic.Tally{}, err
+	}
+	if !c.nodesNear {
+		if load, err = inCluster(load, service); err != nil {
+			return traffic.Tally{}, err
+		}
+		return c.Send(ctx, cluster.Place{Outside: true}, load)
+	}
+	ports, err := c.nodePorts(ctx, service)
 	if err != nil {
 		return traffic.Tally{}, err
 	}
@@ -106,14 +118,14 @@ func (c *Cluster) sendToGateway(ctx context.Context, load traffic.Load) (traffic
 		}
 		at, ok := ports[port]
 		if !ok {
-			return nil, fmt.Errorf("the ingress gateway's Service has no port %s", port)
+			return nil, noPort(service, port)
 		}
 		return new(net.Dialer).DialContext(ctx, network, at)
 	})
 }
 
-// gateway returns where the ingress gateway can be reached from outside, by the ports of its Service.
-func (c *Cluster) gateway(ctx context.Context) (map[string]string, error) {
+// gateway returns the ingress gateway's Service.
+func (c *Cluster) gateway(ctx context.Context) (*corev1.Service, error) {
 	services, err := c.client.CoreV1().Services("").List(ctx, metav1.ListOptions{LabelSelector: "istio=ingressgateway"})
 	if err != nil {
 		return nil, fmt.Errorf("find the ingress gateway: %w", err)
@@ -121,22 +133,39 @@ func (c *Cluster) gateway(ctx context.Context) (map[string]string, error) {
 	if len(services.Items) != 1 {
 		return nil, fmt.Errorf("find the ingress gateway: found %d Services labelled istio=ingressgateway, expected one", len(services.Items))
 	}
-	service := services.Items[0]
-	ports := map[string]string{}
-	if in := service.Status.LoadBalancer.Ingress; len(in) > 0 {
-		host := in[0].IP
-		if host == "" {
-			host = in[0].Hostname
-		}
-		for _, p := range service.Spec.Ports {
-			ports[strconv.Itoa(int(p.Port))] = net.JoinHostPort(host, strconv.Itoa(int(p.Port)))
-		}
-		return ports, nil
+	return &services.Items[0], nil
+}
+
+func noPort(service *corev1.Service, port string) error {
+	return fmt.Errorf("the ingress gateway's Service/%s/%s has no port %s", service.Namespace, service.Name, port)
+}
+
+// inCluster returns the load with the gateway's address in the cluster, asked for the same host.
+func inCluster(load traffic.Load, gateway *corev1.Service) (traffic.Load, error) {
+	u, err := url.Parse(load.URL)
+	if err != nil {
+		return load, err
 	}
+	port := cmp.Or(u.Port(), "80")
+	if !slices.ContainsFunc(gateway.Spec.Ports, func(p corev1.ServicePort) bool { return strconv.Itoa(int(p.Port)) == port }) {
+		return load, noPort(gateway, port)
+	}
+	if gateway.Spec.ClusterIP == "" || gateway.Spec.ClusterIP == corev1.ClusterIPNone {
+		return load, fmt.Errorf("the ingress gateway's Service/%s/%s has no address in the cluster", gateway.Namespace, gateway.Name)
+	}
+	load.Host = cmp.Or(load.Host, u.Host)
+	u.Host = net.JoinHostPort(gateway.Spec.ClusterIP, port)
+	load.URL = u.String()
+	return load, nil
+}
+
+// nodePorts returns where a Service is reached at the first node that has an address, by the Service's ports.
+func (c *Cluster) nodePorts(ctx context.Context, service *corev1.Service) (map[string]string, error) {
 	nodes, err := c.client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("find the ingress gateway: %w", err)
 	}
+	ports := map[string]string{}
 	for _, n := range nodes.Items {
 		for _, a := range n.Status.Addresses {
 			if a.Type != corev1.NodeInternalIP {
@@ -152,7 +181,7 @@ func (c *Cluster) gateway(ctx context.Context) (map[string]string, error) {
 			}
 		}
 	}
-	return nil, fmt.Errorf("find the ingress gateway: Service/%s/%s has neither a load balancer nor a NodePort, so it cannot be reached from here", service.Namespace, service.Name)
+	return nil, fmt.Errorf("find the ingress gateway: Service/%s/%s has no NodePort, so it cannot be reached from here", service.Namespace, service.Name)
 }
 
 const (

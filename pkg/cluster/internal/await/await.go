@@ -44,7 +44,7 @@ func Ready(ctx context.Context, name string, ready func(context.Context) error) 
 	}
 }
 
-// lister is the part of a typed client that Named needs.
+// lister is the part of a typed client that a wait needs.
 type lister[L runtime.Object] interface {
 	List(ctx context.Context, opts metav1.ListOptions) (L, error)
 	Watch(ctx context.Context, opts metav1.ListOptions) (watch.Interface, error)
@@ -53,13 +53,22 @@ type lister[L runtime.Object] interface {
 // Named is what lists and watches the object of that name alone.
 func Named[L runtime.Object](client lister[L], name string) *cache.ListWatch {
 	selector := fields.OneTermEqualSelector("metadata.name", name).String()
+	return selected(client, func(o *metav1.ListOptions) { o.FieldSelector = selector })
+}
+
+// Labelled is what lists and watches the objects that the selector chooses by their labels.
+func Labelled[L runtime.Object](client lister[L], selector string) *cache.ListWatch {
+	return selected(client, func(o *metav1.ListOptions) { o.LabelSelector = selector })
+}
+
+func selected[L runtime.Object](client lister[L], choose func(*metav1.ListOptions)) *cache.ListWatch {
 	return &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.FieldSelector = selector
+			choose(&o)
 			return client.List(ctx, o)
 		},
 		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.FieldSelector = selector
+			choose(&o)
 			return client.Watch(ctx, o)
 		},
 	}

@@ -2,15 +2,20 @@ package node
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 
+	"istio.io/api/annotation"
+	"istio.io/istio/pkg/config/mesh"
+	"istio.io/istio/pkg/model"
 	corev1 "k8s.io/api/core/v1"
 )
 
 // metadata is what the pod's Envoy tells istiod about itself: what Istio's agent would read from the environment that
 // injection gave it (pkg/bootstrap/config.go), so that what was injected is what decides.
-func (p *pod) metadata(c corev1.Container) map[string]any {
+func (p *pod) metadata(c corev1.Container) (map[string]any, error) {
 	m := map[string]any{}
+	injected := ""
 	for _, e := range c.Env {
 		value := e.Value
 		if e.ValueFrom != nil {
@@ -28,12 +33,14 @@ func (p *pod) metadata(c corev1.Container) map[string]any {
 		case strings.HasPrefix(e.Name, "ISTIO_META_"):
 			m[strings.TrimPrefix(e.Name, "ISTIO_META_")] = value
 		case e.Name == "PROXY_CONFIG":
-			var parsed map[string]any
-			if json.Unmarshal([]byte(value), &parsed) == nil && len(parsed) > 0 {
-				m["PROXY_CONFIG"] = parsed
-			}
+			injected = value
 		}
 	}
+	config, err := proxyConfig(injected, p.object.Annotations[annotation.ProxyConfig.Name])
+	if err != nil {
+		return nil, err
+	}
+	m["PROXY_CONFIG"] = config
 	m["NAME"] = p.object.Name
 	m["NAMESPACE"] = p.object.Namespace
 	m["INSTANCE_IPS"] = p.ip.String()
@@ -44,7 +51,23 @@ func (p *pod) metadata(c corev1.Container) map[string]any {
 	if tag := c.Image[strings.LastIndex(c.Image, ":")+1:]; tag != c.Image {
 		m["ISTIO_VERSION"] = tag
 	}
-	return m
+	return m, nil
+}
+
+// proxyConfig is Istio's defaults, what injection wrote over them, and over that what the pod's annotation says, as
+// Istio's agent joins them (pilot/cmd/pilot-agent/config). istiod takes no client without it for a proxy.
+func proxyConfig(injected, annotated string) (*model.NodeMetaProxyConfig, error) {
+	config := mesh.DefaultProxyConfig()
+	for _, over := range []struct{ from, yaml string }{{"PROXY_CONFIG", injected}, {annotation.ProxyConfig.Name, annotated}} {
+		if over.yaml == "" {
+			continue
+		}
+		var err error
+		if config, err = mesh.MergeProxyConfig(over.yaml, config); err != nil {
+			return nil, fmt.Errorf("%s: %w", over.from, err)
+		}
+	}
+	return (*model.NodeMetaProxyConfig)(config), nil
 }
 
 // field resolves the downward API's references that injection uses.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -285,15 +286,28 @@ func TestMetadataIsWhatInjectionGave(t *testing.T) {
 			{Name: "ISTIO_META_OTHER", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{}}},
 		},
 	})
+	object.Annotations = map[string]string{"proxy.istio.io/config": "drainDuration: 7s"}
 	p := a.add(t, object)
-	m := p.metadata(object.Spec.Containers[0])
+	m, err := p.metadata(object.Spec.Containers[0])
+	require.NoError(t, err)
 	for key, want := range map[string]any{
 		"CLUSTER_ID": "Kubernetes", "OWNER": "shop", "NAMESPACE": "shop", "NAME": "a", "ISTIO_VERSION": "1.31.0",
-		"PROXY_CONFIG": map[string]any{"concurrency": 2.0}, "INSTANCE_IPS": p.ip.String(),
+		"INSTANCE_IPS": p.ip.String(),
 	} {
 		assert.Equal(t, want, m[key], key)
 	}
 	assert.NotContains(t, m, "OTHER")
+	written, err := json.Marshal(m["PROXY_CONFIG"])
+	require.NoError(t, err)
+	var config map[string]any
+	require.NoError(t, json.Unmarshal(written, &config))
+	assert.Equal(t, 2.0, config["concurrency"], "as injection says")
+	assert.Equal(t, "7s", config["drainDuration"], "as the pod's annotation says")
+	assert.Equal(t, "istiod.istio-system.svc:15012", config["discoveryAddress"], "by default")
+
+	object.Annotations["proxy.istio.io/config"] = "drainDuration: soon"
+	_, err = p.metadata(object.Spec.Containers[0])
+	require.ErrorContains(t, err, "proxy.istio.io/config: ")
 }
 
 func TestKubeletSaysWhatCannotBe(t *testing.T) {

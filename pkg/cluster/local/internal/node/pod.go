@@ -289,10 +289,14 @@ func (p *pod) startProxy(ctx context.Context, c *container) (*envoy.Process, err
 	if p.gateway() {
 		kind = "router"
 	}
+	metadata, err := p.metadata(c.spec)
+	if err != nil {
+		return nil, err
+	}
 	return envoy.Start(ctx, p.agent.config.Procs, p.agent.config.Envoy, envoy.Config{
 		ID:       fmt.Sprintf("%s~%s~%s.%s~%s.svc.cluster.local", kind, p.ip, p.object.Name, p.object.Namespace, p.object.Namespace),
 		Cluster:  p.object.Labels["app"] + "." + p.object.Namespace,
-		Metadata: p.metadata(c.spec),
+		Metadata: metadata,
 		XDS:      p.agent.xds,
 		Admin:    p.adminAddress(),
 		Dir:      p.agent.config.Dir,
