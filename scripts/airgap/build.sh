@@ -45,10 +45,18 @@ key() { printf '%s\n' "$@" | sha256sum | cut -c1-16; }
 # tree DIR: a hash over the names and contents of a directory's files.
 tree() { (cd "$1" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) | sha256sum | cut -c1-16; }
 
+# sources DIR PACKAGE...: the Go files of those packages that are the directory's own.
+sources() {
+  local dir=$1 package; shift
+  for package in "$@"; do
+    case $package in .*) cat "$dir/$package"/*.go ;; esac
+  done
+}
+
 # binaries NAME DIR LDFLAGS PACKAGE...: static programs from the Go module in DIR; binaries_dir is where they are.
 binaries() {
   local name=$1 dir=$2 ldflags=$3 key; shift 3
-  key=$(key "$(go version)" "$(hash "$dir"/go.mod "$dir"/go.sum)" "$ldflags" "$@" "$(cat "$dir"/*.go 2>/dev/null || true)")
+  key=$(key "$(go version)" "$(hash "$dir"/go.mod "$dir"/go.sum)" "$ldflags" "$@" "$(sources "$dir" "$@")")
   binaries_dir=$out/$name-$key
   [ -d "$binaries_dir" ] && return
   mkdir -p "$work/$name"
@@ -105,7 +113,8 @@ debian() {
 
 # --- the node of kind ----------------------------------------------------------------------------------------------
 
-kubernetes=$(env -C "$here/kubernetes" go list -m -f '{{.Version}}' k8s.io/kubernetes)
+# The version of a local cluster, much of which is compiled already then.
+kubernetes=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
 node=docker.io/kindest/node:$kubernetes
 
 # version_flags: what kubeadm and the servers say of themselves.
@@ -127,10 +136,10 @@ single() {
 
 node_image() {
   local k8s etcd coredns storage pause="" dir image key
-  binaries kubernetes "$here/kubernetes" "$(version_flags)" \
+  binaries kubernetes . "$(version_flags)" \
     k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-proxy,kube-scheduler,kubeadm,kubectl,kubelet}
   k8s=$binaries_dir
-  binaries etcd "$here/etcd" "" .
+  binaries etcd . "" ./scripts/airgap/etcd
   etcd=$binaries_dir
   binaries coredns "$here/coredns" "" .
   coredns=$binaries_dir

@@ -258,7 +258,11 @@ func (c *creation) makeNodes(ctx context.Context) error {
 }
 
 func (c *creation) create(ctx context.Context) error {
-	config := &v1alpha4.Cluster{Nodes: []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}}}
+	config := &v1alpha4.Cluster{
+		Nodes: []v1alpha4.Node{{Role: v1alpha4.ControlPlaneRole}},
+		// A machine may still have cgroup v1, of which kind and the runtimes warn.
+		KubeadmConfigPatches: []string{"kind: KubeletConfiguration\nfailCgroupV1: false\n"},
+	}
 	for len(config.Nodes) < c.Nodes {
 		config.Nodes = append(config.Nodes, v1alpha4.Node{Role: v1alpha4.WorkerRole})
 	}
