@@ -61,7 +61,7 @@ func (c *Cluster) makeJob(ctx context.Context) (*batchv1.Job, error) {
 					TerminationGracePeriodSeconds: ptr.To[int64](0),
 					Containers: []corev1.Container{{
 						Name: senderContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
-						Command: []string{"sleep", "infinity"}, SecurityContext: restricted(nobody),
+						Command: untilEnd, SecurityContext: restricted(nobody),
 					}},
 				},
 			},

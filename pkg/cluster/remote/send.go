@@ -189,6 +189,10 @@ const (
 	nobody          = 65532
 )
 
+// untilEnd is a container that waits for its pod's end, and does not delay it: the first process of a container is not
+// ended by a SIGTERM that it has no handler for.
+var untilEnd = []string{"sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"}
+
 // sender is the program in one pod.
 type sender struct {
 	cluster *Cluster
@@ -264,7 +268,7 @@ func (s *sender) addContainer(ctx context.Context) error {
 		pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, corev1.EphemeralContainer{
 			EphemeralContainerCommon: corev1.EphemeralContainerCommon{
 				Name: senderContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
-				Command: []string{"sleep", "infinity"},
+				Command: untilEnd,
 				// What the proxy's own user sends goes past the sidecar.
 				SecurityContext: restricted(userOf(s.pod)),
 			},
