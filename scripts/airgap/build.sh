@@ -21,7 +21,9 @@ command -v npm >/dev/null || packages+=(npm)
 
 install_packages() {
   local missing=() p
-  for p in "${packages[@]}"; do dpkg -s "$p" >/dev/null 2>&1 || missing+=("$p"); done
+  for p in "${packages[@]}"; do # a package that was removed may have a status still
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
+  done
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     say "airgap: missing here: ${missing[*]}; install them, or run this as root on Debian"
