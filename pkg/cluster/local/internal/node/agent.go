@@ -189,6 +189,9 @@ func (a *Agent) seen(ctx context.Context, object *corev1.Pod) {
 			delete(a.running, object.UID)
 		})
 	}
+	if known && len(object.Spec.EphemeralContainers) > len(object.Status.EphemeralContainerStatuses) {
+		a.tasks.Go(func() { p.report(ctx) })
+	}
 	if object.DeletionTimestamp != nil {
 		p.end(object)
 	}

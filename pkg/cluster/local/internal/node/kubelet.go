@@ -5,7 +5,10 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // Kubelet is the part of the kubelet's API that the API server calls for kubectl logs, port-forward, exec and the
@@ -19,10 +22,17 @@ func (a *Agent) Kubelet() http.Handler {
 		"/exec/": "exec", "/attach/": "attach", "/run/": "run", "/cri/": "exec",
 	} {
 		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
-			http.Error(w, fmt.Sprintf("a local cluster cannot %s: its pods are stand-ins, without a program in them. Use a kind cluster for that.", what), http.StatusNotImplemented)
+			http.Error(w, cannot(what), http.StatusNotImplemented)
 		})
 	}
 	return mux
+}
+
+const runEphemeral = "run an ephemeral container"
+
+// cannot says that what needs a program in a pod is not to be had.
+func cannot(what string) string {
+	return "a local cluster cannot " + what + ": its pods are stand-ins, without a program in them. Use a kind cluster for that."
 }
 
 func (a *Agent) logs(w http.ResponseWriter, r *http.Request) {
@@ -30,6 +40,10 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) {
 	for _, p := range a.live() {
 		if p.object.Namespace != namespace || p.object.Name != name {
 			continue
+		}
+		if object, err := a.pods.Pods(namespace).Get(name); err == nil && slices.ContainsFunc(object.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == container }) {
+			http.Error(w, cannot(runEphemeral), http.StatusNotImplemented)
+			return
 		}
 		if container != proxyContainer || !p.hasProxy() {
 			http.Error(w, fmt.Sprintf("a local cluster has no log of container %s: a stand-in answers for it. The log of %s is there in pods that have one.", container, proxyContainer), http.StatusNotImplemented)

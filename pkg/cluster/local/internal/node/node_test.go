@@ -334,6 +334,42 @@ func TestKubeletSaysWhatCannotBe(t *testing.T) {
 	}
 }
 
+// Whoever puts a container into a pod later, as kubectl debug does, is told at once that it will not run.
+func TestEphemeralContainersAreRefused(t *testing.T) {
+	t.Parallel()
+	object := podObject("a", nil, app)
+	debugger := func(name string) corev1.EphemeralContainer {
+		return corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name, Image: "busybox"}}
+	}
+	object.Spec.EphemeralContainers = []corev1.EphemeralContainer{debugger("one")}
+	a := testAgent(t, object)
+	p := a.add(t, object)
+	status := func() []corev1.ContainerStatus {
+		p.report(t.Context())
+		got, err := a.client.CoreV1().Pods("shop").Get(t.Context(), "a", metav1.GetOptions{})
+		require.NoError(t, err)
+		return got.Status.EphemeralContainerStatuses
+	}
+	got := status()
+	require.Len(t, got, 1)
+	assert.Equal(t, "one", got[0].Name)
+	require.NotNil(t, got[0].State.Terminated)
+	assert.Contains(t, got[0].State.Terminated.Message, "a local cluster cannot run an ephemeral container")
+
+	refuseEphemeral(object)
+	object.Spec.EphemeralContainers = append(object.Spec.EphemeralContainers, debugger("two"))
+	since := object.Status.EphemeralContainerStatuses[0].State.Terminated.FinishedAt
+	refuseEphemeral(object)
+	require.Len(t, object.Status.EphemeralContainerStatuses, 2)
+	assert.Equal(t, since, object.Status.EphemeralContainerStatuses[0].State.Terminated.FinishedAt, "what was said stays")
+	assert.Equal(t, "two", object.Status.EphemeralContainerStatuses[1].Name)
+
+	w := httptest.NewRecorder()
+	a.Kubelet().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/containerLogs/shop/a/one", nil))
+	assert.Equal(t, http.StatusNotImplemented, w.Code)
+	assert.Contains(t, w.Body.String(), "a local cluster cannot run an ephemeral container")
+}
+
 func TestPublishedUntilGone(t *testing.T) {
 	t.Parallel()
 	headless := service("db", corev1.ClusterIPNone, 5432, 5432)

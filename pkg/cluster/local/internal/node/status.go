@@ -23,6 +23,7 @@ func (p *pod) report(ctx context.Context) {
 		}
 		updated := current.DeepCopy()
 		p.fill(&updated.Status)
+		refuseEphemeral(updated)
 		_, err := pods.UpdateStatus(ctx, updated, metav1.UpdateOptions{})
 		if apierrors.IsConflict(err) {
 			if latest, getErr := pods.Get(ctx, p.object.Name, metav1.GetOptions{}); getErr == nil {
@@ -70,6 +71,19 @@ func (p *pod) fill(s *corev1.PodStatus) {
 	condition(s, corev1.PodInitialized, initialized, "ContainersNotInitialized", why)
 	condition(s, corev1.ContainersReady, p.ready, reason, why)
 	condition(s, corev1.PodReady, p.ready && p.gatesOpen(s), reason, why)
+}
+
+// refuseEphemeral says of each ephemeral container that it could not start, so that nobody waits for it.
+func refuseEphemeral(object *corev1.Pod) {
+	s := &object.Status
+	for _, c := range object.Spec.EphemeralContainers[min(len(s.EphemeralContainerStatuses), len(object.Spec.EphemeralContainers)):] {
+		s.EphemeralContainerStatuses = append(s.EphemeralContainerStatuses, corev1.ContainerStatus{
+			Name: c.Name, Image: c.Image,
+			State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
+				ExitCode: 128, Reason: "StartError", Message: cannot(runEphemeral), StartedAt: metav1.Now(), FinishedAt: metav1.Now(),
+			}},
+		})
+	}
 }
 
 // gatesOpen: every readiness gate's condition is true. Those are others' to set.
