@@ -1,6 +1,8 @@
 package node
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/fsnotify/fsnotify"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -49,7 +52,17 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, fmt.Sprintf("a local cluster has no log of container %s: a stand-in answers for it. The log of %s is there in pods that have one.", container, proxyContainer), http.StatusNotImplemented)
 			return
 		}
-		if err := copyTail(w, p.proxyLog(), r.URL.Query().Get("tailLines")); err != nil {
+		query := r.URL.Query()
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() {
+			select {
+			case <-p.killed:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		if err := copyLog(ctx, w, p.proxyLog(), query.Get("tailLines"), query.Get("follow") == "true"); err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 		}
 		return
@@ -57,23 +70,59 @@ func (a *Agent) logs(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, fmt.Sprintf("Pod/%s/%s does not run on this node", namespace, name), http.StatusNotFound)
 }
 
-// copyTail writes the last lines of a file, all if n is empty.
-func copyTail(w io.Writer, path, n string) error {
-	data, err := os.ReadFile(path)
+// copyLog writes the last lines of a file, all if n is empty; and what is added to it until ctx ends, if follow.
+func copyLog(ctx context.Context, w http.ResponseWriter, path, n string, follow bool) error {
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
-	if lines, err := strconv.Atoi(n); err == nil {
-		for i := len(data) - 1; i > 0; i-- {
-			if data[i-1] != '\n' {
-				continue
-			}
-			if lines--; lines == 0 {
-				data = data[i:]
-				break
+	defer file.Close()
+	var added <-chan fsnotify.Event
+	var broken <-chan error
+	if follow {
+		watcher, err := fsnotify.NewWatcher()
+		if err != nil {
+			return err
+		}
+		defer watcher.Close()
+		if err := watcher.Add(path); err != nil {
+			return err
+		}
+		added, broken = watcher.Events, watcher.Errors
+	}
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(lastLines(data, n)); err != nil || !follow {
+		return err
+	}
+	flush := http.NewResponseController(w)
+	for {
+		if err := flush.Flush(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-broken:
+			return err
+		case <-added:
+			if _, err := io.Copy(w, file); err != nil {
+				return err
 			}
 		}
 	}
-	_, err = w.Write(data)
-	return err
+}
+
+func lastLines(data []byte, n string) []byte {
+	lines, err := strconv.Atoi(n)
+	if err != nil {
+		return data
+	}
+	end := len(data)
+	for ; lines > 0 && end > 0; lines-- {
+		end = bytes.LastIndexByte(data[:end-1], '\n') + 1
+	}
+	return data[end:]
 }

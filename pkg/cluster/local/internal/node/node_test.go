@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"log/slog"
@@ -322,6 +323,7 @@ func TestKubeletSaysWhatCannotBe(t *testing.T) {
 	}{
 		"/containerLogs/shop/a/istio-proxy":             {http.StatusOK, "one\ntwo\nthree\n"},
 		"/containerLogs/shop/a/istio-proxy?tailLines=2": {http.StatusOK, "two\nthree\n"},
+		"/containerLogs/shop/a/istio-proxy?tailLines=9": {http.StatusOK, "one\ntwo\nthree\n"},
 		"/containerLogs/shop/a/app":                     {http.StatusNotImplemented, "a stand-in answers for it"},
 		"/containerLogs/shop/b/app":                     {http.StatusNotFound, "Pod/shop/b does not run on this node"},
 		"/exec/shop/a/app":                              {http.StatusNotImplemented, "a local cluster cannot exec"},
@@ -332,6 +334,35 @@ func TestKubeletSaysWhatCannotBe(t *testing.T) {
 		assert.Equal(t, want.status, w.Code, path)
 		assert.Contains(t, w.Body.String(), want.body, path)
 	}
+}
+
+// kubectl logs --tail 0 -f gets what is written from then on, and ends with the pod.
+func TestLogsAreFollowed(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t)
+	p := a.add(t, podObject("a", nil, app, corev1.Container{Name: proxyContainer}))
+	log, err := os.Create(p.proxyLog())
+	require.NoError(t, err)
+	defer log.Close()
+	_, err = log.WriteString("before\n")
+	require.NoError(t, err)
+	server := httptest.NewServer(a.Kubelet())
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/containerLogs/shop/a/istio-proxy?follow=true&tailLines=0", nil)
+	require.NoError(t, err)
+	resp, err := server.Client().Do(req)
+	require.NoError(t, err)
+	defer resp.Body.Close()
+	lines := bufio.NewScanner(resp.Body)
+	for _, line := range []string{"one", "two"} {
+		_, err = log.WriteString(line + "\n")
+		require.NoError(t, err)
+		require.True(t, lines.Scan())
+		assert.Equal(t, line, lines.Text())
+	}
+	p.kill()
+	assert.False(t, lines.Scan(), "it ends")
+	assert.NoError(t, lines.Err())
 }
 
 // Whoever puts a container into a pod later, as kubectl debug does, is told at once that it will not run.
