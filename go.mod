@@ -3,6 +3,7 @@ module chartbasico
 go 1.26.0
 
 tool (
+	go.etcd.io/etcd/server/v3
 	helm.sh/helm/v3/cmd/helm
 	helm.sh/helm/v4/cmd/helm
 	istio.io/istio/istioctl/cmd/istioctl

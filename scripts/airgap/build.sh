@@ -130,8 +130,8 @@ version_flags() {
 single() {
   local image=$1 program=$2 path=$3 base=$4 dir
   dir=$(context "$(basename "$path")")
-  cp "$program" "$dir/"
-  printf 'FROM %s\nCOPY %s %s\nENTRYPOINT ["%s"]\n' "$base" "$(basename "$program")" "$path" "$path" >"$work/Containerfile"
+  cp "$program" "$dir/$(basename "$path")"
+  printf 'FROM %s\nCOPY %s %s\nENTRYPOINT ["%s"]\n' "$base" "$(basename "$path")" "$path" "$path" >"$work/Containerfile"
   build "$image" "$work/Containerfile" "$dir"
   images+=("$image")
 }
@@ -141,7 +141,7 @@ node_image() {
   binaries kubernetes . "$(version_flags)" \
     k8s.io/kubernetes/cmd/{kube-apiserver,kube-controller-manager,kube-proxy,kube-scheduler,kubeadm,kubectl,kubelet}
   k8s=$binaries_dir
-  binaries etcd . "" ./scripts/airgap/etcd
+  binaries etcd . "" go.etcd.io/etcd/server/v3
   etcd=$binaries_dir
   binaries coredns "$here/coredns" "" .
   coredns=$binaries_dir
@@ -157,7 +157,7 @@ node_image() {
     case $image in
       */kube-proxy:*)  single "$image" "$k8s/kube-proxy" /usr/local/bin/kube-proxy "$debian" ;;
       */kube-*)        single "$image" "$k8s/$(basename "${image%:*}")" "/usr/local/bin/$(basename "${image%:*}")" scratch ;;
-      */etcd:*)        single "$image" "$etcd/etcd" /usr/local/bin/etcd scratch ;;
+      */etcd:*)        single "$image" "$etcd/server" /usr/local/bin/etcd scratch ;;
       */coredns:*)     single "$image" "$coredns/coredns" /coredns scratch ;;
       */pause:*)       single "$image" "$binaries_dir/pause" /pause scratch; pause=$image ;;
       *) say "airgap: kubeadm wants $image, and nothing here builds it"; return 1 ;;
