@@ -10,7 +10,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
-	watchtools "k8s.io/client-go/tools/watch"
 	"k8s.io/utils/ptr"
 
 	"chartbasico/pkg/cluster/internal/await"
@@ -71,21 +70,18 @@ func (c *Cluster) makeJob(ctx context.Context) (*batchv1.Job, error) {
 
 // podOfJob watches until the Job's controller has made its pod.
 func (c *Cluster) podOfJob(ctx context.Context) (*corev1.Pod, error) {
-	limited, cancel := context.WithTimeout(ctx, containerTimeout)
-	defer cancel()
 	source := await.Labelled(c.client.CoreV1().Pods(c.job.Namespace), batchv1.JobNameLabel+"="+c.job.Name)
-	event, err := watchtools.UntilWithSync(limited, source, &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {
-		return event.Type != watch.Deleted, nil
+	var pod *corev1.Pod
+	err := await.Until(ctx, containerTimeout, source, &corev1.Pod{}, func(event watch.Event) (bool, error) {
+		if event.Type == watch.Deleted {
+			return false, nil
+		}
+		pod, _ = event.Object.(*corev1.Pod)
+		return pod != nil, nil
+	}, func() error {
+		return fmt.Errorf("%s got no pod within %v; its events say why: kubectl -n %s describe job %s", nameOf(c.job), containerTimeout, c.job.Namespace, c.job.Name)
 	})
-	switch {
-	case err == nil:
-		return event.Object.(*corev1.Pod), nil
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
-	case limited.Err() != nil:
-		return nil, fmt.Errorf("%s got no pod within %v; its events say why: kubectl -n %s describe job %s", nameOf(c.job), containerTimeout, c.job.Namespace, c.job.Name)
-	}
-	return nil, err
+	return pod, err
 }
 
 func (c *Cluster) removeJob() error {

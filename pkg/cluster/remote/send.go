@@ -22,7 +22,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
-	watchtools "k8s.io/client-go/tools/watch"
 	"k8s.io/kubectl/pkg/util/podutils"
 	"k8s.io/utils/ptr"
 
@@ -315,11 +314,9 @@ const containerTimeout = time.Minute
 
 // await watches the pod until the container runs.
 func (s *sender) await(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, containerTimeout)
-	defer cancel()
 	source := await.Named(s.cluster.client.CoreV1().Pods(s.pod.Namespace), s.pod.Name)
 	last := "nothing yet"
-	_, err := watchtools.UntilWithSync(limited, source, &corev1.Pod{}, nil, func(event watch.Event) (bool, error) {
+	return await.Until(ctx, containerTimeout, source, &corev1.Pod{}, func(event watch.Event) (bool, error) {
 		pod, ok := event.Object.(*corev1.Pod)
 		if !ok || event.Type == watch.Deleted {
 			return false, errors.New("the pod is gone")
@@ -338,16 +335,9 @@ func (s *sender) await(ctx context.Context) error {
 			}
 		}
 		return false, nil
-	})
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case limited.Err() != nil:
+	}, func() error {
 		return fmt.Errorf("container %s did not start within %v; the kubelet says: %s", senderContainer, containerTimeout, last)
-	}
-	return err
+	})
 }
 
 // grace is how long a sender may take to tell what came of a load that was ended.

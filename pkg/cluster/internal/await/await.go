@@ -74,28 +74,35 @@ func selected[L runtime.Object](client lister[L], choose func(*metav1.ListOption
 	}
 }
 
+// Until watches the objects of that type that source lists until done says so or fails, and no longer than limit. What
+// then is the error, late says.
+func Until(ctx context.Context, limit time.Duration, source *cache.ListWatch, object runtime.Object, done func(watch.Event) (bool, error), late func() error) error {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	_, err := watchtools.UntilWithSync(limited, source, object, nil, done)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case limited.Err() != nil:
+		return late()
+	}
+	return err
+}
+
 // object watches the object of that name until holds says so. A wait that runs out tells what was missing.
 func object[T runtime.Object, L runtime.Object](ctx context.Context, client lister[L], what, name string, holds func(T) error) error {
-	limited, cancel := context.WithTimeout(ctx, Timeout)
-	defer cancel()
 	var zero T
 	missing := fmt.Errorf("it does not exist")
-	_, err := watchtools.UntilWithSync(limited, Named(client, name), zero, nil, func(event watch.Event) (bool, error) {
+	return Until(ctx, Timeout, Named(client, name), zero, func(event watch.Event) (bool, error) {
 		object, ok := event.Object.(T)
 		if !ok || event.Type == watch.Deleted {
 			return false, nil
 		}
 		missing = holds(object)
 		return missing == nil, nil
-	})
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	default:
-		return fmt.Errorf("%s was not ready after %s: %w", what, Timeout, missing)
-	}
+	}, func() error { return fmt.Errorf("%s was not ready after %s: %w", what, Timeout, missing) })
 }
 
 // ConfigMaps waits until they exist.

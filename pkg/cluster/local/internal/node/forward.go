@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/local/internal/loopback"
 	"chartbasico/pkg/cluster/local/internal/portforward"
 )
@@ -17,20 +18,18 @@ const proxyAdminPort = 15000
 // forward serves kubectl port-forward.
 func (a *Agent) forward(w http.ResponseWriter, r *http.Request) {
 	namespace, name := r.PathValue("namespace"), r.PathValue("pod")
-	for _, p := range a.live() {
-		if p.object.Namespace != namespace || p.object.Name != name {
-			continue
-		}
-		portforward.Serve(w, r, func(ctx context.Context, port uint16) (net.Conn, error) {
-			address, err := p.localAddress(port)
-			if err != nil {
-				return nil, err
-			}
-			return new(net.Dialer).DialContext(ctx, "tcp", address)
-		})
+	p, err := a.find(cluster.Place{Namespace: namespace, Pod: name})
+	if err != nil {
+		http.Error(w, notHere(namespace, name), http.StatusNotFound)
 		return
 	}
-	http.Error(w, fmt.Sprintf("Pod/%s/%s does not run on this node", namespace, name), http.StatusNotFound)
+	portforward.Serve(w, r, func(ctx context.Context, port uint16) (net.Conn, error) {
+		address, err := p.localAddress(port)
+		if err != nil {
+			return nil, err
+		}
+		return new(net.Dialer).DialContext(ctx, "tcp", address)
+	})
 }
 
 // localAddress is what a program in the pod would reach on its localhost.

@@ -12,6 +12,8 @@ import (
 
 	"github.com/fsnotify/fsnotify"
 	corev1 "k8s.io/api/core/v1"
+
+	"chartbasico/pkg/cluster"
 )
 
 // Kubelet is the part of the kubelet's API that the API server calls for kubectl logs, port-forward, exec and the
@@ -40,34 +42,29 @@ func cannot(what string) string {
 
 func (a *Agent) logs(w http.ResponseWriter, r *http.Request) {
 	namespace, name, container := r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container")
-	for _, p := range a.live() {
-		if p.object.Namespace != namespace || p.object.Name != name {
-			continue
-		}
-		if object, err := a.pods.Pods(namespace).Get(name); err == nil && slices.ContainsFunc(object.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == container }) {
-			http.Error(w, cannot(runEphemeral), http.StatusNotImplemented)
-			return
-		}
-		if container != proxyContainer || !p.hasProxy() {
-			http.Error(w, fmt.Sprintf("a local cluster has no log of container %s: a stand-in answers for it. The log of %s is there in pods that have one.", container, proxyContainer), http.StatusNotImplemented)
-			return
-		}
-		query := r.URL.Query()
-		ctx, cancel := context.WithCancel(r.Context())
-		defer cancel()
-		go func() {
-			select {
-			case <-p.killed:
-				cancel()
-			case <-ctx.Done():
-			}
-		}()
-		if err := copyLog(ctx, w, p.proxyLog(), query.Get("tailLines"), query.Get("follow") == "true"); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-		}
+	p, err := a.find(cluster.Place{Namespace: namespace, Pod: name})
+	if err != nil {
+		http.Error(w, notHere(namespace, name), http.StatusNotFound)
 		return
 	}
-	http.Error(w, fmt.Sprintf("Pod/%s/%s does not run on this node", namespace, name), http.StatusNotFound)
+	if object, err := a.pods.Pods(namespace).Get(name); err == nil && slices.ContainsFunc(object.Spec.EphemeralContainers, func(c corev1.EphemeralContainer) bool { return c.Name == container }) {
+		http.Error(w, cannot(runEphemeral), http.StatusNotImplemented)
+		return
+	}
+	if container != proxyContainer || !p.hasProxy() {
+		http.Error(w, fmt.Sprintf("a local cluster has no log of container %s: a stand-in answers for it. The log of %s is there in pods that have one.", container, proxyContainer), http.StatusNotImplemented)
+		return
+	}
+	query := r.URL.Query()
+	ctx, cancel := p.untilKilled(r.Context())
+	defer cancel()
+	if err := copyLog(ctx, w, p.proxyLog(), query.Get("tailLines"), query.Get("follow") == "true"); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+}
+
+func notHere(namespace, name string) string {
+	return fmt.Sprintf("Pod/%s/%s does not run on this node", namespace, name)
 }
 
 // copyLog writes the last lines of a file, all if n is empty; and what is added to it until ctx ends, if follow.

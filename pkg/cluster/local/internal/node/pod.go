@@ -104,6 +104,19 @@ func (p *pod) end(object *corev1.Pod) {
 // kill ends the pod at once.
 func (p *pod) kill() { p.killOnce.Do(func() { close(p.killed) }) }
 
+// untilKilled returns a context that ends when the pod's object is gone.
+func (p *pod) untilKilled(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		select {
+		case <-p.killed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // serving: it has been started, and is not ending.
 func (p *pod) serving() bool {
 	select {
@@ -470,15 +483,8 @@ func (p *pod) awaitProbes(ctx context.Context, c *container) error {
 // finish ends the pod as its deletion asks for: it serves until no proxy has it as an endpoint, as a well-behaved
 // application does in its preStop hook, ends what is under way, and then removes the object.
 func (p *pod) finish(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := p.untilKilled(ctx)
 	defer cancel()
-	go func() {
-		select {
-		case <-p.killed:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
 	if !p.agent.publishedUntilGone(p.object) {
 		graceful, cancelGrace := context.WithTimeout(ctx, p.grace)
 		// What is left when the grace is over is lost on any cluster.
