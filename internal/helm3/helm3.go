@@ -34,6 +34,9 @@ type Spec struct {
 	Timeout   time.Duration  // of hooks and of Wait; 0 is DefaultTimeout
 	Wait      bool           // also wait until the objects are ready; Helm polls every 2 s
 	DryRun    bool           // render against the cluster, and change nothing
+	// SkipSchemaValidation is for a Client whose caller has held Values against the chart's schema: Helm would compile it
+	// again for each release.
+	SkipSchemaValidation bool
 	// Description is what the history says of the revision; Helm's own words if empty.
 	Description string
 }
@@ -107,6 +110,7 @@ func (c *Client) Upgrade(ctx context.Context, spec Spec) (*Deployed, error) {
 		install.Description = spec.Description
 		install.Replace = last != nil
 		install.DisableOpenAPIValidation = true
+		install.SkipSchemaValidation = spec.SkipSchemaValidation
 		if spec.DryRun {
 			install.DryRunOption = "server"
 		}
@@ -124,6 +128,7 @@ func (c *Client) Upgrade(ctx context.Context, spec Spec) (*Deployed, error) {
 	upgrade.ResetValues = true
 	upgrade.MaxHistory = maxHistory
 	upgrade.DisableOpenAPIValidation = true
+	upgrade.SkipSchemaValidation = spec.SkipSchemaValidation
 	if spec.DryRun {
 		upgrade.DryRunOption = "server"
 	}

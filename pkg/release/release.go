@@ -143,7 +143,11 @@ func (i *Installer) UpgradeFor(ctx context.Context, r *render.Release, why strin
 		if err := i.namespace(ctx, r); err != nil {
 			return err
 		}
-		if _, err := h.Upgrade(ctx, helm3.Spec{Name: r.Name, Namespace: r.Namespace, ChartDir: r.Chart, Values: r.Values, Timeout: i.opts.Timeout, Description: why}); err != nil {
+		_, err := h.Upgrade(ctx, helm3.Spec{
+			Name: r.Name, Namespace: r.Namespace, ChartDir: r.Chart, Values: r.Values, Timeout: i.opts.Timeout, Description: why,
+			SkipSchemaValidation: true, // what was rendered has passed it
+		})
+		if err != nil {
 			return err
 		}
 		return i.Ready(ctx, Workloads(r))
