@@ -12,9 +12,10 @@ ISTIOCTL=$(tool istioctl)
 HELMFILE=$(tool helmfile)
 REGISTRY=$(tool registry)
 UNITTEST=$(tool unittest)
+CT=$(tool ct)
 CHROMIUM=$(tool chromium)
 BASICO=$PWD/bin/basico
-export HELM HELM4 KUBECTL ISTIOCTL HELMFILE REGISTRY UNITTEST CHROMIUM BASICO
+export HELM HELM4 KUBECTL ISTIOCTL HELMFILE REGISTRY UNITTEST CT CHROMIUM BASICO
 gotestsum=$(tool gotestsum)
 events=$(mktemp)
 BASICO_FIGURES=$(mktemp)

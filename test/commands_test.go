@@ -1,7 +1,9 @@
 package test
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -69,4 +71,39 @@ func TestIstioctl(t *testing.T) {
 	assert.Contains(t, out, "Clusters Match")
 	out, err = command(t, "ISTIOCTL", "analyze", "-n", "istio-system", "--output-threshold", "Warning", "--failure-threshold", "Warning")
 	require.NoError(t, err, out)
+}
+
+// chart-testing installs the chart with each of its ci/*-values.yaml, and sees what the API server refuses.
+func TestChartTesting(t *testing.T) {
+	usePATH(t, "KUBECTL", "kubectl")
+	usePATH(t, "HELM", "helm")
+	install := func(chart string) (string, error) {
+		t.Setenv("KUBECONFIG", shared(t).Kubeconfig())
+		config, err := filepath.Abs("../ct.yaml")
+		require.NoError(t, err)
+		ct := exec.CommandContext(t.Context(), tool(t, "CT"), "install", "--config", config, "--charts", ".")
+		ct.Dir = chart
+		out, err := ct.CombinedOutput()
+		return string(out), err
+	}
+	const chart = "../charts/chart_basico"
+	out, err := install(chart)
+	require.NoError(t, err, out)
+	values := files(t, "charts/chart_basico/ci/*-values.yaml")
+	require.NotEmpty(t, values)
+	for _, file := range values {
+		assert.Contains(t, out, `Installing chart with values file "ci/`+filepath.Base(file)+`"`)
+	}
+	assert.Contains(t, out, "All charts installed successfully")
+
+	broken := filepath.Join(t.TempDir(), "chart")
+	require.NoError(t, os.CopyFS(broken, os.DirFS(chart)))
+	service := filepath.Join(broken, "templates/service.yaml")
+	text, err := os.ReadFile(service)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"kind" "Service"`)
+	require.NoError(t, os.WriteFile(service, []byte(strings.Replace(string(text), `"kind" "Service"`, `"kind" "Servise"`, 1)), 0o600))
+	out, err = install(broken)
+	require.Error(t, err, out)
+	assert.Contains(t, out, `no matches for kind "Servise"`)
 }

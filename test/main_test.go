@@ -2,7 +2,8 @@
 // values file and environment by themselves: a new file is a new test.
 //
 // They share a local cluster of their own. BASICO_CLUSTER names a running one to use instead, and BASICO_KIND one of kind,
-// with real kubelets, sidecars and applications (basico cluster create --kind kind). HELM, HELM4, HELMFILE, KUBECTL, ISTIOCTL and REGISTRY are the paths of those commands.
+// with real kubelets, sidecars and applications (basico cluster create --kind kind). HELM, HELM4, HELMFILE, KUBECTL, ISTIOCTL, REGISTRY and CT
+// (chart-testing) are the paths of those commands.
 package test
 
 import (

@@ -39,6 +39,9 @@ var listed = map[string]instead{
 		"until curl -si -H 'Host: hello.example.com' -H 'Basico-Call: http://other.db.example.com:5432/' localhost:8080 | grep -q ' 502 '; do sleep 0.1; done\n" +
 			"curl -si -H 'Host: hello.example.com' -H 'Basico-Call: http://orders.db.example.com:5432/' localhost:8080 | grep -E 'HTTP|served-by'"},
 
+	"ct lint --config ct.yaml": {"make lint runs it", ""},
+	"cd charts/chart_basico && ct install --config ../../ct.yaml --charts .": {"test/commands_test.go runs it", ""},
+
 	"make cluster":                                                                         {kind, ""},
 	"basico cluster create --kind kind":                                                    {kind, ""},
 	"basico cluster status --kind kind":                                                    {kind, ""},
