@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 
 	"github.com/spf13/pflag"
 
@@ -69,10 +71,37 @@ func (f *outputFlags) add(flags *pflag.FlagSet) {
 }
 
 func (f outputFlags) mistakes() []error {
+	var errs []error
 	if f.output != "text" && f.output != "json" {
-		return []error{fmt.Errorf("--output: found %q, expected text or json", f.output)}
+		errs = append(errs, fmt.Errorf("--output: found %q, expected text or json", f.output))
 	}
-	return nil
+	for _, out := range []struct{ flag, path string }{{"--junit", f.junit}, {"--report", f.html}} {
+		if out.path == "" {
+			continue
+		}
+		if err := writable(out.path); err != nil {
+			errs = append(errs, fmt.Errorf("%s: expected a file that can be written: %w", out.flag, err))
+		}
+	}
+	return errs
+}
+
+// writable says why a file cannot be written, and leaves it as it is: nobody wants to learn that after minutes.
+func writable(path string) error {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil // who reads a pipe would see its end
+	}
+	isNew := errors.Is(err, fs.ErrNotExist)
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE, 0o666) //nolint:gosec // as os.Create, which writes it
+	if err != nil {
+		return err
+	}
+	err = file.Close()
+	if isNew {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 // write writes the report in every form that was asked for.

@@ -35,6 +35,26 @@ func TestVerifySaysAllThatIsWrongWithItsFlags(t *testing.T) {
 	assert.Empty(t, errOut, "nothing has started")
 }
 
+func TestVerifyKnowsBeforeThatItCannotWriteItsReports(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "old.xml")
+	require.NoError(t, os.WriteFile(old, []byte("old"), 0o600))
+	fresh := filepath.Join(dir, "new.html")
+	nowhere := filepath.Join(dir, "nowhere", "x.html")
+	_, errOut, err := verifyWith(t, "x.yaml", "--junit", dir, "--report", nowhere)
+	require.Error(t, err)
+	assert.Equal(t, "--junit: expected a file that can be written: open "+dir+": is a directory\n"+
+		"--report: expected a file that can be written: open "+nowhere+": no such file or directory", err.Error())
+	assert.Empty(t, errOut, "nothing has started")
+
+	_, _, err = verifyWith(t, filepath.Join(dir, "none.yaml"), "--junit", old, "--report", fresh)
+	require.ErrorContains(t, err, "none.yaml")
+	content, err := os.ReadFile(old)
+	require.NoError(t, err)
+	assert.Equal(t, "old", string(content))
+	assert.NoFileExists(t, fresh)
+}
+
 // What is to stand beside the result is read before anything starts.
 func TestVerifyBesideAnotherResult(t *testing.T) {
 	dir := t.TempDir()

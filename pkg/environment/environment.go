@@ -42,7 +42,7 @@ func (r Release) ID() string { return r.Namespace + "/" + r.Name }
 func Load(path string) (*Environment, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; expected an environment: a file in Helmfile's format", err)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
