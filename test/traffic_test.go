@@ -183,3 +183,18 @@ func TestTrafficInterrupted(t *testing.T) {
 	assert.Positive(t, r.report.Splits[0].Requests)
 	assert.Len(t, r.report.Problems, 1)
 }
+
+// A verification that is interrupted at a later stage takes the app back to the one that its values name: a cluster that
+// others use goes on with it.
+func TestVerifyInterrupted(t *testing.T) {
+	file := patient(t, "verify-interrupted")
+	installed(t, file)
+	p := begin(t, "verify", file, "--requests", "1000")
+	p.waitFor("cart canary from front/v1")
+	require.NoError(t, p.cmd.Process.Signal(os.Interrupt))
+	r := p.wait()
+	assert.Equalf(t, 2, r.status, "%s%s", r.err, r.out)
+	assert.Contains(t, r.err, "cart is back at stage v1")
+	measured := onShared(t, "traffic", file, "cart", "--stage", "v1", "--requests", "500")
+	assert.Equalf(t, 0, measured.status, "%s%s", measured.err, measured.out)
+}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -45,6 +46,12 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 	}
 	a.say("%s: stages %s", a.Name, a.stages())
 
+	back := false
+	defer func() {
+		if !back {
+			a.putBack(ctx)
+		}
+	}()
 	first, last := a.Stages[0], a.Stages[len(a.Stages)-1]
 	if arrived, err := a.moveTo(ctx, first); err != nil || !arrived {
 		return err
@@ -65,14 +72,29 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 	if err := a.queue(ctx, last); err != nil {
 		return err
 	}
-	// The app is left as its files say.
-	for _, s := range a.Stages {
-		if s.Name == a.Current {
-			_, err := a.moveTo(ctx, s)
-			return err
-		}
+	_, err := a.moveTo(ctx, a.named())
+	back = err == nil
+	return err
+}
+
+// named is the stage that the app's values name.
+func (a *routed) named() Stage {
+	return a.Stages[slices.IndexFunc(a.Stages, func(s Stage) bool { return s.Name == a.Current })]
+}
+
+// putBack takes the app to the stage that its values name, after a run that ended on the way, and does not wait until
+// it has arrived: a cluster that others use goes on with that stage.
+func (a *routed) putBack(ctx context.Context) {
+	if errors.Is(context.Cause(ctx), ErrCluster) {
+		return
 	}
-	return nil
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if _, err := a.mover().upgrade(ctx, a.App, a.named(), ""); err != nil {
+		a.fails("a route is left at the stage that its values name", a.Name+" at stage "+a.Current, "it is, however the run ends", err)
+		return
+	}
+	a.say("%s is back at stage %s", a.Name, a.Current)
 }
 
 // walk goes from stage to stage, with a steady flow of requests while the stage changes, and measures at each. It says
