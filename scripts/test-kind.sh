@@ -6,6 +6,7 @@ source "$(dirname "$0")/lib.sh"
 source scripts/tools.sh
 say "test-kind: real sidecars and applications, by the same suites as in make test"
 images=$(scripts/images.sh)
+export KIND_EXPERIMENTAL_PROVIDER=${images#* }
 scripts/build.sh
 HELM=$(tool helm)
 HELM4=$(tool helm4)
@@ -23,7 +24,7 @@ bin/basico cluster create --kind kind --name "$BASICO_KIND" ${KUBERNETES:+--kube
 
 # bookinfo-prod is verified by the command, below.
 others=bookinfo-prod
-if [ "$images" = built ]; then
+if [ "${images% *}" = built ]; then
   others+='|bookinfo-mysql|kinds'
   say "not run: the environments bookinfo-mysql and kinds, as only a container registry has their applications' images"
 fi
