@@ -154,7 +154,7 @@ func (f trafficFlags) measure(ctx context.Context, c cluster.Cluster, env string
 	}
 	r, err := measure.Split(ctx, c, o, stage.Weights, opts)
 	split := report.Split{
-		Environment: env, App: app.Name, Stage: stage.Name, From: o.Name,
+		Environment: env, App: app.Title, Stage: stage.Name, From: o.Name,
 		Requests: r.Tally.Requests, Errors: r.Tally.Errors, Want: stage.Weights, Got: r.Got, Failures: r.Tally.Failures,
 		Sequential: true, Elapsed: report.Seconds(r.Tally.Elapsed),
 	}

@@ -240,7 +240,7 @@ func served(r measure.Result) map[string]assert.Served {
 // record puts what was measured from an origin into the report, and returns what is wrong with it.
 func (p *promotion) record(stage verify.Stage, o rollout.Origin, r measure.Result, judged []comparison) string {
 	split := report.Split{
-		Environment: p.running.Env.Name, App: p.app.Name, Stage: stage.Name, From: o.Name,
+		Environment: p.running.Env.Name, App: p.app.Title, Stage: stage.Name, From: o.Name,
 		Requests: r.Tally.Requests, Errors: r.Tally.Errors, Want: stage.Weights, Got: r.Got, Failures: r.Tally.Failures,
 		Sequential: true, Elapsed: report.Seconds(r.Tally.Elapsed),
 	}

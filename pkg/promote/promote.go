@@ -198,7 +198,7 @@ func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) err
 		return err
 	}
 	p.at = from.Name
-	p.walk = report.Walk{Environment: p.running.Env.Name, App: p.app.Name, From: from.Name, To: to.Name, Traffic: "of its own"}
+	p.walk = report.Walk{Environment: p.running.Env.Name, App: p.app.Title, From: from.Name, To: to.Name, Traffic: "of its own"}
 	switch {
 	case len(path) == 0:
 		p.say("%s is at stage %s already", p.app.Name, to.Name)

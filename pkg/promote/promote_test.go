@@ -34,7 +34,7 @@ var stages = []verify.Stage{
 }
 
 func walking() *promotion {
-	return &promotion{opts: Options{}.withDefaults(true), app: verify.App{Name: "cart", Stages: stages}}
+	return &promotion{opts: Options{}.withDefaults(true), app: verify.App{Name: "cart", Title: "cart", Stages: stages}}
 }
 
 func TestForwardIsStageByStageAndBackIsOneStep(t *testing.T) {

@@ -21,6 +21,8 @@ import (
 // App is an app with routing, as its rendered release says.
 type App struct {
 	Name, Namespace string
+	// Title is what reports call it: its name, after its namespace if the environment has another app of that name.
+	Title string
 	// Host is the full name of its Service, Port the port that is requested.
 	Host string
 	Port int
@@ -107,6 +109,16 @@ func Apps(releases []*render.Release) ([]App, error) {
 	if lowest < queueDefault {
 		for i := range apps {
 			apps[i].AtOnce = max(1, lowest/2)
+		}
+	}
+	of := map[string]int{}
+	for _, a := range apps {
+		of[a.Name]++
+	}
+	for i, a := range apps {
+		apps[i].Title = a.Name
+		if of[a.Name] > 1 {
+			apps[i].Title = a.Namespace + "/" + a.Name
 		}
 	}
 	slices.SortFunc(apps, func(a, b App) int { return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name) })

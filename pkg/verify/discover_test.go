@@ -46,6 +46,32 @@ func TestAppsOfBookinfo(t *testing.T) {
 	assert.Equal(t, []map[string]int{{"v1": 100}}, a.route(a.Release).Splits)
 }
 
+// Apps of one name in two namespaces can be told apart in what is reported.
+func TestAppsOfOneName(t *testing.T) {
+	chart, err := filepath.Abs("../../charts/chart_basico")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for _, app := range []string{"cart", "shop"} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, app+".yaml"), []byte("app: "+app+`
+service: {ports: {http: {port: 80}}}
+routing: {stage: v1, stages: [{name: v1, weights: {v1: 100}}]}
+`), 0o600))
+	}
+	env := filepath.Join(dir, "env.yaml")
+	require.NoError(t, os.WriteFile(env, []byte(`releases:
+- {name: cart, namespace: green, chart: `+chart+`, values: [cart.yaml]}
+- {name: shop, namespace: green, chart: `+chart+`, values: [shop.yaml]}
+- {name: cart, namespace: blue, chart: `+chart+`, values: [cart.yaml]}
+`), 0o600))
+	apps, err := Apps(rendered(t, env))
+	require.NoError(t, err)
+	var titles []string
+	for _, a := range apps {
+		titles = append(titles, a.Title)
+	}
+	assert.Equal(t, []string{"blue/cart", "green/cart", "shop"}, titles)
+}
+
 // No more are sent at once than the limits of any app on the way let through, with a steady flow beside.
 func TestLimitsOfTheRoutingBoundWhatIsSentAtOnce(t *testing.T) {
 	chart, err := filepath.Abs("../../charts/chart_basico")

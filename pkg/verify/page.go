@@ -49,10 +49,10 @@ func (a *routed) findPage(ctx context.Context) error {
 	if found == nil {
 		a.origins, a.direct = throughPage(a.origins, nil), throughPage(a.direct, nil)
 		// Those who call it show its splits as well.
-		a.notRun("splits of "+a.Name+" from the ingress gateway", why, len(a.origins) > 0)
+		a.notRun("splits of "+a.Title+" from the ingress gateway", why, len(a.origins) > 0)
 		return nil
 	}
-	a.say("%s: people see it at %s", a.Name, found.Load.URL)
+	a.say("%s: people see it at %s", a.Title, found.Load.URL)
 	a.origins, a.direct = throughPage(a.origins, found), throughPage(a.direct, found)
 	return nil
 }
@@ -100,5 +100,5 @@ func (a *routed) pageShows(stage Stage, texts map[string]string, tally traffic.T
 		}
 		got[text] = n
 	}
-	a.check("the page shows its versions", a.Name+" at stage "+stage.Name, assert.Split(want, got, tally.Errors, a.opts.Rate), took)
+	a.check("the page shows its versions", a.Title+" at stage "+stage.Name, assert.Split(want, got, tally.Errors, a.opts.Rate), took)
 }

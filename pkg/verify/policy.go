@@ -56,7 +56,7 @@ func (a *routed) balancingNotRun() {
 	last, _ := a.Stages[len(a.Stages)-1].only()
 	for _, v := range a.versions() {
 		kind := a.Subsets[v].balancing()
-		what := fmt.Sprintf("balancing of %s %s (%s)", a.Name, v, kind)
+		what := fmt.Sprintf("balancing of %s %s (%s)", a.Title, v, kind)
 		leastRequest := kind == networkingv1.LoadBalancerSettings_LEAST_REQUEST || kind == networkingv1.LoadBalancerSettings_UNSPECIFIED
 		switch n := len(a.podsOf(v)); {
 		case n < 2:
@@ -93,9 +93,9 @@ func (a *routed) roundRobin(ctx context.Context, version string, pods []string) 
 	load.Requests, load.Concurrency, load.Sequence = pick, 1, true
 	tally, err := a.cluster.Send(ctx, a.caller().From, load)
 	if err != nil {
-		return fmt.Errorf("round robin of %s %s: %w", a.Name, version, err)
+		return fmt.Errorf("round robin of %s %s: %w", a.Title, version, err)
 	}
-	a.check("round robin takes turns", a.Name+" "+version, assert.Alternates(tally.Sequence, pods), tally.Elapsed)
+	a.check("round robin takes turns", a.Title+" "+version, assert.Alternates(tally.Sequence, pods), tally.Elapsed)
 	return nil
 }
 
@@ -124,13 +124,13 @@ func (a *routed) leastRequest(ctx context.Context, version string, pods []string
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("least request of %s %s: %w", a.Name, version, err)
+		return fmt.Errorf("least request of %s %s: %w", a.Title, version, err)
 	}
 	got := map[string]int{}
 	for _, p := range pods {
 		got[p] = tally.Pods[p]
 	}
-	a.check("least request prefers the idle pod", a.Name+" "+version, assert.PrefersIdle(idle, got, a.opts.Rate), tally.Elapsed)
+	a.check("least request prefers the idle pod", a.Title+" "+version, assert.PrefersIdle(idle, got, a.opts.Rate), tally.Elapsed)
 	return nil
 }
 
@@ -159,7 +159,7 @@ func (a *routed) atOnce() time.Duration { return min(2*time.Second, a.hold()/2) 
 // served in the end, and the others are refused at once.
 func (a *routed) queue(ctx context.Context, stage Stage) error {
 	version, ok := stage.only()
-	what := "queue of " + a.Name
+	what := "queue of " + a.Title
 	switch {
 	case !a.cluster.StandIns():
 		a.notRun(what, realApps, true)
@@ -189,7 +189,7 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", what, version, err)
 	}
-	a.check("a full queue refuses at once", a.Name+" "+version, assert.Queue(a.Subsets[version].Pending, a.atOnce(), got), took)
+	a.check("a full queue refuses at once", a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, a.atOnce(), got), took)
 	_, err = a.moveTo(ctx, stage)
 	return err
 }
@@ -304,7 +304,7 @@ func tolerance(limit time.Duration) (early, late time.Duration) {
 
 // timeLimit sends a request that takes longer than the route allows.
 func (a *routed) timeLimit(ctx context.Context) error {
-	what := "time limit of " + a.Name
+	what := "time limit of " + a.Title
 	if !a.cluster.StandIns() {
 		a.notRun(what, realApps, true)
 		return nil
@@ -322,7 +322,7 @@ func (a *routed) timeLimit(ctx context.Context) error {
 	load.Requests, load.Concurrency, load.Timeout, load.App = 1, 1, 2*a.Timeout+10*time.Second, ""
 	early, late := tolerance(a.Timeout)
 	load.Header = with(load.Header, delayHeader, (a.Timeout + 2*late).String())
-	a.say("  %s: a request that takes longer than %v is on its way", a.Name, a.Timeout)
+	a.say("  %s: a request that takes longer than %v is on its way", a.Title, a.Timeout)
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -331,7 +331,7 @@ func (a *routed) timeLimit(ctx context.Context) error {
 	for s := range tally.Statuses {
 		status = s
 	}
-	a.check("a request ends at the time limit", a.Name+" from "+o.Name, assert.Timeout(a.Timeout, early, late, status, took), took)
+	a.check("a request ends at the time limit", a.Title+" from "+o.Name, assert.Timeout(a.Timeout, early, late, status, took), took)
 	return nil
 }
 

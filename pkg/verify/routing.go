@@ -31,20 +31,20 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 	a := &routed{run: r, App: app}
 	a.origins, a.direct = Origins(app, r.entries, r.workloads)
 	if len(a.origins) == 0 {
-		a.notRun("routing of "+a.Name, "nothing exposes it, and no workload says in its values that it calls it (calls)", false)
+		a.notRun("routing of "+a.Title, "nothing exposes it, and no workload says in its values that it calls it (calls)", false)
 		return nil
 	}
 	if a.origins[0].Name != GatewayName {
-		a.notRun("splits of "+a.Name+" from the ingress gateway", "neither it nor what calls it is exposed", true)
+		a.notRun("splits of "+a.Title+" from the ingress gateway", "neither it nor what calls it is exposed", true)
 	} else if !a.cluster.StandIns() {
 		if err := a.findPage(ctx); err != nil || len(a.origins) == 0 {
 			return err
 		}
 	}
 	if len(a.texts()) > 0 && a.cluster.StandIns() {
-		a.notRun("what people see of "+a.Name, "a stand-in shows no page", true)
+		a.notRun("what people see of "+a.Title, "a stand-in shows no page", true)
 	}
-	a.say("%s: stages %s", a.Name, a.stages())
+	a.say("%s: stages %s", a.Title, a.stages())
 
 	back := false
 	defer func() {
@@ -91,10 +91,10 @@ func (a *routed) putBack(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	if _, err := a.mover().upgrade(ctx, a.App, a.named(), ""); err != nil {
-		a.fails("a route is left at the stage that its values name", a.Name+" at stage "+a.Current, "it is, however the run ends", err)
+		a.fails("a route is left at the stage that its values name", a.Title+" at stage "+a.Current, "it is, however the run ends", err)
 		return
 	}
-	a.say("%s is back at stage %s", a.Name, a.Current)
+	a.say("%s is back at stage %s", a.Title, a.Current)
 }
 
 // walk goes from stage to stage, with a steady flow of requests while the stage changes, and measures at each. It says
@@ -110,7 +110,7 @@ func (a *routed) walk(ctx context.Context) (bool, error) {
 			flows = rollout.Join(flows, during)
 			if !arrived {
 				for _, s := range a.Stages[i+1:] {
-					a.notRun(fmt.Sprintf("splits of %s at stage %s", a.Name, s.Name), "the walk ended at stage "+stage.Name, false)
+					a.notRun(fmt.Sprintf("splits of %s at stage %s", a.Title, s.Name), "the walk ended at stage "+stage.Name, false)
 				}
 				a.lost(flows)
 				return false, nil
@@ -165,7 +165,7 @@ func (a *routed) moveUnderLoad(ctx context.Context, stage Stage) (bool, []rollou
 // lost judges the requests that went on while stages changed.
 func (a *routed) lost(flows []rollout.Flow) {
 	for _, f := range flows {
-		a.check("no request lost while stages change", a.Name+" from "+f.Origin.Name,
+		a.check("no request lost while stages change", a.Title+" from "+f.Origin.Name,
 			assert.NoneLost(f.Tally.Requests, f.Tally.Errors, f.Tally.Failures), f.Tally.Elapsed)
 	}
 }
@@ -181,10 +181,10 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 	}
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
-		return report.Split{}, fmt.Errorf("%s at stage %s from %s: %w", a.Name, stage.Name, o.Name, err)
+		return report.Split{}, fmt.Errorf("%s at stage %s from %s: %w", a.Title, stage.Name, o.Name, err)
 	}
 	s := report.Split{
-		Environment: a.env.Name, App: a.Name, Stage: stage.Name, From: o.Name,
+		Environment: a.env.Name, App: a.Title, Stage: stage.Name, From: o.Name,
 		Requests: tally.Requests, Errors: tally.Errors, Want: stage.Weights, Got: tally.Versions,
 		Failures: tally.Failures, Elapsed: report.Seconds(tally.Elapsed),
 	}
@@ -196,7 +196,7 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 	if !s.Pass {
 		verdict = "FELL SHORT"
 	}
-	a.say("  %s %s from %s: %s (%d requests, %.1f s) %s", a.Name, stage.Name, o.Name, counts(tally.Versions), tally.Requests, tally.Elapsed.Seconds(), verdict)
+	a.say("  %s %s from %s: %s (%d requests, %.1f s) %s", a.Title, stage.Name, o.Name, counts(tally.Versions), tally.Requests, tally.Elapsed.Seconds(), verdict)
 	return s, nil
 }
 
@@ -211,13 +211,13 @@ func (a *routed) moveTo(ctx context.Context, stage Stage, also ...render.Overrid
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
-		a.fails("route arrives at every proxy", a.Name+" at stage "+stage.Name, "every proxy divides as the stage says and is in sync", err)
+		a.fails("route arrives at every proxy", a.Title+" at stage "+stage.Name, "every proxy divides as the stage says and is in sync", err)
 		for _, o := range a.origins {
-			a.notRun(fmt.Sprintf("split of %s at stage %s from %s", a.Name, stage.Name, o.Name), "the route did not arrive at every proxy", false)
+			a.notRun(fmt.Sprintf("split of %s at stage %s from %s", a.Title, stage.Name, o.Name), "the route did not arrive at every proxy", false)
 		}
 		return false, nil
 	}
-	a.check("route arrives at every proxy", a.Name+" at stage "+stage.Name, assert.Judgement{
+	a.check("route arrives at every proxy", a.Title+" at stage "+stage.Name, assert.Judgement{
 		Want: "every proxy divides as the stage says and is in sync", Got: fmt.Sprintf("in %d ms", time.Since(start).Milliseconds()), Pass: true,
 	}, time.Since(start))
 	if a.opts.AtStage != nil {

@@ -152,7 +152,7 @@ func (r *Running) originsOf(ctx context.Context, app App, workloads []Workload) 
 		}
 		if found == nil {
 			nothing = why
-			left = append(left, report.NotRun{Environment: r.Env.Name, What: "requests to " + app.Name + " from the " + GatewayName, Reason: why, Expected: true})
+			left = append(left, report.NotRun{Environment: r.Env.Name, What: "requests to " + app.Title + " from the " + GatewayName, Reason: why, Expected: true})
 		}
 		origins = throughPage(origins, found)
 	}

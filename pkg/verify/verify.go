@@ -173,10 +173,10 @@ func (r *run) routings(ctx context.Context, apps []App) error {
 			for _, i := range together {
 				part, app := parts[i], apps[i]
 				if app.Protocol != "HTTP" {
-					part.notRun("routing of "+app.Name, app.Protocol+" is routed, and requests are sent as HTTP", true)
+					part.notRun("routing of "+app.Title, app.Protocol+" is routed, and requests are sent as HTTP", true)
 					continue
 				}
-				err := part.step(ctx, "routing of "+app.Name, func(ctx context.Context) error { return part.routing(ctx, app, wait) })
+				err := part.step(ctx, "routing of "+app.Title, func(ctx context.Context) error { return part.routing(ctx, app, wait) })
 				if err != nil {
 					cancel(err)
 					return err
