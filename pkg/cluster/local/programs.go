@@ -15,12 +15,12 @@ var controlPlane = install.Program{
 	Building: "building etcd, Kubernetes and istiod from their Go modules: once, some minutes if nothing of them is in Go's cache",
 }
 
-// findPrograms finds, or makes once, the programs that a cluster consists of.
+// findPrograms finds, or makes once, the programs that a cluster consists of: Envoy first, as the other takes minutes.
 func (o *Options) findPrograms(ctx context.Context) error {
 	var err error
-	if o.ControlPlane, err = controlPlane.Find(ctx, o.ControlPlane, o.Progress); err != nil {
+	if o.Envoy, err = envoy.Find(ctx, o.Envoy, o.Progress); err != nil {
 		return err
 	}
-	o.Envoy, err = envoy.Find(ctx, o.Envoy, o.Progress)
+	o.ControlPlane, err = controlPlane.Find(ctx, o.ControlPlane, o.Progress)
 	return err
 }
