@@ -93,6 +93,8 @@ func installer(t *testing.T, h *fakeHelm, objects ...any) *Installer {
 		switch o := o.(type) {
 		case *appsv1.Deployment:
 			require.NoError(t, client.Tracker().Add(o))
+		case *appsv1.ReplicaSet:
+			require.NoError(t, client.Tracker().Add(o))
 		case *corev1.Pod:
 			require.NoError(t, client.Tracker().Add(o))
 		case *corev1.Event:
@@ -189,10 +191,15 @@ func TestWhyIsForTheHistory(t *testing.T) {
 
 func deployment(available int32) *appsv1.Deployment {
 	return &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "app1-v1", Generation: 2, UID: "1"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "app1-v1", Generation: 2, UID: "1", Annotations: map[string]string{revision: "2"}},
 		Spec:       appsv1.DeploymentSpec{Replicas: ptr.To[int32](2)},
 		Status:     appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 2, UpdatedReplicas: 2, AvailableReplicas: available},
 	}
+}
+
+// replicaSet is what made the pod, for the revision of the Deployment.
+func replicaSet(of string) *appsv1.ReplicaSet {
+	return &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "app1-v1-abc", Annotations: map[string]string{revision: of}}}
 }
 
 func pod(change func(*corev1.PodStatus)) *corev1.Pod {
@@ -269,8 +276,8 @@ func TestGivesUpEarly(t *testing.T) {
 		wait    []Object
 		says    string
 	}{
-		"an image name that cannot be":  {[]any{deployment(1), waiting("InvalidImageName", "bad", 0)}, app1, "InvalidImageName: bad"},
-		"a container that keeps ending": {[]any{deployment(1), waiting("CrashLoopBackOff", "back-off", 3)}, app1, "3 restarts"},
+		"an image name that cannot be":  {[]any{deployment(1), replicaSet("2"), waiting("InvalidImageName", "bad", 0)}, app1, "InvalidImageName: bad"},
+		"a container that keeps ending": {[]any{deployment(1), replicaSet("2"), waiting("CrashLoopBackOff", "back-off", 3)}, app1, "3 restarts"},
 		"Pod Security": {[]any{failed(appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue,
 			Message: `pods "x" is forbidden: violates PodSecurity "restricted:latest"`})}, app1, "violates PodSecurity"},
 		"no progress": {[]any{failed(appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse,
@@ -285,10 +292,28 @@ func TestGivesUpEarly(t *testing.T) {
 	}
 }
 
+// What was wrong with an earlier specification is no reason to give up a new one, which may put it right.
+func TestEarlierPodsAreNotTheEnd(t *testing.T) {
+	unseen := deployment(1)
+	unseen.Status.ObservedGeneration = 1
+	unseen.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: `violates PodSecurity`}}
+	for name, objects := range map[string][]any{
+		"pods":                   {deployment(1), replicaSet("1"), waiting("CrashLoopBackOff", "back-off", 9)},
+		"not yet seen":           {unseen, replicaSet("2"), waiting("InvalidImageName", "bad", 0)},
+		"the ReplicaSet is gone": {deployment(1), waiting("InvalidImageName", "bad", 0)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			require.ErrorIs(t, installer(t, &fakeHelm{}, objects...).Ready(ctx, app1), context.DeadlineExceeded)
+		})
+	}
+}
+
 func TestAFewRestartsAreNotTheEnd(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	err := installer(t, &fakeHelm{}, deployment(1), waiting("CrashLoopBackOff", "back-off", 2)).Ready(ctx, app1)
+	err := installer(t, &fakeHelm{}, deployment(1), replicaSet("2"), waiting("CrashLoopBackOff", "back-off", 2)).Ready(ctx, app1)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 }
 
@@ -347,7 +372,7 @@ func TestAnImageThatCannotBePulled(t *testing.T) {
 			p.Status.StartTime = &metav1.Time{Time: time.Now().Add(-c.age)}
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
-			err := installer(t, &fakeHelm{}, deployment(1), p).Ready(ctx, app1)
+			err := installer(t, &fakeHelm{}, deployment(1), replicaSet("2"), p).Ready(ctx, app1)
 			assert.Equal(t, c.dead, errors.Is(err, ErrDead))
 			assert.ErrorContains(t, err, "ImagePullBackOff: Back-off pulling image")
 		})

@@ -28,7 +28,7 @@ func deploymentState(d *appsv1.Deployment) state {
 		switch {
 		case c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue:
 			st.seen += "; " + c.Message
-			st.dead = refused(c.Message)
+			st.dead = refused(c.Message) && s.ObservedGeneration >= d.Generation
 		case c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && s.ObservedGeneration >= d.Generation:
 			st.seen += "; " + c.Message
 			st.dead = true

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,7 @@ func NewWatch(ctx context.Context, client kubernetes.Interface) (*Watch, error) 
 	}
 	for _, i := range []cache.SharedIndexInformer{
 		w.factory.Apps().V1().Deployments().Informer(),
+		w.factory.Apps().V1().ReplicaSets().Informer(),
 		w.factory.Apps().V1().StatefulSets().Informer(),
 		w.factory.Apps().V1().DaemonSets().Informer(),
 		w.factory.Batch().V1().Jobs().Informer(),
@@ -225,11 +227,25 @@ func (w *Watch) state(o Object, want metav1.Object) state {
 		return s
 	}
 	for _, p := range w.owned(o) {
-		if podState(p).dead {
+		if podState(p).dead && w.newest(seen, p) {
 			s.dead = true
 		}
 	}
 	return s
+}
+
+// revision is the Deployment controller's number for a pod template, on the Deployment and on its ReplicaSet.
+const revision = "deployment.kubernetes.io/revision"
+
+// newest says whether a pod is of its workload's newest specification. That earlier pods of a Deployment cannot come
+// right is what a new specification is for; those of other kinds may be in its way.
+func (w *Watch) newest(workload metav1.Object, p *corev1.Pod) bool {
+	d, ok := workload.(*appsv1.Deployment)
+	if !ok {
+		return true
+	}
+	made, err := w.factory.Apps().V1().ReplicaSets().Lister().ReplicaSets(p.Namespace).Get(metav1.GetControllerOf(p).Name)
+	return err == nil && d.Status.ObservedGeneration >= d.Generation && made.Annotations[revision] == d.Annotations[revision]
 }
 
 // owned returns the pods that a workload or its ReplicaSets made.

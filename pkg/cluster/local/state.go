@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -39,6 +40,9 @@ func claimState(parent, name string) (*state, error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, err
 	}
+	if err := foreign(dir); err != nil {
+		return nil, err
+	}
 	lock, err := lockState(dir, true)
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", name, err)
@@ -48,6 +52,21 @@ func claimState(parent, name string) (*state, error) {
 		return nil, errors.Join(err, s.remove())
 	}
 	return s, nil
+}
+
+// foreign is an error if the directory has anything in it and was no cluster's: it would be removed.
+func foreign(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(entries) > 0 && !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lockFile }) {
+		return fmt.Errorf("%s: found a directory that is no cluster's, with %s in it; expected none, or that of a cluster; choose another name or directory", dir, entries[0].Name())
+	}
+	return nil
 }
 
 // lockState takes the lock of a state directory, or returns ErrExists if it is held.
@@ -152,9 +171,10 @@ func removeStale(parent string) error {
 	var errs []error
 	for _, e := range entries {
 		dir := filepath.Join(parent, e.Name())
+		name, _, gone := strings.Cut(e.Name(), goneMark)
 		switch {
-		case !e.IsDir():
-		case strings.Contains(e.Name(), goneMark):
+		case !e.IsDir() || !validName.MatchString(name): // not ours
+		case gone:
 			errs = append(errs, removeGone(dir))
 		default:
 			errs = append(errs, removeIfStale(dir))

@@ -94,3 +94,21 @@ func TestNames(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, DefaultName, o.Name)
 }
+
+// What was no cluster's is nobody's to remove.
+func TestForeignDirectoriesStay(t *testing.T) {
+	dir := t.TempDir()
+	write := func(path string) {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, path), nil, 0o600))
+	}
+	write("src/main.go")
+	_, err := claimState(dir, "src")
+	require.ErrorContains(t, err, "found a directory that is no cluster's, with main.go in it")
+	write("My Files.gone-x/letter")
+	write("My Files/lock")
+	require.NoError(t, removeStale(dir))
+	for _, path := range []string{"src/main.go", "My Files.gone-x/letter", "My Files/lock"} {
+		assert.FileExists(t, filepath.Join(dir, path))
+	}
+}

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/internal/configdump"
@@ -99,7 +100,10 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{kind: o.Kind, name: o.Name, dir: dir, config: config, client: client, nodesNear: o.NodesNear, progress: o.Progress, senders: map[string]*sender{}}
-	// Whoever is given the path takes the current context of it.
+	// Whoever is given the path takes the current context of it, and needs no other cluster's credentials.
+	if err := clientcmdapi.MinifyConfig(&raw); err != nil {
+		return nil, errors.Join(fmt.Errorf("kubeconfig: %w", err), c.Close())
+	}
 	if err := clientcmd.WriteToFile(raw, c.Kubeconfig()); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}

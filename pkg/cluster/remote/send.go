@@ -203,7 +203,7 @@ type sender struct {
 }
 
 var senderProgram = install.Program{
-	Name: "sender", What: "the program that sends from pods", Inputs: []string{"cmd/sender/*.go", "pkg/traffic/*.go"},
+	Name: "sender", What: "the program that sends from pods", Inputs: []string{"cmd/sender/*.go", "pkg/traffic/*.go", "internal/http1/*.go"},
 	Env: []string{"CGO_ENABLED=0", "GOOS=linux"}, Building: "building the program that sends from pods",
 }
 
