@@ -28,7 +28,7 @@ import (
 
 // Create makes a cluster with Istio that runs until it is deleted. If there is one of that name, it is completed: what
 // it has stays. If ctx ends while the nodes are made, nothing is left; if a later step fails, the cluster is kept to be
-// looked at, and the error says where what is known of the failure is written.
+// looked at, unless it is temporary, and the error says where what is known of the failure is written.
 func Create(ctx context.Context, options Options) (*Cluster, error) {
 	o, err := options.withDefaults()
 	if err != nil {
@@ -48,10 +48,11 @@ func Create(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	defer unlock()
 	c := &creation{Options: o, dir: dir, engine: engine, begin: time.Now()}
-	if err := c.steps(ctx); err != nil {
-		return nil, fmt.Errorf("create cluster %s: %w", o.Name, err)
+	cluster, err := c.run(ctx)
+	if err != nil && o.Temporary {
+		err = errors.Join(err, c.abandon(ctx))
 	}
-	return open(ctx, o, dir, engine)
+	return cluster, err
 }
 
 // creation is one Create.
@@ -66,6 +67,27 @@ type creation struct {
 	node   image
 	images []image
 	stock  bool // the proxies' Envoy is not Istio's own build
+}
+
+func (c *creation) run(ctx context.Context) (*Cluster, error) {
+	if err := c.steps(ctx); err != nil {
+		return nil, fmt.Errorf("create cluster %s: %w", c.Name, err)
+	}
+	return open(ctx, c.Options, c.dir, c.engine)
+}
+
+// removeTimeout bounds the removal of a cluster that could not be made.
+const removeTimeout = 2 * time.Minute
+
+// abandon removes what was made. ctx may have been what ended that.
+func (c *creation) abandon(ctx context.Context) error {
+	if !c.dir.exists(c.dir.path()) {
+		return nil // a cluster of that name is somebody else's
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	_, err := removeWithin(ctx, c.Name, c.dir, c.engine)
+	return err
 }
 
 func (c *creation) step(what string) {

@@ -23,12 +23,15 @@ const diagnoseTimeout = 30 * time.Second
 func (c *creation) diagnosed(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), diagnoseTimeout)
 	defer cancel()
-	dir := c.dir.path("failed-" + time.Now().Format("20060102-150405"))
+	dir := c.dir.failures(time.Now().Format("20060102-150405"))
 	reasons, collectErr := c.diagnose(ctx, dir)
 	if len(reasons) > 0 {
 		err = fmt.Errorf("%w\n%s", err, strings.Join(reasons, "\n"))
 	}
-	err = fmt.Errorf("%w\nevents, pods and logs are in %s; the cluster is kept: create completes it, delete removes it", err, dir)
+	err = fmt.Errorf("%w\nevents, pods and logs are in %s", err, dir)
+	if !c.Temporary {
+		err = fmt.Errorf("%w; the cluster is kept: create completes it, delete removes it", err)
+	}
 	return errors.Join(err, collectErr)
 }
 

@@ -49,6 +49,8 @@ type Options struct {
 	Nodes int
 	// Images are loaded into the nodes besides Istio's.
 	Images []string
+	// Temporary says that nobody wants the cluster if it cannot be made to the end: it is deleted then.
+	Temporary bool
 	// Progress is called with a line for people at each step. Default: nobody is told.
 	Progress func(string)
 }
@@ -124,6 +126,12 @@ func (d directory) path(parts ...string) string {
 }
 func (d directory) kubeconfig() string { return d.path("kubeconfig") }
 
+// failures is where what is known of failed creations is written, which outlives a temporary cluster.
+func (d directory) failures(parts ...string) string {
+	kind, name := filepath.Split(string(d))
+	return filepath.Join(append([]string{filepath.Clean(kind) + "-failures", name}, parts...)...)
+}
+
 // made is written when the nodes are up: what is found without it is what an interrupted run left.
 func (d directory) made() string { return d.path("made") }
 
@@ -183,7 +191,24 @@ func Delete(ctx context.Context, name string) (found bool, err error) {
 		return false, err
 	}
 	defer unlock()
-	return remove(o.Name, dir, engine)
+	return removeWithin(ctx, o.Name, dir, engine)
+}
+
+// removeWithin is remove for no longer than ctx, which kind does not know.
+func removeWithin(ctx context.Context, name string, dir directory, engine containers) (bool, error) {
+	found := false
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		found, err = remove(name, dir, engine)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return found, err
+	case <-ctx.Done():
+		return true, fmt.Errorf("delete cluster %s: not done yet: %w; basico cluster delete --kind kind --name %s removes what is left", name, context.Cause(ctx), name)
+	}
 }
 
 // networkName is the network that kind makes for all its clusters.

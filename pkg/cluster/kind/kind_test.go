@@ -3,6 +3,8 @@ package kind
 import (
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -15,6 +17,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/utils/ptr"
 
 	"chartbasico/internal/version"
@@ -96,6 +100,85 @@ func TestARuntimeThatIsNotThere(t *testing.T) {
 	require.EqualError(t, err, `KIND_EXPERIMENTAL_PROVIDER: found "lxc", expected docker, podman or nerdctl`)
 }
 
+// runningNodes makes podman one whose only container is the node of a cluster, and an API server that answers nothing but
+// whether it is ready; asked is called before the others are refused. It returns a file that is there until the node is
+// deleted.
+func runningNodes(t *testing.T, name string, asked func()) string {
+	t.Helper()
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	bin := t.TempDir()
+	node := filepath.Join(bin, "node")
+	script := `#!/bin/sh
+case "$*" in
+  "--version") echo "podman version 5.4.2" ;;
+  "ps -q") ;;
+  "ps -a "*".Names"*) [ ! -e ` + node + ` ] || echo ` + name + `-control-plane ;;
+  "ps -a "*) [ ! -e ` + node + ` ] || echo ` + name + ` ;;
+  "image inspect "*) echo '[{"Id": "abc", "Config": {}}]' ;;
+  "image ls "*) echo docker.io/kindest/node:v1.34.4 ;;
+  "rm -f -v ` + name + `-control-plane") rm ` + node + ` ;;
+  "volume ls "* | "network rm kind") ;;
+  *) exit 1 ;;
+esac
+`
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "podman"), []byte(script), 0o755))
+	require.NoError(t, os.WriteFile(node, nil, 0o600))
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	t.Setenv(providerVariable, "podman")
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			asked()
+			http.Error(w, "no", http.StatusForbidden)
+		}
+	}))
+	t.Cleanup(server.Close)
+	dir, err := directoryOf(name)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(dir.path(), 0o700))
+	require.NoError(t, os.WriteFile(dir.made(), []byte("docker.io/kindest/node:v1.34.4\n"), 0o600))
+	config := clientcmdapi.NewConfig()
+	config.Clusters["a"] = &clientcmdapi.Cluster{Server: server.URL}
+	config.Contexts["a"] = &clientcmdapi.Context{Cluster: "a"}
+	config.CurrentContext = "a"
+	require.NoError(t, clientcmd.WriteToFile(*config, dir.kubeconfig()))
+	return node
+}
+
+func TestWhatAFailedCreationLeaves(t *testing.T) {
+	for name, c := range map[string]struct {
+		temporary, interrupted bool
+		kept                   bool
+		says, saysNot          string
+	}{
+		"a cluster to be completed":               {kept: true, says: "the cluster is kept: create completes it"},
+		"an interrupted one":                      {interrupted: true, kept: true, says: "context canceled", saysNot: "logs are in"},
+		"nothing of a temporary one but its logs": {temporary: true, says: "events, pods and logs are in ", saysNot: "create completes it"},
+		"nothing of an interrupted temporary one": {temporary: true, interrupted: true, says: "context canceled", saysNot: "create completes it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			node := runningNodes(t, "a", func() {
+				if c.interrupted {
+					cancel()
+				}
+			})
+			_, err := Create(ctx, Options{Name: "a", Temporary: c.temporary})
+			require.ErrorContains(t, err, "create cluster a: ")
+			require.ErrorContains(t, err, c.says)
+			if c.saysNot != "" {
+				assert.NotContains(t, err.Error(), c.saysNot)
+			}
+			dir, err := directoryOf("a")
+			require.NoError(t, err)
+			assert.Equal(t, c.kept, dir.exists(node), "node")
+			assert.Equal(t, c.kept, dir.exists(dir.path()), "directory")
+			assert.Equal(t, !c.interrupted, dir.exists(dir.failures()), "logs")
+		})
+	}
+}
+
 func TestOpenOfWhatIsNotThere(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	_, err := Open(t.Context(), "none", nil)
@@ -127,11 +210,12 @@ func TestAFailureIsDiagnosed(t *testing.T) {
 		}}},
 	}
 	ended := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "job"}, Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}
-	c := &creation{dir: directory(t.TempDir()), client: fake.NewClientset(waiting, ended)}
+	c := &creation{dir: directory(filepath.Join(t.TempDir(), "kind", "a")), client: fake.NewClientset(waiting, ended)}
 	err := c.diagnosed(context.DeadlineExceeded)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.ErrorContains(t, err, "Pod/istio-system/istiod-1: discovery: ErrImagePull no such host\nevents, pods and logs are in ")
-	found, err := filepath.Glob(c.dir.path("failed-*", "*"))
+	require.ErrorContains(t, err, "; the cluster is kept: create completes it, delete removes it")
+	found, err := filepath.Glob(c.dir.failures("*", "*"))
 	require.NoError(t, err)
 	var names []string
 	for _, f := range found {
