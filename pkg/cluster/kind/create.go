@@ -304,7 +304,7 @@ func (c *creation) create(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		logs := c.dir.path() + "-failed"
+		logs := c.dir.failures(failureName() + "-nodes")
 		logErr := c.engine.provider.CollectLogs(c.Name, logs)
 		_, removeErr := remove(c.Name, c.dir, c.engine)
 		return errors.Join(fmt.Errorf("make its nodes: %w\nthe nodes' logs are in %s", err, logs), logErr, removeErr)

@@ -19,11 +19,14 @@ import (
 // diagnoseTimeout bounds the collection, which must not make a failure hang.
 const diagnoseTimeout = 30 * time.Second
 
+// failureName names what is written of a failure after the time of it.
+func failureName() string { return time.Now().Format("20060102-150405") }
+
 // diagnosed adds to an error why pods are not ready, and where more is written.
 func (c *creation) diagnosed(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), diagnoseTimeout)
 	defer cancel()
-	dir := c.dir.failures(time.Now().Format("20060102-150405"))
+	dir := c.dir.failures(failureName())
 	reasons, collectErr := c.diagnose(ctx, dir)
 	if len(reasons) > 0 {
 		err = fmt.Errorf("%w\n%s", err, strings.Join(reasons, "\n"))

@@ -126,7 +126,8 @@ func (d directory) path(parts ...string) string {
 }
 func (d directory) kubeconfig() string { return d.path("kubeconfig") }
 
-// failures is where what is known of failed creations is written, which outlives a temporary cluster.
+// failures is where what is known of failed creations is written. It is not a cluster's directory, as it outlives one that
+// is removed without being asked for; Delete removes it.
 func (d directory) failures(parts ...string) string {
 	kind, name := filepath.Split(string(d))
 	return filepath.Join(append([]string{filepath.Clean(kind) + "-failures", name}, parts...)...)
@@ -191,7 +192,12 @@ func Delete(ctx context.Context, name string) (found bool, err error) {
 		return false, err
 	}
 	defer unlock()
-	return removeWithin(ctx, o.Name, dir, engine)
+	found, err = removeWithin(ctx, o.Name, dir, engine)
+	if err != nil {
+		return found, err
+	}
+	found = found || dir.exists(dir.failures())
+	return found, os.RemoveAll(dir.failures())
 }
 
 // removeWithin is remove for no longer than ctx, which kind does not know.
@@ -292,9 +298,10 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 // parts returns a cluster's nodes, and what of it and of Istio is not ready.
 func parts(ctx context.Context, client kubernetes.Interface) (nodes []Node, failure string, err error) {
 	var missing []string
+	nodes = []Node{} // in JSON none is [], too
 	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, "", err
+		return nodes, "", err
 	}
 	for _, n := range list.Items {
 		ready := await.NodeReady(&n) == nil
@@ -306,7 +313,7 @@ func parts(ctx context.Context, client kubernetes.Interface) (nodes []Node, fail
 	for _, name := range []string{istio.Istiod, ingress.Release, egress.Release} {
 		d, err := client.AppsV1().Deployments(istio.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
-			return nil, "", err
+			return nodes, "", err
 		}
 		if err != nil || await.Available(d) != nil {
 			missing = append(missing, "Deployment/"+name)
@@ -337,7 +344,7 @@ func List(ctx context.Context) ([]Status, error) {
 		if !e.IsDir() {
 			continue
 		}
-		s := Status{Name: e.Name(), Kind: kindName}
+		s := Status{Name: e.Name(), Kind: kindName, Nodes: []Node{}}
 		c, err := Open(ctx, e.Name(), nil)
 		if err == nil {
 			s, err = c.Status(ctx)

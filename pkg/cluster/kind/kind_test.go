@@ -179,6 +179,47 @@ func TestWhatAFailedCreationLeaves(t *testing.T) {
 	}
 }
 
+// What is known of a creation without nodes is no cluster, and goes with the one whose name it has.
+func TestFailuresOfNodes(t *testing.T) {
+	node := runningNodes(t, "a", func() {})
+	require.NoError(t, os.Remove(node))
+	dir, err := directoryOf("a")
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(dir.path()))
+
+	_, err = Create(t.Context(), Options{Name: "a"})
+	require.ErrorContains(t, err, "create cluster a: make its nodes: ")
+	require.ErrorContains(t, err, "the nodes' logs are in "+dir.failures())
+	assert.DirExists(t, dir.failures())
+	clusters, err := List(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, clusters)
+
+	for _, want := range []bool{true, false} {
+		found, err := Delete(t.Context(), "a")
+		require.NoError(t, err)
+		assert.Equal(t, want, found)
+		assert.NoDirExists(t, dir.failures())
+	}
+}
+
+// A cluster that does not answer, or was not made to the end, has no nodes that one knows.
+func TestNoNodesInJSON(t *testing.T) {
+	runningNodes(t, "a", func() {})
+	unmade, err := directoryOf("b")
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(unmade.path(), 0o700))
+	clusters, err := List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, clusters, 2)
+	for _, c := range clusters {
+		data, err := json.Marshal(c)
+		require.NoError(t, err)
+		assert.Contains(t, string(data), `"nodes":[]`, c.Name)
+		assert.NotEmpty(t, c.Failure, c.Name)
+	}
+}
+
 func TestOpenOfWhatIsNotThere(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	_, err := Open(t.Context(), "none", nil)
