@@ -38,14 +38,14 @@ const DefaultName = "basico"
 type Options struct {
 	// Name is the cluster's name: a lower-case DNS label of at most 40 characters. Default DefaultName.
 	Name string
-	// Kubernetes is the version of the nodes, as in 1.34.4. Default: that of the newest node image on this machine; if
-	// there is none, what this version of kind takes.
+	// Kubernetes is the version of the nodes, as in 1.34.4. Default: that of nodes that are there, else of the newest node
+	// image on this machine; if there is none, what this version of kind takes.
 	Kubernetes string
 	// Istio is the version of Istio, as in 1.30.0. Default: that of a local cluster, whose charts are built in.
 	Istio string
 	// IstioCharts is the chart repository with the charts of other versions: base, istiod and gateway. Default: Istio's own.
 	IstioCharts string
-	// Nodes is how many nodes there are, the first of which has the control plane. Default 1.
+	// Nodes is how many nodes there are, the first of which has the control plane. Default: those that are there, else 1.
 	Nodes int
 	// Images are loaded into the nodes besides Istio's.
 	Images []string
@@ -71,11 +71,8 @@ func (o Options) withDefaults() (Options, error) {
 	if !validName.MatchString(o.Name) {
 		errs = append(errs, fmt.Errorf("the name of a cluster must be lower-case letters, digits and inner dashes, at most 40, found %q", o.Name))
 	}
-	if o.Nodes == 0 {
-		o.Nodes = 1
-	}
 	if o.Nodes < 0 {
-		errs = append(errs, fmt.Errorf("the number of nodes: found %d, expected 1 or more", o.Nodes))
+		errs = append(errs, fmt.Errorf("the number of nodes: found %d, expected 1 or more, or 0 for the default", o.Nodes))
 	}
 	o.Kubernetes = strings.TrimPrefix(o.Kubernetes, "v")
 	if o.Kubernetes != "" && !versionPattern.MatchString(o.Kubernetes) {

@@ -28,13 +28,12 @@ func TestOptions(t *testing.T) {
 	o, err := Options{Kubernetes: "v1.34.4"}.withDefaults()
 	require.NoError(t, err)
 	assert.Equal(t, DefaultName, o.Name)
-	assert.Equal(t, 1, o.Nodes)
 	assert.Equal(t, "1.34.4", o.Kubernetes)
 	assert.Equal(t, version.Istio, o.Istio)
 	assert.Equal(t, "https://istio-release.storage.googleapis.com/charts", o.IstioCharts)
 	_, err = Options{Name: "No", Nodes: -1, Kubernetes: "latest", Istio: "stable", IstioCharts: "charts"}.withDefaults()
 	require.EqualError(t, err, `the name of a cluster must be lower-case letters, digits and inner dashes, at most 40, found "No"
-the number of nodes: found -1, expected 1 or more
+the number of nodes: found -1, expected 1 or more, or 0 for the default
 the version of Kubernetes: found "latest", expected one like 1.34.4
 the version of Istio: found "stable", expected one like 1.30.0
 the repository of Istio's charts: found "charts", expected the URL of a repository with an index, https://…`)
@@ -114,6 +113,7 @@ case "$*" in
   "ps -q") ;;
   "ps -a "*".Names"*) [ ! -e ` + node + ` ] || echo ` + name + `-control-plane ;;
   "ps -a "*) [ ! -e ` + node + ` ] || echo ` + name + ` ;;
+  "inspect --format "*role*) echo control-plane ;;
   "image inspect "*) echo '[{"Id": "abc", "Config": {}}]' ;;
   "image ls "*) echo docker.io/kindest/node:v1.34.4 ;;
   "rm -f -v ` + name + `-control-plane") rm ` + node + ` ;;
@@ -176,6 +176,46 @@ func TestWhatAFailedCreationLeaves(t *testing.T) {
 			assert.Equal(t, c.kept, dir.exists(dir.path()), "directory")
 			assert.Equal(t, !c.interrupted, dir.exists(dir.failures()), "logs")
 		})
+	}
+}
+
+func TestNodesThatDiffer(t *testing.T) {
+	const fix = "; delete it first (basico cluster delete --kind kind --name a), or leave the flag out"
+	for name, c := range map[string]struct {
+		options Options
+		want    string // "" where the cluster is completed
+	}{
+		"nothing asked for":  {},
+		"what is there":      {options: Options{Nodes: 1, Kubernetes: "1.34.4"}},
+		"more nodes":         {Options{Nodes: 2}, "create cluster a: --nodes: found 1 in the cluster that is there, asked for 2" + fix},
+		"another Kubernetes": {Options{Kubernetes: "v1.33.1"}, "create cluster a: --kubernetes: found 1.34.4 in the cluster that is there, asked for 1.33.1" + fix},
+		"both": {
+			Options{Nodes: 3, Kubernetes: "1.33.1"},
+			"create cluster a: --nodes: found 1 in the cluster that is there, asked for 3" + fix +
+				"\n--kubernetes: found 1.34.4 in the cluster that is there, asked for 1.33.1" + fix,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := false
+			node := runningNodes(t, "a", func() { asked = true })
+			c.options.Name = "a"
+			_, err := Create(t.Context(), c.options)
+			assert.Equal(t, c.want == "", asked, "the API server is asked to complete it")
+			if c.want != "" {
+				require.EqualError(t, err, c.want)
+			}
+			assert.FileExists(t, node)
+		})
+	}
+}
+
+func TestVersionOf(t *testing.T) {
+	for image, want := range map[string]string{
+		"docker.io/kindest/node:v1.34.4":               "1.34.4",
+		"docker.io/kindest/node:v1.36.1@sha256:abcdef": "1.36.1",
+		"localhost:5000/kindest/node:v1.34.4":          "1.34.4",
+	} {
+		assert.Equal(t, want, versionOf(image), image)
 	}
 }
 
