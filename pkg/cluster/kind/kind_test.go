@@ -1,12 +1,17 @@
 package kind
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +24,9 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream/spdy"
 	"k8s.io/utils/ptr"
 
 	"chartbasico/internal/version"
@@ -137,12 +145,17 @@ esac
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(dir.path(), 0o700))
 	require.NoError(t, os.WriteFile(dir.made(), []byte("docker.io/kindest/node:v1.34.4\n"), 0o600))
+	writeKubeconfig(t, dir, server.URL)
+	return node
+}
+
+func writeKubeconfig(t *testing.T, d directory, server string) {
+	t.Helper()
 	config := clientcmdapi.NewConfig()
-	config.Clusters["a"] = &clientcmdapi.Cluster{Server: server.URL}
+	config.Clusters["a"] = &clientcmdapi.Cluster{Server: server}
 	config.Contexts["a"] = &clientcmdapi.Context{Cluster: "a"}
 	config.CurrentContext = "a"
-	require.NoError(t, clientcmd.WriteToFile(*config, dir.kubeconfig()))
-	return node
+	require.NoError(t, clientcmd.WriteToFile(*config, d.kubeconfig()))
 }
 
 func TestWhatAFailedCreationLeaves(t *testing.T) {
@@ -153,7 +166,7 @@ func TestWhatAFailedCreationLeaves(t *testing.T) {
 	}{
 		"a cluster to be completed":               {kept: true, says: "the cluster is kept: create completes it"},
 		"an interrupted one":                      {interrupted: true, kept: true, says: "context canceled", saysNot: "logs are in"},
-		"nothing of a temporary one but its logs": {temporary: true, says: "events, pods and logs are in ", saysNot: "create completes it"},
+		"nothing of a temporary one but its logs": {temporary: true, says: "events, pods, logs and what istiod says are in ", saysNot: "create completes it"},
 		"nothing of an interrupted temporary one": {temporary: true, interrupted: true, says: "context canceled", saysNot: "create completes it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -294,15 +307,87 @@ func TestAFailureIsDiagnosed(t *testing.T) {
 	c := &creation{dir: directory(filepath.Join(t.TempDir(), "kind", "a")), client: fake.NewClientset(waiting, ended)}
 	err := c.diagnosed(context.DeadlineExceeded)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "Pod/istio-system/istiod-1: discovery: ErrImagePull no such host\nevents, pods and logs are in ")
+	require.ErrorContains(t, err, "Pod/istio-system/istiod-1: discovery: ErrImagePull no such host\nevents, pods, logs and what istiod says are in ")
 	require.ErrorContains(t, err, "; the cluster is kept: create completes it, delete removes it")
-	found, err := filepath.Glob(c.dir.failures("*", "*"))
+	names := slices.Sorted(maps.Keys(written(t, c.dir)))
+	assert.Equal(t, []string{"events.yaml", "istio-system_istiod-1_discovery.log", "istiod.txt", "pods.yaml"}, names)
+}
+
+// written returns the files of a failure, by their names.
+func written(t *testing.T, d directory) map[string]string {
+	t.Helper()
+	found, err := filepath.Glob(d.failures("*", "*"))
 	require.NoError(t, err)
-	var names []string
+	files := map[string]string{}
 	for _, f := range found {
-		names = append(names, filepath.Base(f))
+		content, err := os.ReadFile(f)
+		require.NoError(t, err)
+		files[filepath.Base(f)] = string(content)
 	}
-	assert.Equal(t, []string{"events.yaml", "istio-system_istiod-1_discovery.log", "pods.yaml"}, names)
+	return files
+}
+
+// forwardPort is an API server's port-forward to a pod that answers each request with its path.
+func forwardPort(w http.ResponseWriter, r *http.Request) {
+	if _, err := httpstream.Handshake(r, w, []string{portforward.PortForwardProtocolV1Name}); err != nil {
+		return
+	}
+	session := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(s httpstream.Stream, replySent <-chan struct{}) error {
+		go func() {
+			<-replySent
+			if s.Headers().Get(corev1.StreamType) == corev1.StreamTypeError {
+				_ = s.Close() // there is none
+				return
+			}
+			requests := bufio.NewReader(s)
+			for {
+				request, err := http.ReadRequest(requests)
+				if err != nil {
+					return
+				}
+				fmt.Fprintf(s, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(request.URL.Path), request.URL.Path)
+			}
+		}()
+		return nil
+	})
+	<-session.CloseChan()
+}
+
+func TestIstiodIsAsked(t *testing.T) {
+	for name, c := range map[string]struct {
+		ready corev1.ConditionStatus
+		want  map[string]string
+	}{
+		"ready": {corev1.ConditionTrue, map[string]string{
+			"istiod-1_syncz.json": "/debug/syncz", "istiod-1_registryz.json": "/debug/registryz", "istiod-1_configz.json": "/debug/configz",
+		}},
+		"not ready": {corev1.ConditionFalse, map[string]string{"istiod.txt": "istiod was not asked: no istiod is ready in namespace istio-system\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			istiod := corev1.Pod{
+				TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+				ObjectMeta: metav1.ObjectMeta{Namespace: "istio-system", Name: "istiod-1", Labels: map[string]string{"app": "istiod"}},
+				Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: c.ready}}},
+			}
+			mux := http.NewServeMux()
+			mux.HandleFunc("/version", func(http.ResponseWriter, *http.Request) {})
+			mux.HandleFunc("/api/v1/namespaces/istio-system/pods", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: []corev1.Pod{istiod}}
+				assert.NoError(t, json.NewEncoder(w).Encode(list))
+			})
+			mux.HandleFunc("/api/v1/namespaces/istio-system/pods/istiod-1/portforward", forwardPort)
+			server := httptest.NewServer(mux)
+			defer server.Close()
+			creation := &creation{dir: directory(filepath.Join(t.TempDir(), "kind", "a")), client: fake.NewClientset(&istiod)}
+			writeKubeconfig(t, creation.dir, server.URL)
+
+			require.ErrorIs(t, creation.diagnosed(context.DeadlineExceeded), context.DeadlineExceeded)
+			files := written(t, creation.dir)
+			maps.DeleteFunc(files, func(name, _ string) bool { return !strings.HasPrefix(name, "istiod") })
+			assert.Equal(t, c.want, files)
+		})
+	}
 }
 
 // A cluster is not running before Istio and its gateways are there.
