@@ -165,7 +165,7 @@ func TestWhatAFailedCreationLeaves(t *testing.T) {
 		says, saysNot          string
 	}{
 		"a cluster to be completed":               {kept: true, says: "the cluster is kept: create completes it"},
-		"an interrupted one":                      {interrupted: true, kept: true, says: "context canceled", saysNot: "logs are in"},
+		"an interrupted one":                      {interrupted: true, kept: true, says: "context canceled", saysNot: " are in "},
 		"nothing of a temporary one but its logs": {temporary: true, says: "events, pods, logs and what istiod says are in ", saysNot: "create completes it"},
 		"nothing of an interrupted temporary one": {temporary: true, interrupted: true, says: "context canceled", saysNot: "create completes it"},
 	} {
