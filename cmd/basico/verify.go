@@ -196,12 +196,15 @@ func (f verifyFlags) ownName() string { return fmt.Sprintf("verify-%d", os.Getpi
 func (f verifyFlags) startKind(ctx context.Context, say func(string), images []string) (cluster.Cluster, func() error, error) {
 	say("starting a kind cluster")
 	name := f.ownName()
-	c, err := kind.Create(ctx, kind.Options{Name: name, Images: images, Progress: func(line string) { say("  " + line) }})
+	c, err := kind.Create(ctx, kind.Options{Name: name, Images: images, Temporary: true, Progress: func(line string) { say("  " + line) }})
 	if err != nil {
 		return nil, nil, err
 	}
 	return c, func() error {
-		_, err := kind.Delete(context.WithoutCancel(ctx), name)
+		// The context may have been what ended the run.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+		defer cancel()
+		_, err := kind.Delete(ctx, name)
 		return errors.Join(c.Close(), err)
 	}, nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
@@ -108,6 +110,49 @@ func TestVerifyChecksFirst(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, string(content), "nowhere", name)
 	}
+}
+
+// The container runtime has a node of verify's own cluster, whose API server is ready and then refuses everything.
+func TestVerifyDeletesItsOwnClusterThatCannotBeMade(t *testing.T) {
+	name := verifyFlags{}.ownName()
+	bin, cache := t.TempDir(), t.TempDir()
+	node := filepath.Join(bin, "node")
+	for variable, value := range map[string]string{"XDG_CACHE_HOME": cache, "PATH": bin + ":" + os.Getenv("PATH"), "KIND_EXPERIMENTAL_PROVIDER": "podman"} {
+		t.Setenv(variable, value)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			http.Error(w, "no", http.StatusForbidden)
+		}
+	}))
+	defer server.Close()
+	dir := filepath.Join(cache, "basico", "kind", name)
+	require.NoError(t, os.MkdirAll(dir, 0o700))
+	for file, content := range map[string]string{
+		node: "",
+		filepath.Join(bin, "podman"): `#!/bin/sh
+case "$*" in
+  "--version") echo "podman version 5.4.2" ;;
+  "ps -a "*".Names"*) [ ! -e ` + node + ` ] || echo ` + name + `-control-plane ;;
+  "ps -a "*) [ ! -e ` + node + ` ] || echo ` + name + ` ;;
+  "inspect --format "*role*) echo control-plane ;;
+  "image inspect "*) echo '[{"Id": "abc", "Config": {}}]' ;;
+  "rm -f -v ` + name + `-control-plane") rm ` + node + ` ;;
+  "ps -q" | "image ls "* | "volume ls "* | "network rm kind") ;;
+  *) exit 1 ;;
+esac
+`,
+		filepath.Join(dir, "made"): "docker.io/kindest/node:v1.34.4\n",
+		filepath.Join(dir, "kubeconfig"): `{"clusters": [{"name": "a", "cluster": {"server": "` + server.URL + `"}}],
+			"contexts": [{"name": "a", "context": {"cluster": "a"}}], "current-context": "a"}`,
+	} {
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o755))
+	}
+	_, _, err := verifyFlags{}.startKind(t.Context(), func(string) {}, nil)
+	require.ErrorContains(t, err, "create cluster "+name+": ")
+	assert.NotContains(t, err.Error(), "completes it")
+	assert.NoFileExists(t, node)
+	assert.NoDirExists(t, dir)
 }
 
 func TestVerifyNamesTheCommandThatRepeatsIt(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -27,8 +28,9 @@ import (
 )
 
 // Create makes a cluster with Istio that runs until it is deleted. If there is one of that name, it is completed: what
-// it has stays. If ctx ends while the nodes are made, nothing is left; if a later step fails, the cluster is kept to be
-// looked at, and the error says where what is known of the failure is written.
+// it has stays, and other nodes than it has are a mistake. If ctx ends while the nodes are made, nothing is left; if a
+// later step fails, the cluster is kept to be looked at, unless it is temporary, and the error says where what is known of
+// the failure is written.
 func Create(ctx context.Context, options Options) (*Cluster, error) {
 	o, err := options.withDefaults()
 	if err != nil {
@@ -48,10 +50,11 @@ func Create(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	defer unlock()
 	c := &creation{Options: o, dir: dir, engine: engine, begin: time.Now()}
-	if err := c.steps(ctx); err != nil {
-		return nil, fmt.Errorf("create cluster %s: %w", o.Name, err)
+	cluster, err := c.run(ctx)
+	if err != nil && o.Temporary {
+		err = errors.Join(err, c.abandon(ctx))
 	}
-	return open(ctx, o, dir, engine)
+	return cluster, err
 }
 
 // creation is one Create.
@@ -68,11 +71,35 @@ type creation struct {
 	stock  bool // the proxies' Envoy is not Istio's own build
 }
 
+func (c *creation) run(ctx context.Context) (*Cluster, error) {
+	if err := c.steps(ctx); err != nil {
+		return nil, fmt.Errorf("create cluster %s: %w", c.Name, err)
+	}
+	return open(ctx, c.Options, c.dir, c.engine)
+}
+
+// removeTimeout bounds the removal of a cluster that could not be made.
+const removeTimeout = 2 * time.Minute
+
+// abandon removes what was made. ctx may have been what ended that.
+func (c *creation) abandon(ctx context.Context) error {
+	if !c.dir.exists(c.dir.path()) {
+		return nil // a cluster of that name is somebody else's
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	_, err := removeWithin(ctx, c.Name, c.dir, c.engine)
+	return err
+}
+
 func (c *creation) step(what string) {
 	c.Progress(fmt.Sprintf("%5.1f s  %s", time.Since(c.begin).Seconds(), what))
 }
 
 func (c *creation) steps(ctx context.Context) error {
+	if err := c.compareNodes(); err != nil {
+		return err
+	}
 	if err := c.findImages(ctx); err != nil {
 		return err
 	}
@@ -201,6 +228,42 @@ func (c *creation) nodeImage(ctx context.Context) (string, error) {
 	return name, err
 }
 
+// compareNodes says what was asked for that differs from the nodes that are there, as nodes cannot be changed.
+func (c *creation) compareNodes() error {
+	made, err := os.ReadFile(c.dir.made())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // they are to be made
+	}
+	if err != nil {
+		return err
+	}
+	nodes, err := c.engine.provider.ListInternalNodes(c.Name)
+	if err != nil {
+		return fmt.Errorf("list the nodes: %w", err)
+	}
+	if len(nodes) == 0 {
+		return nil
+	}
+	var errs []error
+	differs := func(flag, found, asked any) {
+		errs = append(errs, fmt.Errorf("--%v: found %v in the cluster that is there, asked for %v; delete it first (basico cluster delete --kind kind --name %s), or leave the flag out",
+			flag, found, asked, c.Name))
+	}
+	if c.Nodes != 0 && c.Nodes != len(nodes) {
+		differs("nodes", len(nodes), c.Nodes)
+	}
+	if v := versionOf(strings.TrimSpace(string(made))); c.Kubernetes != "" && v != c.Kubernetes {
+		differs("kubernetes", v, c.Kubernetes)
+	}
+	return errors.Join(errs...)
+}
+
+// versionOf returns the version of Kubernetes in the name of a node's image, which may end with a digest.
+func versionOf(image string) string {
+	name, _, _ := strings.Cut(image, "@")
+	return strings.TrimPrefix(name[strings.LastIndex(name, ":")+1:], "v")
+}
+
 var versionPattern = regexp.MustCompile(`^v?(\d+)\.(\d+)\.(\d+)$`)
 
 // newer compares versions such as v1.34.4. What is none is never newer.
@@ -282,7 +345,7 @@ func (c *creation) create(ctx context.Context) error {
 		if err == nil {
 			return nil
 		}
-		logs := c.dir.path() + "-failed"
+		logs := c.dir.failures(failureName() + "-nodes")
 		logErr := c.engine.provider.CollectLogs(c.Name, logs)
 		_, removeErr := remove(c.Name, c.dir, c.engine)
 		return errors.Join(fmt.Errorf("make its nodes: %w\nthe nodes' logs are in %s", err, logs), logErr, removeErr)

@@ -14,26 +14,34 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
+
+	"chartbasico/pkg/cluster/remote"
 )
 
 // diagnoseTimeout bounds the collection, which must not make a failure hang.
 const diagnoseTimeout = 30 * time.Second
 
+// failureName names what is written of a failure after the time of it.
+func failureName() string { return time.Now().Format("20060102-150405") }
+
 // diagnosed adds to an error why pods are not ready, and where more is written.
 func (c *creation) diagnosed(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), diagnoseTimeout)
 	defer cancel()
-	dir := c.dir.path("failed-" + time.Now().Format("20060102-150405"))
+	dir := c.dir.failures(failureName())
 	reasons, collectErr := c.diagnose(ctx, dir)
 	if len(reasons) > 0 {
 		err = fmt.Errorf("%w\n%s", err, strings.Join(reasons, "\n"))
 	}
-	err = fmt.Errorf("%w\nevents, pods and logs are in %s; the cluster is kept: create completes it, delete removes it", err, dir)
+	err = fmt.Errorf("%w\nevents, pods, logs and what istiod says are in %s", err, dir)
+	if !c.Temporary {
+		err = fmt.Errorf("%w; the cluster is kept: create completes it, delete removes it", err)
+	}
 	return errors.Join(err, collectErr)
 }
 
-// diagnose writes events, pods and the logs of pods that are not ready, and of istiod, into dir. It returns in a line
-// each what keeps a pod from being ready.
+// diagnose writes events, pods, the logs of pods that are not ready, and of istiod, and what istiod says into dir. It
+// returns in a line each what keeps a pod from being ready.
 func (c *creation) diagnose(ctx context.Context, dir string) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
@@ -71,7 +79,31 @@ func (c *creation) diagnose(ctx context.Context, dir string) ([]string, error) {
 			errs = append(errs, os.WriteFile(filepath.Join(dir, p.Namespace+"_"+p.Name+"_"+container.Name+".log"), log, 0o600))
 		}
 	}
-	return reasons, errors.Join(errs...)
+	return reasons, errors.Join(append(errs, c.askIstiod(ctx, dir))...)
+}
+
+// askIstiod writes what each istiod says of every proxy, of its services and of its configuration; where none can say, why.
+func (c *creation) askIstiod(ctx context.Context, dir string) error {
+	why := func(err error) error {
+		return os.WriteFile(filepath.Join(dir, "istiod.txt"), []byte("istiod was not asked: "+err.Error()+"\n"), 0o600)
+	}
+	r, err := remote.Open(ctx, remote.Options{Kubeconfig: c.dir.kubeconfig(), Kind: kindName, Name: c.Name})
+	if err != nil {
+		return why(err)
+	}
+	defer r.Close()
+	for _, view := range []string{"syncz", "registryz", "configz"} {
+		said, err := r.Istiods(ctx, "/debug/"+view)
+		if err != nil {
+			return why(err)
+		}
+		for pod, answer := range said {
+			if err := os.WriteFile(filepath.Join(dir, pod+"_"+view+".json"), answer, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // notReady says what a pod's containers wait for.

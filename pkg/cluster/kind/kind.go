@@ -38,17 +38,19 @@ const DefaultName = "basico"
 type Options struct {
 	// Name is the cluster's name: a lower-case DNS label of at most 40 characters. Default DefaultName.
 	Name string
-	// Kubernetes is the version of the nodes, as in 1.34.4. Default: that of the newest node image on this machine; if
-	// there is none, what this version of kind takes.
+	// Kubernetes is the version of the nodes, as in 1.34.4. Default: that of nodes that are there, else of the newest node
+	// image on this machine; if there is none, what this version of kind takes.
 	Kubernetes string
 	// Istio is the version of Istio, as in 1.30.0. Default: that of a local cluster, whose charts are built in.
 	Istio string
 	// IstioCharts is the chart repository with the charts of other versions: base, istiod and gateway. Default: Istio's own.
 	IstioCharts string
-	// Nodes is how many nodes there are, the first of which has the control plane. Default 1.
+	// Nodes is how many nodes there are, the first of which has the control plane. Default: those that are there, else 1.
 	Nodes int
 	// Images are loaded into the nodes besides Istio's.
 	Images []string
+	// Temporary says that nobody wants the cluster if it cannot be made to the end: it is deleted then.
+	Temporary bool
 	// Progress is called with a line for people at each step. Default: nobody is told.
 	Progress func(string)
 }
@@ -69,11 +71,8 @@ func (o Options) withDefaults() (Options, error) {
 	if !validName.MatchString(o.Name) {
 		errs = append(errs, fmt.Errorf("the name of a cluster must be lower-case letters, digits and inner dashes, at most 40, found %q", o.Name))
 	}
-	if o.Nodes == 0 {
-		o.Nodes = 1
-	}
 	if o.Nodes < 0 {
-		errs = append(errs, fmt.Errorf("the number of nodes: found %d, expected 1 or more", o.Nodes))
+		errs = append(errs, fmt.Errorf("the number of nodes: found %d, expected 1 or more, or 0 for the default", o.Nodes))
 	}
 	o.Kubernetes = strings.TrimPrefix(o.Kubernetes, "v")
 	if o.Kubernetes != "" && !versionPattern.MatchString(o.Kubernetes) {
@@ -123,6 +122,13 @@ func (d directory) path(parts ...string) string {
 	return filepath.Join(append([]string{string(d)}, parts...)...)
 }
 func (d directory) kubeconfig() string { return d.path("kubeconfig") }
+
+// failures is where what is known of failed creations is written. It is not a cluster's directory, as it outlives one that
+// is removed without being asked for; Delete removes it.
+func (d directory) failures(parts ...string) string {
+	kind, name := filepath.Split(string(d))
+	return filepath.Join(append([]string{filepath.Clean(kind) + "-failures", name}, parts...)...)
+}
 
 // made is written when the nodes are up: what is found without it is what an interrupted run left.
 func (d directory) made() string { return d.path("made") }
@@ -183,7 +189,29 @@ func Delete(ctx context.Context, name string) (found bool, err error) {
 		return false, err
 	}
 	defer unlock()
-	return remove(o.Name, dir, engine)
+	found, err = removeWithin(ctx, o.Name, dir, engine)
+	if err != nil {
+		return found, err
+	}
+	found = found || dir.exists(dir.failures())
+	return found, os.RemoveAll(dir.failures())
+}
+
+// removeWithin is remove for no longer than ctx, which kind does not know.
+func removeWithin(ctx context.Context, name string, dir directory, engine containers) (bool, error) {
+	found := false
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		found, err = remove(name, dir, engine)
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return found, err
+	case <-ctx.Done():
+		return true, fmt.Errorf("delete cluster %s: not done yet: %w; basico cluster delete --kind kind --name %s removes what is left", name, context.Cause(ctx), name)
+	}
 }
 
 // networkName is the network that kind makes for all its clusters.
@@ -267,9 +295,10 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 // parts returns a cluster's nodes, and what of it and of Istio is not ready.
 func parts(ctx context.Context, client kubernetes.Interface) (nodes []Node, failure string, err error) {
 	var missing []string
+	nodes = []Node{} // in JSON none is [], too
 	list, err := client.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
-		return nil, "", err
+		return nodes, "", err
 	}
 	for _, n := range list.Items {
 		ready := await.NodeReady(&n) == nil
@@ -281,7 +310,7 @@ func parts(ctx context.Context, client kubernetes.Interface) (nodes []Node, fail
 	for _, name := range []string{istio.Istiod, ingress.Release, egress.Release} {
 		d, err := client.AppsV1().Deployments(istio.Namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil && !apierrors.IsNotFound(err) {
-			return nil, "", err
+			return nodes, "", err
 		}
 		if err != nil || await.Available(d) != nil {
 			missing = append(missing, "Deployment/"+name)
@@ -312,7 +341,7 @@ func List(ctx context.Context) ([]Status, error) {
 		if !e.IsDir() {
 			continue
 		}
-		s := Status{Name: e.Name(), Kind: kindName}
+		s := Status{Name: e.Name(), Kind: kindName, Nodes: []Node{}}
 		c, err := Open(ctx, e.Name(), nil)
 		if err == nil {
 			s, err = c.Status(ctx)

@@ -1,10 +1,17 @@
 package kind
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +22,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/streaming/pkg/httpstream"
+	"k8s.io/streaming/pkg/httpstream/spdy"
 	"k8s.io/utils/ptr"
 
 	"chartbasico/internal/version"
@@ -24,13 +36,12 @@ func TestOptions(t *testing.T) {
 	o, err := Options{Kubernetes: "v1.34.4"}.withDefaults()
 	require.NoError(t, err)
 	assert.Equal(t, DefaultName, o.Name)
-	assert.Equal(t, 1, o.Nodes)
 	assert.Equal(t, "1.34.4", o.Kubernetes)
 	assert.Equal(t, version.Istio, o.Istio)
 	assert.Equal(t, "https://istio-release.storage.googleapis.com/charts", o.IstioCharts)
 	_, err = Options{Name: "No", Nodes: -1, Kubernetes: "latest", Istio: "stable", IstioCharts: "charts"}.withDefaults()
 	require.EqualError(t, err, `the name of a cluster must be lower-case letters, digits and inner dashes, at most 40, found "No"
-the number of nodes: found -1, expected 1 or more
+the number of nodes: found -1, expected 1 or more, or 0 for the default
 the version of Kubernetes: found "latest", expected one like 1.34.4
 the version of Istio: found "stable", expected one like 1.30.0
 the repository of Istio's charts: found "charts", expected the URL of a repository with an index, https://…`)
@@ -96,6 +107,172 @@ func TestARuntimeThatIsNotThere(t *testing.T) {
 	require.EqualError(t, err, `KIND_EXPERIMENTAL_PROVIDER: found "lxc", expected docker, podman or nerdctl`)
 }
 
+// runningNodes makes podman one whose only container is the node of a cluster, and an API server that answers nothing but
+// whether it is ready; asked is called before the others are refused. It returns a file that is there until the node is
+// deleted.
+func runningNodes(t *testing.T, name string, asked func()) string {
+	t.Helper()
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	bin := t.TempDir()
+	node := filepath.Join(bin, "node")
+	script := `#!/bin/sh
+case "$*" in
+  "--version") echo "podman version 5.4.2" ;;
+  "ps -q") ;;
+  "ps -a "*".Names"*) [ ! -e ` + node + ` ] || echo ` + name + `-control-plane ;;
+  "ps -a "*) [ ! -e ` + node + ` ] || echo ` + name + ` ;;
+  "inspect --format "*role*) echo control-plane ;;
+  "image inspect "*) echo '[{"Id": "abc", "Config": {}}]' ;;
+  "image ls "*) echo docker.io/kindest/node:v1.34.4 ;;
+  "rm -f -v ` + name + `-control-plane") rm ` + node + ` ;;
+  "volume ls "* | "network rm kind") ;;
+  *) exit 1 ;;
+esac
+`
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "podman"), []byte(script), 0o755))
+	require.NoError(t, os.WriteFile(node, nil, 0o600))
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	t.Setenv(providerVariable, "podman")
+
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/readyz" {
+			asked()
+			http.Error(w, "no", http.StatusForbidden)
+		}
+	}))
+	t.Cleanup(server.Close)
+	dir, err := directoryOf(name)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(dir.path(), 0o700))
+	require.NoError(t, os.WriteFile(dir.made(), []byte("docker.io/kindest/node:v1.34.4\n"), 0o600))
+	writeKubeconfig(t, dir, server.URL)
+	return node
+}
+
+func writeKubeconfig(t *testing.T, d directory, server string) {
+	t.Helper()
+	config := clientcmdapi.NewConfig()
+	config.Clusters["a"] = &clientcmdapi.Cluster{Server: server}
+	config.Contexts["a"] = &clientcmdapi.Context{Cluster: "a"}
+	config.CurrentContext = "a"
+	require.NoError(t, clientcmd.WriteToFile(*config, d.kubeconfig()))
+}
+
+func TestWhatAFailedCreationLeaves(t *testing.T) {
+	for name, c := range map[string]struct {
+		temporary, interrupted bool
+		kept                   bool
+		says, saysNot          string
+	}{
+		"a cluster to be completed":               {kept: true, says: "the cluster is kept: create completes it"},
+		"an interrupted one":                      {interrupted: true, kept: true, says: "context canceled", saysNot: " are in "},
+		"nothing of a temporary one but its logs": {temporary: true, says: "events, pods, logs and what istiod says are in ", saysNot: "create completes it"},
+		"nothing of an interrupted temporary one": {temporary: true, interrupted: true, says: "context canceled", saysNot: "create completes it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			node := runningNodes(t, "a", func() {
+				if c.interrupted {
+					cancel()
+				}
+			})
+			_, err := Create(ctx, Options{Name: "a", Temporary: c.temporary})
+			require.ErrorContains(t, err, "create cluster a: ")
+			require.ErrorContains(t, err, c.says)
+			if c.saysNot != "" {
+				assert.NotContains(t, err.Error(), c.saysNot)
+			}
+			dir, err := directoryOf("a")
+			require.NoError(t, err)
+			assert.Equal(t, c.kept, dir.exists(node), "node")
+			assert.Equal(t, c.kept, dir.exists(dir.path()), "directory")
+			assert.Equal(t, !c.interrupted, dir.exists(dir.failures()), "logs")
+		})
+	}
+}
+
+func TestNodesThatDiffer(t *testing.T) {
+	const fix = "; delete it first (basico cluster delete --kind kind --name a), or leave the flag out"
+	for name, c := range map[string]struct {
+		options Options
+		want    string // "" where the cluster is completed
+	}{
+		"nothing asked for":  {},
+		"what is there":      {options: Options{Nodes: 1, Kubernetes: "1.34.4"}},
+		"more nodes":         {Options{Nodes: 2}, "create cluster a: --nodes: found 1 in the cluster that is there, asked for 2" + fix},
+		"another Kubernetes": {Options{Kubernetes: "v1.33.1"}, "create cluster a: --kubernetes: found 1.34.4 in the cluster that is there, asked for 1.33.1" + fix},
+		"both": {
+			Options{Nodes: 3, Kubernetes: "1.33.1"},
+			"create cluster a: --nodes: found 1 in the cluster that is there, asked for 3" + fix +
+				"\n--kubernetes: found 1.34.4 in the cluster that is there, asked for 1.33.1" + fix,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := false
+			node := runningNodes(t, "a", func() { asked = true })
+			c.options.Name = "a"
+			_, err := Create(t.Context(), c.options)
+			assert.Equal(t, c.want == "", asked, "the API server is asked to complete it")
+			if c.want != "" {
+				require.EqualError(t, err, c.want)
+			}
+			assert.FileExists(t, node)
+		})
+	}
+}
+
+func TestVersionOf(t *testing.T) {
+	for image, want := range map[string]string{
+		"docker.io/kindest/node:v1.34.4":               "1.34.4",
+		"docker.io/kindest/node:v1.36.1@sha256:abcdef": "1.36.1",
+		"localhost:5000/kindest/node:v1.34.4":          "1.34.4",
+	} {
+		assert.Equal(t, want, versionOf(image), image)
+	}
+}
+
+// What is known of a creation without nodes is no cluster, and goes with the one whose name it has.
+func TestFailuresOfNodes(t *testing.T) {
+	node := runningNodes(t, "a", func() {})
+	require.NoError(t, os.Remove(node))
+	dir, err := directoryOf("a")
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(dir.path()))
+
+	_, err = Create(t.Context(), Options{Name: "a"})
+	require.ErrorContains(t, err, "create cluster a: make its nodes: ")
+	require.ErrorContains(t, err, "the nodes' logs are in "+dir.failures())
+	assert.DirExists(t, dir.failures())
+	clusters, err := List(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, clusters)
+
+	for _, want := range []bool{true, false} {
+		found, err := Delete(t.Context(), "a")
+		require.NoError(t, err)
+		assert.Equal(t, want, found)
+		assert.NoDirExists(t, dir.failures())
+	}
+}
+
+// A cluster that does not answer, or was not made to the end, has no nodes that one knows.
+func TestNoNodesInJSON(t *testing.T) {
+	runningNodes(t, "a", func() {})
+	unmade, err := directoryOf("b")
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(unmade.path(), 0o700))
+	clusters, err := List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, clusters, 2)
+	for _, c := range clusters {
+		data, err := json.Marshal(c)
+		require.NoError(t, err)
+		assert.Contains(t, string(data), `"nodes":[]`, c.Name)
+		assert.NotEmpty(t, c.Failure, c.Name)
+	}
+}
+
 func TestOpenOfWhatIsNotThere(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	_, err := Open(t.Context(), "none", nil)
@@ -127,17 +304,90 @@ func TestAFailureIsDiagnosed(t *testing.T) {
 		}}},
 	}
 	ended := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "job"}, Status: corev1.PodStatus{Phase: corev1.PodSucceeded}}
-	c := &creation{dir: directory(t.TempDir()), client: fake.NewClientset(waiting, ended)}
+	c := &creation{dir: directory(filepath.Join(t.TempDir(), "kind", "a")), client: fake.NewClientset(waiting, ended)}
 	err := c.diagnosed(context.DeadlineExceeded)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.ErrorContains(t, err, "Pod/istio-system/istiod-1: discovery: ErrImagePull no such host\nevents, pods and logs are in ")
-	found, err := filepath.Glob(c.dir.path("failed-*", "*"))
+	require.ErrorContains(t, err, "Pod/istio-system/istiod-1: discovery: ErrImagePull no such host\nevents, pods, logs and what istiod says are in ")
+	require.ErrorContains(t, err, "; the cluster is kept: create completes it, delete removes it")
+	names := slices.Sorted(maps.Keys(written(t, c.dir)))
+	assert.Equal(t, []string{"events.yaml", "istio-system_istiod-1_discovery.log", "istiod.txt", "pods.yaml"}, names)
+}
+
+// written returns the files of a failure, by their names.
+func written(t *testing.T, d directory) map[string]string {
+	t.Helper()
+	found, err := filepath.Glob(d.failures("*", "*"))
 	require.NoError(t, err)
-	var names []string
+	files := map[string]string{}
 	for _, f := range found {
-		names = append(names, filepath.Base(f))
+		content, err := os.ReadFile(f)
+		require.NoError(t, err)
+		files[filepath.Base(f)] = string(content)
 	}
-	assert.Equal(t, []string{"events.yaml", "istio-system_istiod-1_discovery.log", "pods.yaml"}, names)
+	return files
+}
+
+// forwardPort is an API server's port-forward to a pod that answers each request with its path.
+func forwardPort(w http.ResponseWriter, r *http.Request) {
+	if _, err := httpstream.Handshake(r, w, []string{portforward.PortForwardProtocolV1Name}); err != nil {
+		return
+	}
+	session := spdy.NewResponseUpgrader().UpgradeResponse(w, r, func(s httpstream.Stream, replySent <-chan struct{}) error {
+		go func() {
+			<-replySent
+			if s.Headers().Get(corev1.StreamType) == corev1.StreamTypeError {
+				_ = s.Close() // there is none
+				return
+			}
+			requests := bufio.NewReader(s)
+			for {
+				request, err := http.ReadRequest(requests)
+				if err != nil {
+					return
+				}
+				fmt.Fprintf(s, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(request.URL.Path), request.URL.Path)
+			}
+		}()
+		return nil
+	})
+	<-session.CloseChan()
+}
+
+func TestIstiodIsAsked(t *testing.T) {
+	for name, c := range map[string]struct {
+		ready corev1.ConditionStatus
+		want  map[string]string
+	}{
+		"ready": {corev1.ConditionTrue, map[string]string{
+			"istiod-1_syncz.json": "/debug/syncz", "istiod-1_registryz.json": "/debug/registryz", "istiod-1_configz.json": "/debug/configz",
+		}},
+		"not ready": {corev1.ConditionFalse, map[string]string{"istiod.txt": "istiod was not asked: no istiod is ready in namespace istio-system\n"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			istiod := corev1.Pod{
+				TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+				ObjectMeta: metav1.ObjectMeta{Namespace: "istio-system", Name: "istiod-1", Labels: map[string]string{"app": "istiod"}},
+				Status:     corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: c.ready}}},
+			}
+			mux := http.NewServeMux()
+			mux.HandleFunc("/version", func(http.ResponseWriter, *http.Request) {})
+			mux.HandleFunc("/api/v1/namespaces/istio-system/pods", func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				list := corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: []corev1.Pod{istiod}}
+				assert.NoError(t, json.NewEncoder(w).Encode(list))
+			})
+			mux.HandleFunc("/api/v1/namespaces/istio-system/pods/istiod-1/portforward", forwardPort)
+			server := httptest.NewServer(mux)
+			defer server.Close()
+			creation := &creation{dir: directory(filepath.Join(t.TempDir(), "kind", "a")), client: fake.NewClientset(&istiod)}
+			writeKubeconfig(t, creation.dir, server.URL)
+
+			require.ErrorIs(t, creation.diagnosed(context.DeadlineExceeded), context.DeadlineExceeded)
+			files := written(t, creation.dir)
+			maps.DeleteFunc(files, func(name, _ string) bool { return !strings.HasPrefix(name, "istiod") })
+			assert.Equal(t, c.want, files)
+		})
+	}
 }
 
 // A cluster is not running before Istio and its gateways are there.

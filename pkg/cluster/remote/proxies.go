@@ -90,30 +90,39 @@ func proxyOf(p *corev1.Pod) *corev1.Container {
 
 // syncz asks every istiod, as each knows the proxies that are connected to it.
 func (c *Cluster) syncz(ctx context.Context) (map[string]status, error) {
-	istiods, err := c.pods(ctx, istioNamespace, "app=istiod")
+	answers, err := c.Istiods(ctx, "/debug/syncz")
 	if err != nil {
 		return nil, err
 	}
 	said := map[string]status{}
-	asked := 0
-	for i := range istiods {
-		if !podutils.IsPodReady(&istiods[i]) {
-			continue
-		}
-		data, err := c.get(ctx, istioNamespace, istiods[i].Name, istiodDebug, "/debug/syncz")
-		if err != nil {
-			return nil, err
-		}
+	for pod, data := range answers {
 		var all []status
 		if err := json.Unmarshal(data, &all); err != nil {
-			return nil, fmt.Errorf("read what Pod/%s/%s says at /debug/syncz: %w", istioNamespace, istiods[i].Name, err)
+			return nil, fmt.Errorf("read what Pod/%s/%s says at /debug/syncz: %w", istioNamespace, pod, err)
 		}
 		for _, s := range all {
 			said[s.Proxy] = s
 		}
-		asked++
 	}
-	if asked == 0 {
+	return said, nil
+}
+
+// Istiods returns what each istiod that is ready says at a path of its debug interface, by the name of its pod.
+func (c *Cluster) Istiods(ctx context.Context, path string) (map[string][]byte, error) {
+	istiods, err := c.pods(ctx, istioNamespace, "app=istiod")
+	if err != nil {
+		return nil, err
+	}
+	said := map[string][]byte{}
+	for i := range istiods {
+		if !podutils.IsPodReady(&istiods[i]) {
+			continue
+		}
+		if said[istiods[i].Name], err = c.get(ctx, istioNamespace, istiods[i].Name, istiodDebug, path); err != nil {
+			return nil, err
+		}
+	}
+	if len(said) == 0 {
 		return nil, fmt.Errorf("no istiod is ready in namespace %s", istioNamespace)
 	}
 	return said, nil
