@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -73,6 +74,8 @@ type checked struct {
 	Objects     int               `json:"objects"`
 	Problems    []problem.Problem `json:"problems"`
 	Seconds     float64           `json:"seconds"`
+
+	unread bool // some of it, which was not checked
 }
 
 func runCheck(ctx context.Context, s streams, f checkFlags, args []string) error {
@@ -108,26 +111,33 @@ func runCheck(ctx context.Context, s streams, f checkFlags, args []string) error
 	if len(unread) > 0 {
 		return errors.Join(unread...)
 	}
+	var outcome error
 	for _, r := range results {
-		if r.errors() > 0 {
-			return fellShort()
+		switch {
+		case r.unread:
+			return exitError{status: exitCouldNot}
+		case r.errors() > 0:
+			outcome = fellShort()
 		}
 	}
-	return nil
+	return outcome
 }
 
 func checkFile(ctx context.Context, renderer *render.Renderer, checker *check.Checker, file string) (checked, error) {
 	start := time.Now()
 	env, err := environment.Load(file)
+	var wrong problem.List
+	if errors.As(err, &wrong) {
+		return checked{Environment: wrong[0].Environment, Problems: wrong, Seconds: time.Since(start).Seconds(), unread: true}, nil
+	}
 	if err != nil {
 		return checked{}, err
 	}
 	result := checked{Environment: env.Name, Releases: len(env.Releases)}
 	releases, err := renderer.Environment(ctx, env)
-	var wrong problem.List
 	switch {
 	case errors.As(err, &wrong):
-		result.Problems = wrong
+		result.Problems, result.unread = wrong, slices.ContainsFunc(wrong, render.Unreadable)
 	case err != nil:
 		return checked{}, err
 	default:
@@ -154,7 +164,7 @@ func checkFiles(ctx context.Context, renderer *render.Renderer, checker *check.C
 	var wrong problem.List
 	switch {
 	case errors.As(err, &wrong):
-		result.Problems = wrong.Sort()
+		result.Problems, result.unread = wrong.Sort(), slices.ContainsFunc(wrong, render.Unreadable)
 	case err != nil:
 		return checked{}, err
 	default:

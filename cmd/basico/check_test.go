@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -101,6 +102,42 @@ func TestCheckThatCannotRun(t *testing.T) {
 	got := verb(t, newCheckCommand, "none.yaml", "env.yaml")
 	assert.Equal(t, exitCouldNot, got.status)
 	assert.Contains(t, got.out, "env: 1 release", "the other is checked")
+}
+
+// What cannot be read was not checked, whoever names it; all else is, and is said with it.
+func TestCheckOfWhatCannotBeRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		values, env string // "" for the file as it is
+		args        []string
+		want        string
+	}{
+		"no file":                {"", "", []string{"-f", "w.yaml"}, "error: w.yaml: open "},
+		"no file, among others":  {"fild: x\n", "", []string{"-f", "v.yaml", "-f", "w.yaml"}, "error: w.yaml: open "},
+		"a directory":            {"", "", []string{"-f", "charts"}, "error: charts: read "},
+		"no YAML":                {"a: [\n", "", []string{"-f", "v.yaml"}, "error: v.yaml: yaml: "},
+		"no file, named":         {"", "releases:\n- {name: a, namespace: n, chart: charts/chart_basico, values: [w.yaml]}\n", []string{"env.yaml"}, `error: env.yaml:2 releases[0].values[0]: no values file "w.yaml"`},
+		"a directory, named":     {"", "releases:\n- {name: a, namespace: n, chart: charts/chart_basico, values: [charts]}\n", []string{"env.yaml"}, `error: env.yaml:2 releases[0].values[0]: no values file "charts"`},
+		"no YAML, named":         {"a: [\n", "", []string{"env.yaml"}, "error: v.yaml: yaml: "},
+		"no YAML of environment": {"", "a: [\n", []string{"env.yaml"}, "error: env.yaml: yaml: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			small(t, cmp.Or(c.values, "app: shop\n"))
+			if c.env != "" {
+				require.NoError(t, os.WriteFile("env.yaml", []byte(c.env), 0o600))
+			}
+			got := verb(t, newCheckCommand, c.args...)
+			assert.Equal(t, exitCouldNot, got.status)
+			assert.Contains(t, got.out, c.want)
+			got = verb(t, newCheckCommand, append(c.args, "-o", "json")...)
+			assert.Equal(t, exitCouldNot, got.status)
+			assert.Contains(t, got.out, `"fix": "`)
+		})
+	}
+	small(t, "app: shop\nfild: x\n")
+	require.NoError(t, os.WriteFile("broken.yaml", []byte("a: [\n"), 0o600))
+	got := verb(t, newCheckCommand, "env.yaml", "broken.yaml")
+	assert.Equal(t, exitCouldNot, got.status)
+	assert.Contains(t, got.out, `v.yaml:2 fild: unknown key "fild"`)
 }
 
 func TestRender(t *testing.T) {
