@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"chartbasico/pkg/check"
 	"chartbasico/pkg/environment"
@@ -60,6 +61,9 @@ func (f checkFlags) validate(args []string) error {
 		errs = append(errs, errors.New("nothing to check: give an environment file, or -f and a values file"))
 	case len(args) > 0 && len(f.files) > 0:
 		errs = append(errs, fmt.Errorf("-f %s and %s: an environment names its values files itself", f.files[0], args[0]))
+	}
+	if wrong := validation.IsDNS1123Label(f.namespace); len(wrong) > 0 {
+		errs = append(errs, fmt.Errorf("--namespace: found %q, expected at most 63 lower-case letters, digits and inner dashes", f.namespace))
 	}
 	if f.output != "text" && f.output != "json" {
 		errs = append(errs, fmt.Errorf("--output: found %q, expected text or json", f.output))

@@ -86,12 +86,13 @@ func TestCheckThatCannotRun(t *testing.T) {
 		args []string
 		want string
 	}{
-		"nothing":  {nil, "nothing to check"},
-		"both":     {[]string{"env.yaml", "-f", "v.yaml"}, "an environment names its values files itself"},
-		"no file":  {[]string{"none.yaml"}, "open none.yaml: no such file"},
-		"version":  {[]string{"env.yaml", "--kube-version", "1.9"}, `no schemas of Kubernetes "1.9": there are 1.31`},
-		"output":   {[]string{"env.yaml", "-o", "xml"}, `--output: found "xml", expected text or json`},
-		"no chart": {[]string{"-f", "v.yaml", "--chart", "nowhere"}, "chart nowhere"},
+		"nothing":   {nil, "nothing to check"},
+		"both":      {[]string{"env.yaml", "-f", "v.yaml"}, "an environment names its values files itself"},
+		"no file":   {[]string{"none.yaml"}, "open none.yaml: no such file"},
+		"version":   {[]string{"env.yaml", "--kube-version", "1.9"}, `no schemas of Kubernetes "1.9": there are 1.31`},
+		"output":    {[]string{"env.yaml", "-o", "xml"}, `--output: found "xml", expected text or json`},
+		"namespace": {[]string{"-f", "v.yaml", "-n", "Bad_NS"}, `--namespace: found "Bad_NS", expected at most 63 lower-case letters`},
+		"no chart":  {[]string{"-f", "v.yaml", "--chart", "nowhere"}, "chart nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := verb(t, newCheckCommand, c.args...)

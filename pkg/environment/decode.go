@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"chartbasico/internal/nearest"
 	"chartbasico/internal/yamlnode"
@@ -70,8 +71,16 @@ func (d *decoder) decode(data []byte) {
 		d.add(root.Line, "releases", "no releases", "a list of releases", "add releases")
 		return
 	}
-	for i, item := range d.items(releases, "releases") {
+	all := d.items(releases, "releases")
+	for i, item := range all {
 		d.release(item, i)
+	}
+	switch {
+	case len(d.env.Releases) > 0 || len(d.problems) > 0:
+	case len(all) == 0:
+		d.add(releases.Line, "releases", "no release", "one release at least", "add a release")
+	default:
+		d.add(releases.Line, "releases", "no release that is installed", "one release at least", "remove installed: false of one")
 	}
 }
 
@@ -109,9 +118,9 @@ func (d *decoder) release(node *yaml.Node, index int) {
 		at := join(path, key)
 		switch key {
 		case "name":
-			r.Name = d.text(value, at)
+			r.Name = d.name(value, at, isReleaseName, "a name that Helm allows: at most 53 lower-case letters, digits, inner dashes and dots")
 		case "namespace":
-			r.Namespace = d.text(value, at)
+			r.Namespace = d.name(value, at, isNamespace, "a name that Kubernetes allows: at most 63 lower-case letters, digits and inner dashes")
 		case "chart":
 			r.Chart = d.chart(value, at)
 		case "values":
@@ -149,6 +158,26 @@ func (d *decoder) release(node *yaml.Node, index int) {
 		d.env.Releases = append(d.env.Releases, r)
 	}
 }
+
+// name reads a text that others take for a name only if it is legal.
+func (d *decoder) name(node *yaml.Node, path string, legal func(string) bool, expected string) string {
+	text := d.text(node, path)
+	if text == "" || legal(text) {
+		return text
+	}
+	fix := "choose another name"
+	near := strings.Trim(strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(text)), "-.")
+	if legal(near) {
+		fix = "write " + near
+	}
+	d.add(node.Line, path, problem.Quote(text), expected, fix)
+	return text
+}
+
+// isReleaseName is Helm's rule: its own pattern is that of a subdomain.
+func isReleaseName(s string) bool { return len(s) <= 53 && len(validation.IsDNS1123Subdomain(s)) == 0 }
+
+func isNamespace(s string) bool { return len(validation.IsDNS1123Label(s)) == 0 }
 
 func (d *decoder) chart(node *yaml.Node, path string) string {
 	name := d.text(node, path)

@@ -76,7 +76,16 @@ func TestMistakes(t *testing.T) {
 		"release twice":     {"releases:\n" + release("a", "") + release("a", ""), "env.yaml:5 releases[1]: release n/a stands twice, first on line 2"},
 		"not a list":        {"releases: {}\n", "env.yaml:1 releases: a map; expected a list"},
 		"not a bool":        {"releases:\n" + release("a", "  installed: perhaps\n"), `env.yaml:5 releases[0].installed: "perhaps"; expected true or false`},
-		"broken":            {"releases: [\n", "env.yaml: yaml: line"},
+		"no release":        {"releases: []\n", "env.yaml:1 releases: no release; expected one release at least. Fix: add a release"},
+		"none installed":    {"releases:\n" + release("a", "  installed: false\n"), "env.yaml:2 releases: no release that is installed; expected one release at least. Fix: remove installed: false of one"},
+		"namespace": {"releases:\n- {name: a, namespace: Bad_NS, chart: chart}\n",
+			`env.yaml:2 releases[0].namespace: "Bad_NS"; expected a name that Kubernetes allows: at most 63 lower-case letters, digits and inner dashes. Fix: write bad-ns`},
+		"namespace with a dot": {"releases:\n- {name: a, namespace: a.b, chart: chart}\n", `releases[0].namespace: "a.b"; expected a name that Kubernetes allows: at most 63 lower-case letters, digits and inner dashes. Fix: choose another name`},
+		"namespace too long":   {"releases:\n- {name: a, namespace: " + strings.Repeat("n", 64) + ", chart: chart}\n", "releases[0].namespace: "},
+		"release name": {"releases:\n- {name: a_b, namespace: n, chart: chart}\n",
+			`env.yaml:2 releases[0].name: "a_b"; expected a name that Helm allows: at most 53 lower-case letters, digits, inner dashes and dots. Fix: write a-b`},
+		"release name too long": {"releases:\n- {name: " + strings.Repeat("n", 54) + ", namespace: n, chart: chart}\n", "releases[0].name: "},
+		"broken":                {"releases: [\n", "env.yaml: yaml: line"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.text)
@@ -90,6 +99,15 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	_, err := load(t, "hooks: []\nreleases:\n"+release("a", "  values: [w.yaml]\n  needs: [b]\n"))
 	require.Error(t, err)
 	assert.Len(t, strings.Split(err.Error(), "\n"), 3)
+}
+
+func TestNamesThatAreLegal(t *testing.T) {
+	for _, c := range []struct{ name, namespace string }{
+		{"app1-v1.3.4", "n-1"}, {strings.Repeat("n", 53), strings.Repeat("n", 63)}, {"1", "\"1\""},
+	} {
+		_, err := load(t, "releases:\n- {name: "+c.name+", namespace: "+c.namespace+", chart: chart}\n")
+		assert.NoError(t, err)
+	}
 }
 
 func TestFileThatIsNotThere(t *testing.T) {
