@@ -108,9 +108,9 @@ func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, 
 }
 
 func (d *decoder) release(node *yaml.Node, index int) {
-	path := releasePath(index)
+	path := fmt.Sprintf("releases[%d]", index)
 	before := len(d.problems)
-	r := Release{File: d.env.File, Line: node.Line, CreateNamespace: d.createNamespace}
+	r := Release{File: d.env.File, Line: node.Line, Path: path, CreateNamespace: d.createNamespace}
 	installed := true
 	var values *yaml.Node
 	var needs []string
