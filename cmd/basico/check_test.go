@@ -119,10 +119,13 @@ func TestCheckOfWhatCannotBeRead(t *testing.T) {
 		"no file, named":         {"", "releases:\n- {name: a, namespace: n, chart: charts/chart_basico, values: [w.yaml]}\n", []string{"env.yaml"}, `error: env.yaml:2 releases[0].values[0]: no values file "w.yaml"`},
 		"a directory, named":     {"", "releases:\n- {name: a, namespace: n, chart: charts/chart_basico, values: [charts]}\n", []string{"env.yaml"}, `error: env.yaml:2 releases[0].values[0]: no values file "charts"`},
 		"no YAML, named":         {"a: [\n", "", []string{"env.yaml"}, "error: v.yaml: yaml: "},
+		"no chart, named":        {"", "releases:\n- {name: a, namespace: n, chart: c}\n", []string{"env.yaml"}, "error: env.yaml:2 releases[0].chart: chart "},
 		"no YAML of environment": {"", "a: [\n", []string{"env.yaml"}, "error: env.yaml: yaml: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			small(t, cmp.Or(c.values, "app: shop\n"))
+			require.NoError(t, os.Mkdir("c", 0o755))
+			require.NoError(t, os.WriteFile("c/Chart.yaml", []byte("name: [\n"), 0o600))
 			if c.env != "" {
 				require.NoError(t, os.WriteFile("env.yaml", []byte(c.env), 0o600))
 			}
