@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"chartbasico/pkg/check"
 	"chartbasico/pkg/environment"
@@ -60,6 +62,9 @@ func (f checkFlags) validate(args []string) error {
 	case len(args) > 0 && len(f.files) > 0:
 		errs = append(errs, fmt.Errorf("-f %s and %s: an environment names its values files itself", f.files[0], args[0]))
 	}
+	if wrong := validation.IsDNS1123Label(f.namespace); len(wrong) > 0 {
+		errs = append(errs, fmt.Errorf("--namespace: found %q, expected at most 63 lower-case letters, digits and inner dashes", f.namespace))
+	}
 	if f.output != "text" && f.output != "json" {
 		errs = append(errs, fmt.Errorf("--output: found %q, expected text or json", f.output))
 	}
@@ -73,6 +78,8 @@ type checked struct {
 	Objects     int               `json:"objects"`
 	Problems    []problem.Problem `json:"problems"`
 	Seconds     float64           `json:"seconds"`
+
+	unread bool // some of it, which was not checked
 }
 
 func runCheck(ctx context.Context, s streams, f checkFlags, args []string) error {
@@ -108,26 +115,33 @@ func runCheck(ctx context.Context, s streams, f checkFlags, args []string) error
 	if len(unread) > 0 {
 		return errors.Join(unread...)
 	}
+	var outcome error
 	for _, r := range results {
-		if r.errors() > 0 {
-			return fellShort()
+		switch {
+		case r.unread:
+			return exitError{status: exitCouldNot}
+		case r.errors() > 0:
+			outcome = fellShort()
 		}
 	}
-	return nil
+	return outcome
 }
 
 func checkFile(ctx context.Context, renderer *render.Renderer, checker *check.Checker, file string) (checked, error) {
 	start := time.Now()
 	env, err := environment.Load(file)
+	var wrong problem.List
+	if errors.As(err, &wrong) {
+		return checked{Environment: wrong[0].Environment, Problems: wrong, Seconds: time.Since(start).Seconds(), unread: true}, nil
+	}
 	if err != nil {
 		return checked{}, err
 	}
 	result := checked{Environment: env.Name, Releases: len(env.Releases)}
 	releases, err := renderer.Environment(ctx, env)
-	var wrong problem.List
 	switch {
 	case errors.As(err, &wrong):
-		result.Problems = wrong
+		result.Problems, result.unread = wrong, slices.ContainsFunc(wrong, render.Unreadable)
 	case err != nil:
 		return checked{}, err
 	default:
@@ -154,7 +168,7 @@ func checkFiles(ctx context.Context, renderer *render.Renderer, checker *check.C
 	var wrong problem.List
 	switch {
 	case errors.As(err, &wrong):
-		result.Problems = wrong.Sort()
+		result.Problems, result.unread = wrong.Sort(), slices.ContainsFunc(wrong, render.Unreadable)
 	case err != nil:
 		return checked{}, err
 	default:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -85,12 +86,13 @@ func TestCheckThatCannotRun(t *testing.T) {
 		args []string
 		want string
 	}{
-		"nothing":  {nil, "nothing to check"},
-		"both":     {[]string{"env.yaml", "-f", "v.yaml"}, "an environment names its values files itself"},
-		"no file":  {[]string{"none.yaml"}, "open none.yaml: no such file"},
-		"version":  {[]string{"env.yaml", "--kube-version", "1.9"}, `no schemas of Kubernetes "1.9": there are 1.31`},
-		"output":   {[]string{"env.yaml", "-o", "xml"}, `--output: found "xml", expected text or json`},
-		"no chart": {[]string{"-f", "v.yaml", "--chart", "nowhere"}, "chart nowhere"},
+		"nothing":   {nil, "nothing to check"},
+		"both":      {[]string{"env.yaml", "-f", "v.yaml"}, "an environment names its values files itself"},
+		"no file":   {[]string{"none.yaml"}, "open none.yaml: no such file"},
+		"version":   {[]string{"env.yaml", "--kube-version", "1.9"}, `no schemas of Kubernetes "1.9": there are 1.31`},
+		"output":    {[]string{"env.yaml", "-o", "xml"}, `--output: found "xml", expected text or json`},
+		"namespace": {[]string{"-f", "v.yaml", "-n", "Bad_NS"}, `--namespace: found "Bad_NS", expected at most 63 lower-case letters`},
+		"no chart":  {[]string{"-f", "v.yaml", "--chart", "nowhere"}, "chart nowhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := verb(t, newCheckCommand, c.args...)
@@ -101,6 +103,45 @@ func TestCheckThatCannotRun(t *testing.T) {
 	got := verb(t, newCheckCommand, "none.yaml", "env.yaml")
 	assert.Equal(t, exitCouldNot, got.status)
 	assert.Contains(t, got.out, "env: 1 release", "the other is checked")
+}
+
+// What cannot be read was not checked, whoever names it; all else is, and is said with it.
+func TestCheckOfWhatCannotBeRead(t *testing.T) {
+	for name, c := range map[string]struct {
+		values, env string // "" for the file as it is
+		args        []string
+		want        string
+	}{
+		"no file":                {"", "", []string{"-f", "w.yaml"}, "error: w.yaml: open "},
+		"no file, among others":  {"fild: x\n", "", []string{"-f", "v.yaml", "-f", "w.yaml"}, "error: w.yaml: open "},
+		"a directory":            {"", "", []string{"-f", "charts"}, "error: charts: read "},
+		"no YAML":                {"a: [\n", "", []string{"-f", "v.yaml"}, "error: v.yaml: yaml: "},
+		"no file, named":         {"", "releases:\n- {name: a, namespace: n, chart: charts/chart_basico, values: [w.yaml]}\n", []string{"env.yaml"}, `error: env.yaml:2 releases[0].values[0]: no values file "w.yaml"`},
+		"a directory, named":     {"", "releases:\n- {name: a, namespace: n, chart: charts/chart_basico, values: [charts]}\n", []string{"env.yaml"}, `error: env.yaml:2 releases[0].values[0]: no values file "charts"`},
+		"no YAML, named":         {"a: [\n", "", []string{"env.yaml"}, "error: v.yaml: yaml: "},
+		"no chart, named":        {"", "releases:\n- {name: a, namespace: n, chart: c}\n", []string{"env.yaml"}, "error: env.yaml:2 releases[0].chart: chart "},
+		"no YAML of environment": {"", "a: [\n", []string{"env.yaml"}, "error: env.yaml: yaml: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			small(t, cmp.Or(c.values, "app: shop\n"))
+			require.NoError(t, os.Mkdir("c", 0o755))
+			require.NoError(t, os.WriteFile("c/Chart.yaml", []byte("name: [\n"), 0o600))
+			if c.env != "" {
+				require.NoError(t, os.WriteFile("env.yaml", []byte(c.env), 0o600))
+			}
+			got := verb(t, newCheckCommand, c.args...)
+			assert.Equal(t, exitCouldNot, got.status)
+			assert.Contains(t, got.out, c.want)
+			got = verb(t, newCheckCommand, append(c.args, "-o", "json")...)
+			assert.Equal(t, exitCouldNot, got.status)
+			assert.Contains(t, got.out, `"fix": "`)
+		})
+	}
+	small(t, "app: shop\nfild: x\n")
+	require.NoError(t, os.WriteFile("broken.yaml", []byte("a: [\n"), 0o600))
+	got := verb(t, newCheckCommand, "env.yaml", "broken.yaml")
+	assert.Equal(t, exitCouldNot, got.status)
+	assert.Contains(t, got.out, `v.yaml:2 fild: unknown key "fild"`)
 }
 
 func TestRender(t *testing.T) {

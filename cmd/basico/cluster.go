@@ -68,7 +68,6 @@ in its pods are stand-ins that say who they are.
 
 With --kind kind it is a cluster of kind, in containers of docker or podman, where kubelets,
 network, sidecars and applications are real too.`,
-		Args: cobra.NoArgs,
 	}
 	cmd.AddCommand(newClusterCreateCommand(s), newClusterStatusCommand(s), newClusterDeleteCommand(s), newClusterServeCommand(s))
 	return cmd

@@ -123,6 +123,14 @@ func (f outputFlags) write(s streams, rep report.Report) error {
 	return errors.Join(errs...)
 }
 
+// refuse reports what is wrong with an environment of which nothing is run then.
+func (f outputFlags) refuse(s streams, rep report.Report) error {
+	if err := f.write(s, rep); err != nil {
+		return err
+	}
+	return exitError{status: exitCouldNot}
+}
+
 // concluded is the exit of a verb that measures, once its report is written.
 func concluded(rep report.Report, runErr error) error {
 	switch {

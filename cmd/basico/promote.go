@@ -90,8 +90,7 @@ func runPromote(ctx context.Context, s streams, f promoteFlags, file, app string
 		return err
 	}
 	if len(problems) > 0 {
-		rep := report.Report{Environments: []string{env.Name}, Started: time.Now(), ErrorRate: f.rate, Problems: problems}
-		return errors.Join(f.outputFlags.write(s, rep), exitError{status: exitCouldNot})
+		return f.outputFlags.refuse(s, report.Report{Environments: []string{env.Name}, Started: time.Now(), ErrorRate: f.rate, Problems: problems})
 	}
 	stageFile := ""
 	if f.write { // before anything is moved

@@ -1,12 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+
+	"chartbasico/internal/nearest"
 )
 
 // streams are the program's standard streams: results go to out, talk to err.
@@ -84,5 +88,40 @@ Exit status: 0 everything held, 1 something fell short, 2 it could not be run.`,
 		newVerifyCommand(s), newTrafficCommand(s), newPromoteCommand(s),
 		newClusterCommand(s),
 	)
+	root.InitDefaultCompletionCmd()
+	for _, cmd := range root.Commands() {
+		if cmd.HasSubCommands() {
+			refuseUnknown(cmd)
+		}
+	}
 	return root
+}
+
+// refuseUnknown makes a verb that has only subcommands refuse every other word. Cobra shows help and calls that success.
+func refuseUnknown(cmd *cobra.Command) {
+	cmd.DisableFlagsInUseLine = true
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		var names []string
+		for _, sub := range cmd.Commands() {
+			if sub.IsAvailableCommand() {
+				names = append(names, sub.Name())
+			}
+		}
+		err := fmt.Errorf("unknown command %q for %q, expected one of %s", args[0], cmd.CommandPath(), strings.Join(names, ", "))
+		if near := nearest.Word(args[0], names); near != "" {
+			err = fmt.Errorf("%w; did you mean %s?", err, near)
+		}
+		return err
+	}
+	// A flag of the command that was meant is looked at first.
+	cmd.SetFlagErrorFunc(func(at *cobra.Command, err error) error {
+		if at == cmd {
+			return cmp.Or(cmd.Args(cmd, cmd.Flags().Args()), err)
+		}
+		return err
+	})
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 }

@@ -100,11 +100,7 @@ func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error
 		return err
 	}
 	if len(problems) > 0 {
-		rep := report.Report{Environments: []string{env.Name}, Started: time.Now(), ErrorRate: f.rate, Problems: problems}
-		if err := f.write(s, rep); err != nil {
-			return err
-		}
-		return exitError{status: exitCouldNot}
+		return f.refuse(s, report.Report{Environments: []string{env.Name}, Started: time.Now(), ErrorRate: f.rate, Problems: problems})
 	}
 	var earlier report.Report
 	if f.beside != "" {
@@ -133,13 +129,21 @@ func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error
 	return concluded(*rep, runErr)
 }
 
-// checkEnvironment reads, renders and checks an environment. Problems are mistakes in it.
+// checkEnvironment reads, renders and checks an environment. Problems are mistakes in it, which are reported alike
+// whoever finds them; where it cannot even be read, only its name is known.
 func checkEnvironment(ctx context.Context, renderer *render.Renderer, file string) (*environment.Environment, []*render.Release, []report.Problem, error) {
+	var wrong problem.List
 	env, err := environment.Load(file)
+	if errors.As(err, &wrong) {
+		return &environment.Environment{Name: wrong[0].Environment, File: file}, nil, reported(wrong), nil
+	}
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	releases, err := renderer.Environment(ctx, env)
+	if errors.As(err, &wrong) {
+		return env, nil, reported(wrong), nil
+	}
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -147,16 +151,22 @@ func checkEnvironment(ctx context.Context, renderer *render.Renderer, file strin
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	var problems []report.Problem
-	for _, p := range checker.Environment(ctx, env, releases) {
-		if p.Severity == problem.Error {
-			problems = append(problems, report.Problem{
-				Environment: p.Environment, Release: p.Release, File: p.File, Path: p.Path, Object: p.Object,
-				Rule: p.Rule, Found: p.Found, Expected: p.Expected, Fix: p.Fix,
-			})
+	return env, releases, reported(checker.Environment(ctx, env, releases)), nil
+}
+
+// reported are the mistakes among problems as a report has them.
+func reported(problems problem.List) []report.Problem {
+	var out []report.Problem
+	for _, p := range problems {
+		if p.Severity != problem.Error {
+			continue
 		}
+		out = append(out, report.Problem{
+			Environment: p.Environment, Release: p.Release, File: p.File, Line: p.Line, Path: p.Path, Object: p.Object,
+			Rule: p.Rule, Found: p.Found, Expected: p.Expected, Fix: p.Fix,
+		})
 	}
-	return env, releases, problems, nil
+	return out
 }
 
 // start returns the cluster to run on, with these images, and what ends it if it was started here.

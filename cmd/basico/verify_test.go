@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chartbasico/pkg/report"
 )
 
 // verifyWith runs the verb in process.
@@ -153,6 +155,42 @@ esac
 	assert.NotContains(t, err.Error(), "completes it")
 	assert.NoFileExists(t, node)
 	assert.NoDirExists(t, dir)
+}
+
+// So do those for which nothing can be rendered, for whoever reads only the reports.
+func TestWhatCannotBeRenderedIsReported(t *testing.T) {
+	for name, c := range map[string]struct{ values, env, file, path string }{
+		"the environment": {"", "releases:\n- {name: one, namespace: Bad_NS, chart: charts/chart_basico}\n", "env.yaml", "releases[0].namespace"},
+		"the schema":      {"app: shop\nfild: x\n", "", "v.yaml", "fild"},
+		"no YAML":         {"app: [\n", "", "v.yaml", ""},
+	} {
+		for _, args := range [][]string{{"verify", "env.yaml"}, {"promote", "env.yaml", "shop"}} {
+			t.Run(name+", "+args[0], func(t *testing.T) {
+				small(t, c.values)
+				if c.env != "" {
+					require.NoError(t, os.WriteFile("env.yaml", []byte(c.env), 0o600))
+				}
+				r := basico(t, append(args, "-o", "json", "--junit", "junit.xml", "--report", "report.html")...)
+				assert.Equal(t, exitCouldNot, r.status)
+				assert.NotContains(t, r.err, "basico:")
+				var rep report.Report
+				require.NoError(t, json.Unmarshal([]byte(r.out), &rep))
+				assert.Equal(t, []string{"env"}, rep.Environments)
+				require.Len(t, rep.Problems, 1)
+				p := rep.Problems[0]
+				assert.Equal(t, []string{"env", c.file, c.path}, []string{p.Environment, p.File, p.Path})
+				for _, file := range []string{"junit.xml", "report.html"} {
+					content, err := os.ReadFile(file)
+					require.NoError(t, err)
+					assert.Contains(t, string(content), c.file, file)
+				}
+
+				r = basico(t, args...)
+				assert.Equal(t, exitCouldNot, r.status)
+				assert.Contains(t, r.out, c.file)
+			})
+		}
+	}
 }
 
 func TestVerifyNamesTheCommandThatRepeatsIt(t *testing.T) {

@@ -11,6 +11,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+// ErrSecond is that of a file with more than one document.
+var ErrSecond = errors.New("a second document; only one is read")
+
 // Parse reads the single document in data and returns its root, nil where it is empty. A
 // second document and keys that stand twice in a map are errors: YAML forbids the latter, and
 // most readers keep one of the two without a word.
@@ -24,7 +27,7 @@ func Parse(data []byte) (*yaml.Node, []Duplicate, error) {
 		return nil, nil, err
 	}
 	if err := decoder.Decode(&second); err == nil {
-		return nil, nil, fmt.Errorf("line %d: a second document; only one is read", second.Line)
+		return nil, nil, fmt.Errorf("line %d: %w", second.Line, ErrSecond)
 	} else if !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}

@@ -2,6 +2,7 @@ package environment
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"chartbasico/internal/nearest"
 	"chartbasico/internal/yamlnode"
@@ -44,7 +46,7 @@ func (d *decoder) add(line int, path, found, expected, fix string) {
 func (d *decoder) decode(data []byte) {
 	root, twice, err := yamlnode.Parse(data)
 	if err != nil {
-		d.add(0, "", err.Error(), "one YAML document", "correct the YAML")
+		d.unparsed(data, err)
 		return
 	}
 	for _, t := range twice {
@@ -66,24 +68,83 @@ func (d *decoder) decode(data []byte) {
 			releases = value
 		}
 	})
-	if releases == nil {
+	if releases == nil && !isTemplate(root) {
 		d.add(root.Line, "releases", "no releases", "a list of releases", "add releases")
+	}
+	if releases == nil {
 		return
 	}
-	for i, item := range d.items(releases, "releases") {
+	all := d.items(releases, "releases")
+	for i, item := range all {
 		d.release(item, i)
 	}
+	switch {
+	case len(d.env.Releases) > 0 || len(d.problems) > 0:
+	case len(all) == 0:
+		d.add(releases.Line, "releases", "no release", "one release at least", "add a release")
+	default:
+		d.add(releases.Line, "releases", "no release that is installed", "one release at least", "remove installed: false of one")
+	}
+}
+
+// unparsed says why a file is not one YAML document. Where it has a template, that is the likely reason.
+func (d *decoder) unparsed(data []byte, err error) {
+	fix := "correct the YAML"
+	if errors.Is(err, yamlnode.ErrSecond) {
+		fix = "keep the document with releases only; Helmfile's environments are not read"
+	}
+	n := 0
+	for line := range strings.Lines(string(data)) {
+		n++
+		line = strings.TrimSpace(line)
+		if strings.Contains(line, "{{") && !strings.HasPrefix(line, "#") {
+			d.add(n, "", "a template "+problem.Quote(line)+", and "+err.Error(), "one YAML document without templates", noTemplates)
+			return
+		}
+	}
+	d.add(0, "", err.Error(), "one YAML document", fix)
+}
+
+// noTemplates is what to do about a template.
+const noTemplates = "write the value out; Helmfile's templates are not read"
+
+// isTemplate says whether a node is an unquoted {{ … }}: to YAML that is a map whose key is a map.
+func isTemplate(node *yaml.Node) bool {
+	return node.Kind == yaml.MappingNode && node.Style&yaml.FlowStyle != 0 && len(node.Content) > 0 && node.Content[0].Kind == yaml.MappingNode
+}
+
+// template finds the first unquoted template in a node.
+func template(node *yaml.Node) *yaml.Node {
+	if isTemplate(node) {
+		return node
+	}
+	for _, below := range node.Content {
+		if found := template(below); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// mismatch says that a node is not what is expected.
+func (d *decoder) mismatch(node *yaml.Node, path, expected, fix string) {
+	if isTemplate(node) {
+		fix = noTemplates
+	}
+	d.add(node.Line, path, describe(node), expected, fix)
 }
 
 // fields hands the map's known entries to take and names every other key.
 func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, take func(key string, value *yaml.Node)) {
-	if node.Kind != yaml.MappingNode {
-		d.add(node.Line, path, describe(node), "a map", "write key: value lines")
+	if node.Kind != yaml.MappingNode || isTemplate(node) {
+		d.mismatch(node, path, "a map", "write key: value lines")
 		return
 	}
 	for i := 0; i+1 < len(node.Content); i += 2 {
 		key, value := node.Content[i], resolve(node.Content[i+1])
 		switch {
+		case isTemplate(key):
+			d.mismatch(key, path, "a key", noTemplates)
 		case slices.Contains(known, key.Value):
 			take(key.Value, value)
 		case slices.Contains(ignored, key.Value):
@@ -99,9 +160,9 @@ func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, 
 }
 
 func (d *decoder) release(node *yaml.Node, index int) {
-	path := releasePath(index)
+	path := fmt.Sprintf("releases[%d]", index)
 	before := len(d.problems)
-	r := Release{File: d.env.File, Line: node.Line, CreateNamespace: d.createNamespace}
+	r := Release{File: d.env.File, Line: node.Line, Path: path, CreateNamespace: d.createNamespace}
 	installed := true
 	var values *yaml.Node
 	var needs []string
@@ -109,9 +170,9 @@ func (d *decoder) release(node *yaml.Node, index int) {
 		at := join(path, key)
 		switch key {
 		case "name":
-			r.Name = d.text(value, at)
+			r.Name = d.name(value, at, isReleaseName, "a name that Helm allows: at most 53 lower-case letters, digits, inner dashes and dots")
 		case "namespace":
-			r.Namespace = d.text(value, at)
+			r.Namespace = d.name(value, at, isNamespace, "a name that Kubernetes allows: at most 63 lower-case letters, digits and inner dashes")
 		case "chart":
 			r.Chart = d.chart(value, at)
 		case "values":
@@ -150,6 +211,26 @@ func (d *decoder) release(node *yaml.Node, index int) {
 	}
 }
 
+// name reads a text that others take for a name only if it is legal.
+func (d *decoder) name(node *yaml.Node, path string, legal func(string) bool, expected string) string {
+	text := d.text(node, path)
+	if text == "" || legal(text) {
+		return text
+	}
+	fix := "choose another name"
+	near := strings.Trim(strings.NewReplacer("_", "-", " ", "-").Replace(strings.ToLower(text)), "-.")
+	if legal(near) {
+		fix = "write " + near
+	}
+	d.add(node.Line, path, problem.Quote(text), expected, fix)
+	return text
+}
+
+// isReleaseName is Helm's rule: its own pattern is that of a subdomain.
+func isReleaseName(s string) bool { return len(s) <= 53 && len(validation.IsDNS1123Subdomain(s)) == 0 }
+
+func isNamespace(s string) bool { return len(validation.IsDNS1123Label(s)) == 0 }
+
 func (d *decoder) chart(node *yaml.Node, path string) string {
 	name := d.text(node, path)
 	if name == "" {
@@ -165,6 +246,10 @@ func (d *decoder) chart(node *yaml.Node, path string) string {
 func (d *decoder) values(r *Release, node *yaml.Node, path string) {
 	for i, item := range d.items(node, path) {
 		at := fmt.Sprintf("%s[%d]", path, i)
+		if found := template(item); found != nil {
+			d.mismatch(found, at, "a file or a map of values", "")
+			continue
+		}
 		if item.Kind == yaml.MappingNode {
 			var inline map[string]any
 			if err := decodeJSON(item, &inline); err != nil {
@@ -212,11 +297,11 @@ func (d *decoder) abs(path string) string {
 
 func (d *decoder) text(node *yaml.Node, path string) string {
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" || node.Value == "" {
-		d.add(node.Line, path, describe(node), "a text", "write a text")
+		d.mismatch(node, path, "a text", "write a text")
 		return ""
 	}
 	if strings.Contains(node.Value, "{{") {
-		d.add(node.Line, path, "a template "+problem.Quote(node.Value), "a plain text", "write the value out; Helmfile's templates are not read")
+		d.add(node.Line, path, "a template "+problem.Quote(node.Value), "a plain text", noTemplates)
 		return ""
 	}
 	return node.Value
@@ -225,14 +310,14 @@ func (d *decoder) text(node *yaml.Node, path string) string {
 func (d *decoder) boolean(node *yaml.Node, path string) bool {
 	var b bool
 	if node.Kind != yaml.ScalarNode || node.Decode(&b) != nil {
-		d.add(node.Line, path, describe(node), "true or false", "write true or false")
+		d.mismatch(node, path, "true or false", "write true or false")
 	}
 	return b
 }
 
 func (d *decoder) items(node *yaml.Node, path string) []*yaml.Node {
 	if node.Kind != yaml.SequenceNode {
-		d.add(node.Line, path, describe(node), "a list", "begin each entry with a dash")
+		d.mismatch(node, path, "a list", "begin each entry with a dash")
 		return nil
 	}
 	out := make([]*yaml.Node, len(node.Content))
@@ -252,6 +337,9 @@ func resolve(node *yaml.Node) *yaml.Node {
 func describe(node *yaml.Node) string {
 	switch node.Kind {
 	case yaml.MappingNode:
+		if isTemplate(node) {
+			return "a template " + problem.Quote("{{ "+firstWords(node)+" }}")
+		}
 		return "a map"
 	case yaml.SequenceNode:
 		return "a list"
@@ -260,6 +348,14 @@ func describe(node *yaml.Node) string {
 		return "nothing"
 	}
 	return problem.Quote(node.Value)
+}
+
+// firstWords is the text of a template up to what YAML takes for an end.
+func firstWords(node *yaml.Node) string {
+	for len(node.Content) > 0 {
+		node = node.Content[0]
+	}
+	return node.Value
 }
 
 func join(path, key string) string {

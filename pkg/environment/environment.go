@@ -31,6 +31,7 @@ type Release struct {
 	CreateNamespace bool             // Helmfile creates the namespace, if it is not there
 	File            string           // the environment file
 	Line            int              // of the release in it
+	Path            string           // of the release in it, as in releases[2]
 }
 
 // ID is how other releases name this one: namespace/name.
@@ -67,7 +68,7 @@ func (d *decoder) order() {
 	for i, r := range releases {
 		ids[i] = r.ID()
 		if j, ok := first[ids[i]]; ok {
-			d.add(r.Line, releasePath(i), fmt.Sprintf("release %s stands twice, first on line %d", ids[i], releases[j].Line), "each release once", "remove one of the two")
+			d.add(r.Line, r.Path, fmt.Sprintf("release %s stands twice, first on line %d", ids[i], releases[j].Line), "each release once", "remove one of the two")
 			return
 		}
 		first[ids[i]] = i
@@ -80,10 +81,11 @@ func (d *decoder) order() {
 			}
 			unknown = true
 			fix := "add that release, or remove the need"
-			if near := nearest.Word(need, ids); near != "" {
+			others := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return id == ids[i] })
+			if near := nearest.Word(need, others); near != "" {
 				fix = "write " + near
 			}
-			d.add(r.Line, releasePath(i)+".needs", "release "+r.ID()+" needs "+need+", which is not in this environment", "namespace/name of a release", fix)
+			d.add(r.Line, join(r.Path, "needs"), "release "+r.ID()+" needs "+need+", which is not in this environment", "namespace/name of a release", fix)
 		}
 	}
 	if unknown {
@@ -123,5 +125,3 @@ func (d *decoder) cycle(releases []Release, done map[string]bool) {
 	ring := append(walked[slices.Index(walked, at.ID()):], at.ID())
 	d.add(at.Line, "releases", "releases need each other: "+strings.Join(ring, " → "), "an order in which they can be installed", "remove one of these needs")
 }
-
-func releasePath(i int) string { return fmt.Sprintf("releases[%d]", i) }

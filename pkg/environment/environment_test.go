@@ -47,7 +47,7 @@ func TestLoad(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, Release{
 		Name: "b", Namespace: "n", Chart: filepath.Join(wd, "chart"), ValuesFiles: []string{filepath.Join(wd, "v.yaml")},
-		Values: []map[string]any{{"replicas": 3.0, "x": map[string]any{"y": "z"}}}, Needs: []string{"n/c", "n/a"}, File: "env.yaml", Line: 3,
+		Values: []map[string]any{{"replicas": 3.0, "x": map[string]any{"y": "z"}}}, Needs: []string{"n/c", "n/a"}, File: "env.yaml", Line: 3, Path: "releases[0]",
 	}, b)
 	assert.True(t, env.Releases[0].CreateNamespace)
 }
@@ -60,23 +60,36 @@ func TestCreateNamespaceIsHelmfilesDefault(t *testing.T) {
 
 func TestMistakes(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
-		"empty":             {"", "env.yaml releases: the file is empty; expected a list of releases. Fix: add releases"},
-		"no releases":       {"helmDefaults: {}\n", "env.yaml:1 releases: no releases"},
-		"unknown key":       {"environments: {}\nreleases: []\n", `env.yaml:1 environments: key "environments" is not understood`},
-		"mistyped key":      {"releases:\n" + release("a", "  value: []\n"), `env.yaml:5 releases[0].value: key "value" is not understood; expected a key of Helmfile's that this reads. Fix: write values`},
-		"key twice":         {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases.0.name: the key stands twice, first on line 2"},
-		"no name":           {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
-		"values missing":    {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
-		"chart missing":     {"releases:\n- {name: a, namespace: n, chart: bitnami/x}\n", `env.yaml:2 releases[0].chart: no chart at "bitnami/x"`},
-		"file after inline": {"releases:\n" + release("a", "  values: [{a: 1}, v.yaml]\n"), "env.yaml:5 releases[0].values[1]: a values file after inline values"},
-		"template":          {"releases:\n- {name: \"{{ .X }}\", namespace: n, chart: chart}\n", `env.yaml:2 releases[0].name: a template "{{ .X }}"`},
-		"values template":   {"releases:\n" + release("a", "  values: [v.yaml.gotmpl]\n"), `releases[0].values[0]: a template "v.yaml.gotmpl"`},
-		"unknown need":      {"releases:\n" + release("abc", "") + release("b", "  needs: [n/abd]\n"), "env.yaml:5 releases[1].needs: release n/b needs n/abd, which is not in this environment; expected namespace/name of a release. Fix: write n/abc"},
-		"cycle":             {"releases:\n" + release("x", "  needs: [a]\n") + release("a", "  needs: [b]\n") + release("b", "  needs: [a]\n"), "releases need each other: n/a → n/b → n/a"},
-		"release twice":     {"releases:\n" + release("a", "") + release("a", ""), "env.yaml:5 releases[1]: release n/a stands twice, first on line 2"},
-		"not a list":        {"releases: {}\n", "env.yaml:1 releases: a map; expected a list"},
-		"not a bool":        {"releases:\n" + release("a", "  installed: perhaps\n"), `env.yaml:5 releases[0].installed: "perhaps"; expected true or false`},
-		"broken":            {"releases: [\n", "env.yaml: yaml: line"},
+		"empty":                         {"", "env.yaml releases: the file is empty; expected a list of releases. Fix: add releases"},
+		"no releases":                   {"helmDefaults: {}\n", "env.yaml:1 releases: no releases"},
+		"unknown key":                   {"environments: {}\nreleases: []\n", `env.yaml:1 environments: key "environments" is not understood`},
+		"mistyped key":                  {"releases:\n" + release("a", "  value: []\n"), `env.yaml:5 releases[0].value: key "value" is not understood; expected a key of Helmfile's that this reads. Fix: write values`},
+		"key twice":                     {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases.0.name: the key stands twice, first on line 2"},
+		"no name":                       {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
+		"values missing":                {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
+		"chart missing":                 {"releases:\n- {name: a, namespace: n, chart: bitnami/x}\n", `env.yaml:2 releases[0].chart: no chart at "bitnami/x"`},
+		"file after inline":             {"releases:\n" + release("a", "  values: [{a: 1}, v.yaml]\n"), "env.yaml:5 releases[0].values[1]: a values file after inline values"},
+		"template":                      {"releases:\n- {name: \"{{ .X }}\", namespace: n, chart: chart}\n", `env.yaml:2 releases[0].name: a template "{{ .X }}"`},
+		"values template":               {"releases:\n" + release("a", "  values: [v.yaml.gotmpl]\n"), `releases[0].values[0]: a template "v.yaml.gotmpl"`},
+		"unknown need":                  {"releases:\n" + release("abc", "") + release("b", "  needs: [n/abd]\n"), "env.yaml:5 releases[1].needs: release n/b needs n/abd, which is not in this environment; expected namespace/name of a release. Fix: write n/abc"},
+		"need like itself":              {"releases:\n" + release("app1-v1.3.4", "  needs: [n/app1-v1.3.5]\n"), "env.yaml:2 releases[0].needs: release n/app1-v1.3.4 needs n/app1-v1.3.5, which is not in this environment; expected namespace/name of a release. Fix: add that release, or remove the need"},
+		"need like another and itself":  {"releases:\n" + release("app1-v1.3.4", "  needs: [n/app1-v1.3.5]\n") + release("app1-v1.3.3", ""), "env.yaml:2 releases[0].needs: release n/app1-v1.3.4 needs n/app1-v1.3.5, which is not in this environment; expected namespace/name of a release. Fix: write n/app1-v1.3.3"},
+		"need after one not installed":  {"releases:\n" + release("x", "  installed: false\n") + release("a", "  needs: [zzz]\n"), "env.yaml:6 releases[1].needs: release n/a needs n/zzz"},
+		"twice after one not installed": {"releases:\n" + release("x", "  installed: false\n") + release("a", "") + release("a", ""), "env.yaml:9 releases[2]: release n/a stands twice, first on line 6"},
+		"cycle":                         {"releases:\n" + release("x", "  needs: [a]\n") + release("a", "  needs: [b]\n") + release("b", "  needs: [a]\n"), "releases need each other: n/a → n/b → n/a"},
+		"release twice":                 {"releases:\n" + release("a", "") + release("a", ""), "env.yaml:5 releases[1]: release n/a stands twice, first on line 2"},
+		"not a list":                    {"releases: {}\n", "env.yaml:1 releases: a map; expected a list"},
+		"not a bool":                    {"releases:\n" + release("a", "  installed: perhaps\n"), `env.yaml:5 releases[0].installed: "perhaps"; expected true or false`},
+		"no release":                    {"releases: []\n", "env.yaml:1 releases: no release; expected one release at least. Fix: add a release"},
+		"none installed":                {"releases:\n" + release("a", "  installed: false\n"), "env.yaml:2 releases: no release that is installed; expected one release at least. Fix: remove installed: false of one"},
+		"namespace": {"releases:\n- {name: a, namespace: Bad_NS, chart: chart}\n",
+			`env.yaml:2 releases[0].namespace: "Bad_NS"; expected a name that Kubernetes allows: at most 63 lower-case letters, digits and inner dashes. Fix: write bad-ns`},
+		"namespace with a dot": {"releases:\n- {name: a, namespace: a.b, chart: chart}\n", `releases[0].namespace: "a.b"; expected a name that Kubernetes allows: at most 63 lower-case letters, digits and inner dashes. Fix: choose another name`},
+		"namespace too long":   {"releases:\n- {name: a, namespace: " + strings.Repeat("n", 64) + ", chart: chart}\n", "releases[0].namespace: "},
+		"release name": {"releases:\n- {name: a_b, namespace: n, chart: chart}\n",
+			`env.yaml:2 releases[0].name: "a_b"; expected a name that Helm allows: at most 53 lower-case letters, digits, inner dashes and dots. Fix: write a-b`},
+		"release name too long": {"releases:\n- {name: " + strings.Repeat("n", 54) + ", namespace: n, chart: chart}\n", "releases[0].name: "},
+		"broken":                {"releases: [\n", "env.yaml: yaml: line"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.text)
@@ -90,6 +103,15 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	_, err := load(t, "hooks: []\nreleases:\n"+release("a", "  values: [w.yaml]\n  needs: [b]\n"))
 	require.Error(t, err)
 	assert.Len(t, strings.Split(err.Error(), "\n"), 3)
+}
+
+func TestNamesThatAreLegal(t *testing.T) {
+	for _, c := range []struct{ name, namespace string }{
+		{"app1-v1.3.4", "n-1"}, {strings.Repeat("n", 53), strings.Repeat("n", 63)}, {"1", "\"1\""},
+	} {
+		_, err := load(t, "releases:\n- {name: "+c.name+", namespace: "+c.namespace+", chart: chart}\n")
+		assert.NoError(t, err)
+	}
 }
 
 func TestFileThatIsNotThere(t *testing.T) {

@@ -81,8 +81,8 @@ func Set(path string, value any) Override { return Override{path: path, value: v
 func SetText(assignment string) Override { return Override{text: assignment} }
 
 // Environment renders all releases, in parallel, and returns them in the environment's order.
-// Everything that is wrong with the values of any of them is found at once: the error is a
-// problem.List then.
+// Everything that is wrong with the values and charts of any of them is found at once: the
+// error is a problem.List then.
 func (r *Renderer) Environment(ctx context.Context, env *environment.Environment, overrides ...Override) ([]*Release, error) {
 	releases := make([]*Release, len(env.Releases))
 	faults := make([]error, len(env.Releases))
@@ -96,14 +96,16 @@ func (r *Renderer) Environment(ctx context.Context, env *environment.Environment
 	}
 	_ = group.Wait() // faults has them all
 	var problems problem.List
-	for _, err := range faults {
+	for i, err := range faults {
 		var list problem.List
 		switch {
 		case err == nil:
 		case errors.As(err, &list):
 			problems = append(problems, list...)
-		default:
+		case ctx.Err() != nil:
 			return nil, err
+		default:
+			problems = append(problems, broken(env.Releases[i], err)...)
 		}
 	}
 	for i := range problems {
@@ -113,6 +115,15 @@ func (r *Renderer) Environment(ctx context.Context, env *environment.Environment
 		return nil, err
 	}
 	return releases, nil
+}
+
+// broken is the problem of a release whose chart cannot be used.
+func broken(release environment.Release, err error) problem.List {
+	found := strings.TrimPrefix(err.Error(), "release "+release.ID()+": ")
+	return in(release, problem.List{{
+		Severity: problem.Error, Rule: unreadable, Path: strings.TrimPrefix(release.Path+".chart", "."),
+		Found: strings.Join(strings.Fields(found), " "), Expected: "a chart that Helm can load", Fix: "correct the chart, or the path to it",
+	}})
 }
 
 // Release renders one release. Wrong values are a problem.List.

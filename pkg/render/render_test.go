@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
 )
 
 // release is a release of the small chart with values files of these contents, in a fresh
@@ -110,6 +111,31 @@ func TestChartThatIsNone(t *testing.T) {
 	in.Chart = t.TempDir()
 	_, err := New().Release(t.Context(), in)
 	require.ErrorContains(t, err, "release here/one: chart ")
+}
+
+// It hides nothing of what is wrong with others.
+func TestChartThatIsNoneBesideOthers(t *testing.T) {
+	wrong := release(t, "replicas: x\n")
+	none := environment.Release{Name: "none", Namespace: "here", Chart: t.TempDir(), File: "env.yaml", Line: 9, Path: "releases[1]"}
+	syntax := none
+	syntax.Name, syntax.Chart, syntax.Line, syntax.Path = "syntax", t.TempDir(), 12, "releases[2]"
+	for name, content := range map[string]string{"Chart.yaml": "apiVersion: v2\nname: c\nversion: 0.1.0\n", "values.schema.json": "{"} {
+		require.NoError(t, os.WriteFile(filepath.Join(syntax.Chart, name), []byte(content), 0o600))
+	}
+	_, err := New().Environment(t.Context(), &environment.Environment{Name: "env", Releases: []environment.Release{none, wrong, syntax}})
+	var list problem.List
+	require.ErrorAs(t, err, &list)
+	require.Len(t, list, 4, err)
+	assert.Equal(t, "values-schema", list[0].Rule)
+	assert.Equal(t, "values-schema", list[1].Rule)
+	for i, r := range []environment.Release{none, syntax} {
+		p := list[2+i]
+		assert.True(t, Unreadable(p))
+		assert.Equal(t, []string{"env", r.ID(), "env.yaml", r.Path + ".chart"}, []string{p.Environment, p.Release, p.File, p.Path})
+		assert.Equal(t, r.Line, p.Line)
+		assert.Contains(t, p.Found, "chart "+r.Chart)
+		assert.NotEmpty(t, p.Fix)
+	}
 }
 
 // Every environment of this repository renders, and renders the same on every run.

@@ -15,6 +15,12 @@ import (
 	"chartbasico/pkg/problem"
 )
 
+// unreadable is the rule of problems with what cannot be read at all.
+const unreadable = "unreadable"
+
+// Unreadable says whether a problem is that something cannot be read, so that what is in it was not looked at.
+func Unreadable(p problem.Problem) bool { return p.Rule == unreadable }
+
 // layer is one source of values.
 type layer struct {
 	file   string
@@ -107,27 +113,27 @@ func splitPath(path string) []string {
 
 func readValues(file string) (layer, problem.List) {
 	l := layer{file: relative(file)}
-	fault := func(line int, path, what, expected, fix string) problem.Problem {
-		return problem.Problem{Severity: problem.Error, Rule: "values", File: l.file, Line: line, Path: path, Found: what, Expected: expected, Fix: fix}
+	fault := func(rule string, line int, path, what, expected, fix string) problem.Problem {
+		return problem.Problem{Severity: problem.Error, Rule: rule, File: l.file, Line: line, Path: path, Found: what, Expected: expected, Fix: fix}
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return l, problem.List{fault(0, "", err.Error(), "a values file", "correct the path or add the file")}
+		return l, problem.List{fault(unreadable, 0, "", err.Error(), "a values file", "correct the path or add the file")}
 	}
 	root, twice, err := yamlnode.Parse(data)
 	if err != nil {
-		return l, problem.List{fault(0, "", err.Error(), "one YAML document", "correct the YAML")}
+		return l, problem.List{fault(unreadable, 0, "", err.Error(), "one YAML document", "correct the YAML")}
 	}
 	l.root = root
 	var wrong problem.List
 	for _, d := range twice {
-		wrong = append(wrong, fault(d.Line, strings.Join(d.Path, "."), fmt.Sprintf("the key stands twice, first on line %d", d.First), "each key once", "remove one of the two"))
+		wrong = append(wrong, fault("values", d.Line, strings.Join(d.Path, "."), fmt.Sprintf("the key stands twice, first on line %d", d.First), "each key once", "remove one of the two"))
 	}
 	if len(wrong) > 0 {
 		return l, wrong
 	}
 	if err := sigsyaml.Unmarshal(data, &l.values); err != nil {
-		wrong = append(wrong, fault(0, "", err.Error(), "a map of values", "write key: value lines"))
+		wrong = append(wrong, fault("values", 0, "", err.Error(), "a map of values", "write key: value lines"))
 	}
 	return l, wrong
 }

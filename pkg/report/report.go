@@ -161,6 +161,7 @@ type Problem struct {
 	Environment string `json:"environment,omitempty"`
 	Release     string `json:"release,omitempty"`
 	File        string `json:"file,omitempty"`
+	Line        int    `json:"line,omitempty"`
 	// Path is where in File; Object is Kind/namespace/name.
 	Path     string `json:"path,omitempty"`
 	Object   string `json:"object,omitempty"`

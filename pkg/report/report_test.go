@@ -82,7 +82,7 @@ func bad() Report {
 	r.Checks[1] = NewCheck("bookinfo-prod", "round robin", "reviews v1", judge.Alternates([]string{"reviews-v1-a", "reviews-v1-a", "reviews-v1-b", "reviews-v1-b"}, []string{"reviews-v1-a", "reviews-v1-b"}))
 	r.NotRun = append(r.NotRun, NotRun{"bookinfo-dev", "every split", "the proxy of Pod/bookinfo/reviews-v2-0 died: <script>alert(1)</script>", false})
 	r.Problems = []Problem{{
-		Environment: "bookinfo-dev", Release: "reviews-v2", File: "values/bookinfo/reviews-v2.yaml", Path: "workload.containers.reviews.image",
+		Environment: "bookinfo-dev", Release: "reviews-v2", File: "values/bookinfo/reviews-v2.yaml", Line: 12, Path: "workload.containers.reviews.image",
 		Rule: "schema", Found: `key "tagg"`, Expected: "repository, tag, digest", Fix: `did you mean "tag"?`,
 	}, {Environment: "bookinfo-dev", Object: "Pod/bookinfo/reviews-v2-0", Found: `envoy ended: exit status 1: "bind: address already in use" & <gone>`}}
 	return r

@@ -171,9 +171,13 @@ func (s Split) reasons() string {
 	return " (" + strings.Join(items, ", ") + ")"
 }
 
-// where is the place of a problem: file, path and object, as far as known.
+// where is the place of a problem: file, line, path and object, as far as known.
 func (p Problem) where() string {
-	return join(" ", join(": ", p.File, p.Path), p.Object)
+	file := p.File
+	if p.Line > 0 {
+		file += ":" + strconv.Itoa(p.Line)
+	}
+	return join(" ", join(": ", file, p.Path), p.Object)
 }
 
 // String is the problem in one line.
