@@ -114,7 +114,21 @@ secrets: {tls: {type: kubernetes.io/tls, stringData: {tls.crt: c, tls.key: k}}}
 	assert.Equal(t, []byte("hi"), c.BinaryData["x"])
 	s := into[corev1.Secret](t, got, "Secret/shop-tls")
 	assert.Equal(t, corev1.SecretTypeTLS, s.Type)
-	assert.Equal(t, map[string]string{"tls.crt": "c", "tls.key": "k"}, s.StringData)
+	assert.Equal(t, map[string][]byte{"tls.crt": []byte("c"), "tls.key": []byte("k")}, s.Data)
+}
+
+// TestSecretData: all of a Secret stands under data, so that what goes from the values goes from the cluster too: a key
+// that is gone from stringData stays in what Kubernetes made of it.
+func TestSecretData(t *testing.T) {
+	data := func(secret string) map[string][]byte {
+		s := into[corev1.Secret](t, renderObjects(t, "{app: shop, secrets: {keys: "+secret+"}}"), "Secret/shop-keys")
+		assert.Nil(t, s.StringData)
+		return s.Data
+	}
+	assert.Equal(t, map[string][]byte{"a": []byte("<text>"), "b": []byte("20250811"), "c": []byte("hi")},
+		data(`{stringData: {a: <text>, b: 20250811}, data: {a: aGk=, c: aGk=}}`), "text wins over bytes, as in Kubernetes")
+	assert.Equal(t, map[string][]byte{"b": []byte("20250811")}, data(`{stringData: {a: null, b: 20250811}, data: {c: null}}`))
+	assert.Empty(t, data(`{stringData: {a: null}}`))
 }
 
 func TestNotes(t *testing.T) {
