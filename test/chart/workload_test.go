@@ -12,7 +12,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/apis/batch"
+	_ "k8s.io/kubernetes/pkg/apis/batch/install" // its conversions and defaults
+	"k8s.io/kubernetes/pkg/apis/batch/validation"
+	"k8s.io/utils/ptr"
 )
 
 // minimal is the smallest workload.
@@ -148,14 +154,9 @@ workload: {kind: CronJob, schedule: "0 3 * * *", suspend: true, backoffLimit: 0,
 		assert.Equal(t, corev1.RestartPolicyOnFailure, job.Template.Spec.RestartPolicy)
 	})
 	t.Run("Job", func(t *testing.T) {
-		job := func(layer string) *batchv1.Job {
-			for id := range renderValues(t, with(t, "workload: {kind: Job}\n"+layer)) {
-				return into[batchv1.Job](t, renderValues(t, with(t, "workload: {kind: Job}\n"+layer)), id)
-			}
-			return nil
-		}
+		job := func(layer string) *batchv1.Job { return jobOf(t, merge(with(t, "workload: {kind: Job}"), parse(t, layer))) }
 		first, same := job(""), job("")
-		other := into[batchv1.Job](t, renderValues(t, with(t, `workload: {kind: Job, backoffLimit: 1}`)), jobName(t, `workload: {kind: Job, backoffLimit: 1}`))
+		other := job("workload: {completions: 2}")
 		pod(t, first.Spec.Template.Spec)
 		assert.Nil(t, first.Spec.Selector, "Kubernetes makes it")
 		assert.Equal(t, corev1.RestartPolicyNever, first.Spec.Template.Spec.RestartPolicy)
@@ -165,11 +166,42 @@ workload: {kind: CronJob, schedule: "0 3 * * *", suspend: true, backoffLimit: 0,
 	})
 }
 
-func jobName(t *testing.T, layer string) string {
-	for id := range renderValues(t, with(t, layer)) {
-		return id
+func jobOf(t *testing.T, values map[string]any) *batchv1.Job {
+	got := renderValues(t, values)
+	require.Len(t, got, 1)
+	for id := range got {
+		return into[batchv1.Job](t, got, id)
 	}
-	return ""
+	return nil
+}
+
+// TestJobIsRenamedWhereItMust: a Job gets another name for what the API server refuses to change, and keeps it for what
+// it takes. A Job that says none of what may change has the name that the chart has always given it.
+func TestJobIsRenamedWhereItMust(t *testing.T) {
+	internal := func(job *batchv1.Job) *batch.Job {
+		job.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "shop"}}
+		job.Spec.ManualSelector = ptr.To(true)
+		job.Name, job.Namespace, job.ResourceVersion = "same", namespace, "1"
+		legacyscheme.Scheme.Default(job)
+		out := new(batch.Job)
+		require.NoError(t, legacyscheme.Scheme.Convert(job, out, nil))
+		return out
+	}
+	base := parse(t, `workload: {kind: Job, completionMode: Indexed, completions: 4, backoffLimitPerIndex: 1, maxFailedIndexes: 1}`)
+	was := jobOf(t, merge(with(t, ""), base))
+	for field, value := range map[string]string{
+		"activeDeadlineSeconds": "60", "backoffLimit": "3", "maxFailedIndexes": "2", "parallelism": "2", "podReplacementPolicy": "Failed",
+		"suspend": "true", "ttlSecondsAfterFinished": "60",
+		"completions": "5", "backoffLimitPerIndex": "2", "managedBy": "example.com/other", "restartPolicy": "OnFailure",
+		"podFailurePolicy": "{rules: [{action: FailJob, onExitCodes: {operator: In, values: [1]}}]}",
+		"successPolicy":    "{rules: [{succeededCount: 1}]}", "nodeName": "a",
+	} {
+		now := jobOf(t, merge(merge(with(t, ""), base), parse(t, "workload: {"+field+": "+value+"}")))
+		renamed := now.Name != was.Name
+		refused := validation.ValidateJobUpdate(internal(now), internal(was.DeepCopy()), validation.JobValidationOptions{})
+		assert.Equal(t, len(refused) > 0, renamed, "%s: %v", field, refused)
+	}
+	assert.Equal(t, "shop-v1-3-4-50c16680", jobOf(t, with(t, "workload: {kind: Job}")).Name)
 }
 
 func TestReplicas(t *testing.T) {
