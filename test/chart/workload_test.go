@@ -154,7 +154,9 @@ workload: {kind: CronJob, schedule: "0 3 * * *", suspend: true, backoffLimit: 0,
 		assert.Equal(t, corev1.RestartPolicyOnFailure, job.Template.Spec.RestartPolicy)
 	})
 	t.Run("Job", func(t *testing.T) {
-		job := func(layer string) *batchv1.Job { return jobOf(t, merge(with(t, "workload: {kind: Job}"), parse(t, layer))) }
+		job := func(layer string) *batchv1.Job {
+			return jobOf(t, merge(with(t, "workload: {kind: Job}"), parse(t, layer)))
+		}
 		first, same := job(""), job("")
 		other := job("workload: {completions: 2}")
 		pod(t, first.Spec.Template.Spec)
@@ -315,6 +317,22 @@ workload:
 	assert.Equal(t, "shop-v1-3-4-settings", spec.Volumes[2].ConfigMap.Name)
 	assert.Equal(t, int32(256), *spec.Volumes[2].ConfigMap.DefaultMode)
 	assert.Empty(t, forbidden(t, &d.Spec.Template))
+}
+
+// TestToken: pods get a token for the Kubernetes API if they or their account say so, and they know better.
+func TestToken(t *testing.T) {
+	for layer, want := range map[string]bool{
+		`identity: {automountServiceAccountToken: true}`:                                                  true,
+		`identity: {automountServiceAccountToken: null}`:                                                  false,
+		"identity: {automountServiceAccountToken: true}\nworkload: {automountServiceAccountToken: false}": false,
+		"identity: {automountServiceAccountToken: true}\nworkload: {automountServiceAccountToken: null}":  true,
+		"identity: {automountServiceAccountToken: true}\nworkload: {serviceAccountName: other}":           false,
+		"identity: {automountServiceAccountToken: false}\nworkload: {automountServiceAccountToken: true}": true,
+		"workload: {serviceAccountName: other, automountServiceAccountToken: true}":                       true,
+	} {
+		d := into[appsv1.Deployment](t, renderValues(t, with(t, layer)), "Deployment/shop-v1-3-4")
+		assert.Equal(t, want, *d.Spec.Template.Spec.AutomountServiceAccountToken, layer)
+	}
 }
 
 // TestSecurityCanBeOverridden, field by field, and false is a value.

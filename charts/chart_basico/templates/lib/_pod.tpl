@@ -14,7 +14,7 @@ In: root, restartPolicy (optional). Out: JSON map.
 {{- $spec := include "chart_basico.pick" (dict "from" $w "keys" (include "chart_basico.pod.fields" . | fromYamlArray)) | fromJson -}}
 {{- $secure := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") -}}
 {{- $_ := set $spec "securityContext" (mergeOverwrite $secure (deepCopy ($w.securityContext | default dict))) -}}
-{{- $_ := set $spec "automountServiceAccountToken" ($w.automountServiceAccountToken | default false) -}}
+{{- $_ := set $spec "automountServiceAccountToken" (eq (include "chart_basico.pod.token" .root) "true") -}}
 {{- if not (hasKey $spec "enableServiceLinks") -}}{{- $_ := set $spec "enableServiceLinks" false -}}{{- end -}}
 {{- with include "chart_basico.serviceAccountName" .root -}}{{- $_ := set $spec "serviceAccountName" . -}}{{- end -}}
 {{- with .restartPolicy -}}{{- $_ := set $spec "restartPolicy" . -}}{{- end -}}
@@ -65,6 +65,18 @@ In: root, restartPolicy (optional). Out: JSON map.
 - subdomain
 - terminationGracePeriodSeconds
 - tolerations
+{{- end -}}
+
+{{- /*
+chart_basico.pod.token: whether the pods get a token for the Kubernetes API: as the workload says, else as the account
+that this file makes, if it is theirs.
+In: root. Out: true or false, as text.
+*/ -}}
+{{- define "chart_basico.pod.token" -}}
+{{- $w := .Values.workload -}}
+{{- $account := ternary dict (.Values.identity | default dict) (not (empty $w.serviceAccountName)) -}}
+{{- $said := ternary $w $account (kindIs "bool" $w.automountServiceAccountToken) -}}
+{{- $said.automountServiceAccountToken | default false -}}
 {{- end -}}
 
 {{- /*
