@@ -319,6 +319,22 @@ workload:
 	assert.Empty(t, forbidden(t, &d.Spec.Template))
 }
 
+// TestOrder: the least and the most that order may be are sorted as numbers.
+func TestOrder(t *testing.T) {
+	d := into[appsv1.Deployment](t, renderValues(t, with(t, `
+workload:
+  containers:
+    main: {order: 999999999}
+    a: {order: -1, image: {repository: a, tag: "1"}}
+    b: {order: -999999999, image: {repository: a, tag: "1"}}
+`)), "Deployment/shop-v1-3-4")
+	var names []string
+	for _, c := range d.Spec.Template.Spec.Containers {
+		names = append(names, c.Name)
+	}
+	assert.Equal(t, []string{"b", "a", "main"}, names)
+}
+
 // TestToken: pods get a token for the Kubernetes API if they or their account say so, and they know better.
 func TestToken(t *testing.T) {
 	for layer, want := range map[string]bool{

@@ -23,6 +23,19 @@ In: path (in the values), found, allowed, fix. Out: text.
 {{- printf "- %s: found %s; allowed: %s; fix: %s\n" .path .found .allowed .fix -}}
 {{- end -}}
 
+{{- /*
+chart_basico.check.text: what becomes text has all its digits: Helm reads numbers as floating point, which has 53 bits
+for them. Does not print the number, which may be a secret.
+In: path, value.
+*/ -}}
+{{- define "chart_basico.check.text" -}}
+{{- $number := ternary 0.0 (float64 .value) (kindIs "string" .value) -}}
+{{- if or (ge $number 9007199254740992.0) (le $number -9007199254740992.0) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" .path "found" "a number of so many digits that Helm has lost some" "allowed" "text, or a number below 9007199254740992" "fix" "quote it") -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* chart_basico.check.given: whether a map has a value at a path such as a.b. In: from, path. Out: text, empty for no. */ -}}
 {{- define "chart_basico.check.given" -}}
 {{- $at := .from | default dict -}}

@@ -6,6 +6,9 @@
       "kubernetes.io/ssh-auth" (list "ssh-privatekey") -}}
 {{- range $name := include "chart_basico.names" .Values.config | fromJsonArray -}}
 {{- $c := get $.Values.config $name -}}
+{{- range $key, $value := $c.data -}}
+{{- include "chart_basico.check.text" (dict "path" (printf "config.%s.data.%s" $name $key) "value" $value) -}}
+{{- end -}}
 {{- range $key, $_ := $c.binaryData -}}
 {{- if hasKey ($c.data | default dict) $key -}}
 {{- include "chart_basico.mistake" (dict
@@ -16,6 +19,9 @@
 {{- end -}}
 {{- range $name := include "chart_basico.names" .Values.secrets | fromJsonArray -}}
 {{- $s := get $.Values.secrets $name -}}
+{{- range $key, $value := $s.stringData -}}
+{{- include "chart_basico.check.text" (dict "path" (printf "secrets.%s.stringData.%s" $name $key) "value" $value) -}}
+{{- end -}}
 {{- $keys := concat (keys ($s.data | default dict)) (keys ($s.stringData | default dict)) -}}
 {{- range get $needed ($s.type | default "Opaque") | default list -}}
 {{- if not (has . $keys) -}}

@@ -81,8 +81,9 @@ In: path, container, open (map of the ports seen so far; added to), alone (runs 
 {{- $sources := ternary (list "fromConfig" "fromSecret" "valueFrom") (list "configMapRef" "fromConfig" "fromSecret" "secretRef") (eq $field "env") -}}
 {{- range $name := include "chart_basico.names" $all | fromJsonArray -}}
 {{- $entry := get $all $name -}}
-{{- if kindIs "map" $entry -}}
 {{- $path := printf "%s.%s.%s" $.path $field $name -}}
+{{- include "chart_basico.check.text" (dict "path" $path "value" $entry) -}}
+{{- if kindIs "map" $entry -}}
 {{- $given := include "chart_basico.pick" (dict "from" $entry "keys" $sources) | fromJson -}}
 {{- if ne (len $given) 1 -}}
 {{- include "chart_basico.mistake" (dict
