@@ -3,6 +3,7 @@ package chart_test
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -317,6 +318,24 @@ workload:
 	assert.Equal(t, "shop-v1-3-4-settings", spec.Volumes[2].ConfigMap.Name)
 	assert.Equal(t, int32(256), *spec.Volumes[2].ConfigMap.DefaultMode)
 	assert.Empty(t, forbidden(t, &d.Spec.Template))
+}
+
+// TestVariablesAreExpanded: a variable stands after those that its text names, which is where Kubernetes expands them;
+// else by name, so that no pod restarts for nothing.
+func TestVariablesAreExpanded(t *testing.T) {
+	for env, want := range map[string]string{
+		`{DATABASE_URL: "postgres://$(DB_HOST)/x", DB_HOST: "$(RELEASE)-db", RELEASE: prod}`: "RELEASE DB_HOST DATABASE_URL",
+		`{A: "$(E)", B: "$(OTHER)", C: b, D: "$(B)", E: "$(F)", F: "$(D)"}`:                  "C B D F E A",
+		`{A: "$(A)/x", B: "$$(C)", C: "$(B)", D: "$(C)", Z: z}`:                              "Z A B C D",
+		`{A: "$(C)", B: "$(A)", C: "$(B)", D: "$(A)", E: "$(OTHER)"}`:                        "E A B C D",
+	} {
+		d := into[appsv1.Deployment](t, renderValues(t, with(t, "workload: {containers: {main: {env: "+env+"}}}")), "Deployment/shop-v1-3-4")
+		var names []string
+		for _, v := range d.Spec.Template.Spec.Containers[0].Env {
+			names = append(names, v.Name)
+		}
+		assert.Equal(t, want, strings.Join(names, " "), env)
+	}
 }
 
 // TestOrder: the least and the most that order may be are sorted as numbers.
