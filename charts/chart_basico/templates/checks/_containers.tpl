@@ -111,7 +111,11 @@ In: root, path, entry, keyed (whether it needs a key).
       "fix" (printf "add it under %s, or refer to one made elsewhere in Kubernetes' own way" $block)) -}}
 {{- else if $.keyed -}}
 {{- $b := get $blocks . -}}
-{{- $keys := concat (keys ($b.data | default dict)) (keys ($b.stringData | default dict)) (keys ($b.binaryData | default dict)) | sortAlpha -}}
+{{- $keys := list -}}
+{{- range list $b.data $b.stringData $b.binaryData -}}
+{{- $keys = concat $keys (include "chart_basico.compact" (. | default dict) | fromJson | keys) -}}
+{{- end -}}
+{{- $keys = sortAlpha $keys -}}
 {{- if not (has ($.entry.key | default "") $keys) -}}
 {{- include "chart_basico.mistake" (dict
       "path" (printf "%s.key" $.path) "found" ($.entry.key | default "nothing") "allowed" (join ", " $keys | default (printf "nothing, since %s.%s is empty" $block .))

@@ -13,7 +13,7 @@ from stringData, so the chart renders data alone.
 In: secret. Out: JSON map.
 */ -}}
 {{- define "chart_basico.secret.data" -}}
-{{- $out := deepCopy (.data | default dict) -}}
+{{- $out := include "chart_basico.compact" (.data | default dict) | fromJson -}}
 {{- range $key, $text := include "chart_basico.config.data" .stringData | fromJson -}}{{- $_ := set $out $key (b64enc $text) -}}{{- end -}}
 {{- toJson $out -}}
 {{- end -}}
