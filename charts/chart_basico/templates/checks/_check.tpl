@@ -6,7 +6,7 @@ each mistake and nothing else; this one runs them all and fails once, with every
 {{- /* chart_basico.check: fails if any rule is broken. In: root. Out: nothing. */ -}}
 {{- define "chart_basico.check" -}}
 {{- $found := "" -}}
-{{- range $domain := list "app" "config" "workload" "containers" "volumes" "claims" "service" "exposure" "access" "namespace" "routing" "egress" -}}
+{{- range $domain := list "app" "config" "workload" "labels" "containers" "volumes" "claims" "service" "exposure" "access" "namespace" "routing" "egress" -}}
 {{- $found = print $found (include (printf "chart_basico.check.%s" $domain) $) -}}
 {{- end -}}
 {{- with trim $found -}}

@@ -27,15 +27,6 @@
       "path" "workload.containers" "found" "no container" "allowed" "one or more"
       "fix" "add a container with its image") -}}
 {{- end -}}
-{{- range $field := list "labels" "podLabels" -}}
-{{- range $label := keys (get $w $field | default dict) | sortAlpha -}}
-{{- if has $label (list "app" "version" "app.kubernetes.io/name" "app.kubernetes.io/version" "app.kubernetes.io/instance" "app.kubernetes.io/managed-by") -}}
-{{- include "chart_basico.mistake" (dict
-      "path" (printf "workload.%s" $field) "found" (printf "the label %s" $label) "allowed" "labels that the chart does not set"
-      "fix" "remove it: it follows from app, version and the release") -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
 {{- with $w.autoscaling -}}
 {{- if not (has $kind (list "Deployment" "StatefulSet")) -}}
 {{- include "chart_basico.mistake" (dict
