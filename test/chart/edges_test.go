@@ -38,6 +38,8 @@ namespace: {labels: {istio-injection: enabled, version: a}}`},
 version: null
 workload: null
 config: {c: {labels: {version: a}}}`},
+	{"a null in a field of another kind", `
+workload: {kind: StatefulSet, updateStrategy: {rollingUpdate: {maxSurge: null, partition: 1}}}`},
 	{"a CronJob with a time zone", `
 workload: {kind: CronJob, schedule: "0 3 * * *", timeZone: Europe/Rome}`},
 	{"whole Secrets as variables", `
