@@ -16,9 +16,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/apis/apps"
+	_ "k8s.io/kubernetes/pkg/apis/apps/install" // its conversions and defaults
+	appsvalidation "k8s.io/kubernetes/pkg/apis/apps/validation"
 	"k8s.io/kubernetes/pkg/apis/batch"
 	_ "k8s.io/kubernetes/pkg/apis/batch/install" // its conversions and defaults
 	"k8s.io/kubernetes/pkg/apis/batch/validation"
+	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
 	"k8s.io/utils/ptr"
 )
 
@@ -386,6 +390,23 @@ workload:
 	assert.False(t, *c.ReadOnlyRootFilesystem)
 	assert.False(t, *c.AllowPrivilegeEscalation)
 	assert.Equal(t, &corev1.Capabilities{Add: []corev1.Capability{"NET_BIND_SERVICE"}, Drop: []corev1.Capability{"ALL"}}, c.Capabilities)
+}
+
+// TestWindows: pods for Windows have no default that only Linux has, which the API server refuses.
+func TestWindows(t *testing.T) {
+	for os, secure := range map[string]bool{`{os: {name: windows}}`: false, `{os: {name: linux}}`: true, `{os: null}`: true} {
+		d := into[appsv1.Deployment](t, renderValues(t, with(t, "workload: "+os)), "Deployment/shop-v1-3-4")
+		pod := d.Spec.Template.Spec
+		assert.True(t, *pod.SecurityContext.RunAsNonRoot, os)
+		assert.Equal(t, secure, pod.SecurityContext.SeccompProfile != nil, os)
+		assert.Equal(t, secure, pod.Containers[0].SecurityContext != nil, os)
+
+		d.Namespace = namespace
+		legacyscheme.Scheme.Default(d)
+		out := new(apps.Deployment)
+		require.NoError(t, legacyscheme.Scheme.Convert(d, out, nil))
+		assert.Empty(t, appsvalidation.ValidateDeployment(out, corevalidation.PodValidationOptions{}), os)
+	}
 }
 
 // TestChecksums: a change of config or secret restarts who uses it, and nobody else.

@@ -20,11 +20,16 @@ In: root, name, container. Out: JSON map.
 {{- $out := include "chart_basico.pick" (dict "from" $c "keys" (include "chart_basico.container.fields" . | fromYamlArray)) | fromJson -}}
 {{- $_ := set $out "name" .name -}}
 {{- $_ := set $out "image" (include "chart_basico.image" $c.image) -}}
-{{- $secure := dict
+{{- $secure := dict -}}
+{{- if not (include "chart_basico.pod.windows" .root) -}}
+{{- $secure = dict
       "allowPrivilegeEscalation" false
       "capabilities" (dict "drop" (list "ALL"))
       "readOnlyRootFilesystem" true -}}
-{{- $_ := set $out "securityContext" (mergeOverwrite $secure (deepCopy ($c.securityContext | default dict))) -}}
+{{- end -}}
+{{- with mergeOverwrite $secure (deepCopy ($c.securityContext | default dict)) -}}
+{{- $_ := set $out "securityContext" . -}}
+{{- end -}}
 {{- with include "chart_basico.container.ports" $c.ports | fromJsonArray -}}
 {{- $_ := set $out "ports" . -}}
 {{- end -}}

@@ -12,7 +12,8 @@ In: root, restartPolicy (optional). Out: JSON map.
 {{- $_ := unset $meta "name" -}}
 {{- $_ := unset $meta.labels "app.kubernetes.io/managed-by" -}}
 {{- $spec := include "chart_basico.pick" (dict "from" $w "keys" (include "chart_basico.pod.fields" . | fromYamlArray)) | fromJson -}}
-{{- $secure := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- $secure := dict "runAsNonRoot" true -}}
+{{- if not (include "chart_basico.pod.windows" .root) -}}{{- $_ := set $secure "seccompProfile" (dict "type" "RuntimeDefault") -}}{{- end -}}
 {{- $_ := set $spec "securityContext" (mergeOverwrite $secure (deepCopy ($w.securityContext | default dict))) -}}
 {{- $_ := set $spec "automountServiceAccountToken" (eq (include "chart_basico.pod.token" .root) "true") -}}
 {{- if not (hasKey $spec "enableServiceLinks") -}}{{- $_ := set $spec "enableServiceLinks" false -}}{{- end -}}
@@ -65,6 +66,11 @@ In: root, restartPolicy (optional). Out: JSON map.
 - subdomain
 - terminationGracePeriodSeconds
 - tolerations
+{{- end -}}
+
+{{- /* chart_basico.pod.windows: whether the pods are for Windows, where Kubernetes refuses what only Linux has. In: root. Out: text, empty for no. */ -}}
+{{- define "chart_basico.pod.windows" -}}
+{{- if eq (.Values.workload.os | default dict).name "windows" -}}yes{{- end -}}
 {{- end -}}
 
 {{- /*
