@@ -331,6 +331,7 @@ func TestVariablesAreExpanded(t *testing.T) {
 		`{DATABASE_URL: "postgres://$(DB_HOST)/x", DB_HOST: "$(RELEASE)-db", RELEASE: prod}`: "RELEASE DB_HOST DATABASE_URL",
 		`{A: "$(E)", B: "$(OTHER)", C: b, D: "$(B)", E: "$(F)", F: "$(D)"}`:                  "C B D F E A",
 		`{A: "$(A)/x", B: "$$(C)", C: "$(B)", D: "$(C)", Z: z}`:                              "Z A B C D",
+		`{A: "$$(B)", B: "$(OTHER)", C: "$$$(D)", D: "$(OTHER)"}`:                            "A B D C",
 		`{A: "$(C)", B: "$(A)", C: "$(B)", D: "$(A)", E: "$(OTHER)"}`:                        "E A B C D",
 	} {
 		d := into[appsv1.Deployment](t, renderValues(t, with(t, "workload: {containers: {main: {env: "+env+"}}}")), "Deployment/shop-v1-3-4")

@@ -76,13 +76,13 @@ In: root, restartPolicy (optional). Out: JSON map.
 {{- /*
 chart_basico.pod.token: whether the pods get a token for the Kubernetes API: as the workload says, else as the account
 that this file makes, if it is theirs.
-In: root. Out: true or false, as text.
+In: root. Out: text, true for yes.
 */ -}}
 {{- define "chart_basico.pod.token" -}}
 {{- $w := .Values.workload -}}
 {{- $account := ternary dict (.Values.identity | default dict) (not (empty $w.serviceAccountName)) -}}
 {{- $said := ternary $w $account (kindIs "bool" $w.automountServiceAccountToken) -}}
-{{- $said.automountServiceAccountToken | default false -}}
+{{- $said.automountServiceAccountToken -}}
 {{- end -}}
 
 {{- /*
