@@ -113,7 +113,7 @@ var judgements = []judgement{
 		"spec.persistentVolumeClaimRetentionPolicy", "spec.minReadySeconds"}},
 	{rule: immutable, kinds: []string{"Job"}, when: notHook, fields: []string{
 		"spec.template", "spec.selector", "spec.completions", "spec.completionMode", "spec.podFailurePolicy", "spec.successPolicy",
-		"spec.backoffLimitPerIndex", "spec.podReplacementPolicy", "spec.managedBy", "spec.manualSelector"}},
+		"spec.backoffLimitPerIndex", "spec.managedBy", "spec.manualSelector"}},
 	{rule: immutable, kinds: []string{"PersistentVolumeClaim"}, fields: []string{"spec"}, except: []string{"spec.resources", "spec.volumeAttributesClassName"}},
 	{rule: immutable, kinds: []string{"PersistentVolumeClaim"}, fields: []string{"spec.resources.requests.storage"}, when: shrinks},
 	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.clusterIP", "spec.clusterIPs"}},

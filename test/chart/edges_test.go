@@ -30,6 +30,16 @@ workload:
 workload: {kind: StatefulSet, serviceName: other, enableServiceLinks: true}`},
 	{"a StatefulSet whose claim has nulls", `
 workload: {kind: StatefulSet, volumeClaimTemplates: {store: {accessModes: [ReadWriteOnce], storageClassName: null, selector: {matchExpressions: []}, resources: {requests: {storage: 1Gi}}}}}`},
+	{"labels that the chart leaves to its user", `
+workload: null
+service: {labels: {version: a, app: null}, ports: {http: {port: 80}}}
+namespace: {labels: {istio-injection: enabled, version: a}}`},
+	{"config of no version", `
+version: null
+workload: null
+config: {c: {labels: {version: a}}}`},
+	{"a null in a field of another kind", `
+workload: {kind: StatefulSet, updateStrategy: {rollingUpdate: {maxSurge: null, partition: 1}}}`},
 	{"a CronJob with a time zone", `
 workload: {kind: CronJob, schedule: "0 3 * * *", timeZone: Europe/Rome}`},
 	{"whole Secrets as variables", `

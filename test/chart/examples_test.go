@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"encoding/base64"
 	"os"
 	"strings"
 	"testing"
@@ -109,12 +110,9 @@ func assertNoSecrets(t *testing.T, got objects, notes string) {
 		if o.GetKind() != "Secret" {
 			continue
 		}
-		for _, field := range []string{"data", "stringData"} {
-			data, _, err := unstructured.NestedStringMap(o.Object, field)
-			require.NoError(t, err)
-			for key, value := range data {
-				assert.NotContains(t, notes, value, "%s %s", id, key)
-			}
+		for key, value := range into[corev1.Secret](t, got, id).Data {
+			assert.NotContains(t, notes, string(value), "%s %s", id, key)
+			assert.NotContains(t, notes, base64.StdEncoding.EncodeToString(value), "%s %s", id, key)
 		}
 	}
 }

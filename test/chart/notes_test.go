@@ -8,6 +8,77 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// TestNotesTellWhatWorks: the notes suggest no command that fails, and promise nothing that is not so.
+func TestNotesTellWhatWorks(t *testing.T) {
+	const pods = "{containers: {main: {image: {repository: a, tag: '1'}}}, "
+	for _, c := range []struct{ name, values, want string }{
+		{"a name of elsewhere", `service: {type: ExternalName, externalName: db.example.com, ports: {tcp: {port: 5432}}}`, `
+Service shop, for all versions of shop, stands for db.example.com
+  In the cluster:  shop.shop:5432 (tcp)
+`},
+		{"node ports", `service: {type: NodePort, ports: {http: {port: 80}, udp-dns: {port: 53, protocol: UDP}}}`, `
+Service shop, for all versions of shop
+  In the cluster:  shop.shop:80 (http)
+  From here:       kubectl -n shop port-forward service/shop :80
+  In the cluster:  shop.shop:53 (udp-dns)
+  Its node ports:  kubectl -n shop get service shop -o jsonpath='{.spec.ports[*].nodePort}'
+  Its addresses:   kubectl get nodes -o wide
+`},
+		{"connections", `routing: {protocol: TCP, stage: a, stages: [{name: a, weights: {v1: 100}}]}`, `
+Routing of shop, stage a
+  v1: 100%
+  Stages in order: a. To move on, change routing.stage and upgrade.
+`},
+		{"no limit", `routing: {timeout: 0m0.0s, stage: a, stages: [{name: a, weights: {v1: 100}}]}`, `
+Routing of shop, stage a
+  v1: 100%
+  Stages in order: a. To move on, change routing.stage and upgrade.
+  A request may take any time, waiting included.
+`},
+		{"a limit", `routing: {timeout: 1m0s, stage: a, stages: [{name: a, weights: {v1: 100}}]}`, `
+Routing of shop, stage a
+  v1: 100%
+  Stages in order: a. To move on, change routing.stage and upgrade.
+  A request may take 1m0s, waiting included.
+`},
+		{"pods that wait for their end", "version: v1\nworkload: " + pods + "kind: DaemonSet, updateStrategy: {type: OnDelete}}", `
+DaemonSet shop-v1
+  Watch it:  kubectl -n shop get pods -l app=shop,version=v1 --watch
+  A pod that is there changes when somebody deletes it.
+`},
+		{"pods that are replaced", "version: v1\nworkload: " + pods + "kind: StatefulSet, updateStrategy: {type: RollingUpdate}}", `
+StatefulSet shop-v1
+  Watch it:  kubectl -n shop rollout status statefulset/shop-v1
+`},
+		{"a suspended CronJob", "version: v1\nworkload: " + pods + "kind: CronJob, schedule: '0 3 * * *', suspend: true}", `
+CronJob shop-v1
+  It is suspended; else it would run at "0 3 * * *".
+  Its runs:  kubectl -n shop get jobs -l app=shop,version=v1
+`},
+		{"injection by a label", `namespace: {labels: {istio-injection: enabled}}`, `
+Namespace shop: pods get a sidecar.
+  It stays when this release is uninstalled, with all that is in it.
+`},
+		{"a revision by a label", `namespace: {labels: {istio.io/rev: canary}}`, `
+Namespace shop: sidecars of Istio's revision canary.
+  It stays when this release is uninstalled, with all that is in it.
+`},
+		{"no injection by a label", `namespace: {labels: {istio.io/rev: canary, istio-injection: disabled}}`, `
+Namespace shop: pods get no sidecar.
+  It stays when this release is uninstalled, with all that is in it.
+`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			values := parse(t, "app: shop\n"+c.values)
+			renderValues(t, values)
+			_, notes, err := render(t.Context(), "demo", values)
+			require.NoError(t, err)
+			_, told, _ := strings.Cut(notes, "\n\n")
+			assert.Equal(t, strings.TrimPrefix(c.want, "\n"), told)
+		})
+	}
+}
+
 // TestNotesOfExposure: the notes say under which URL each kind of exposure answers, what address that is, what to watch,
 // and nothing out of a Secret.
 func TestNotesOfExposure(t *testing.T) {

@@ -8,6 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/apis/core"
+	_ "k8s.io/kubernetes/pkg/apis/core/install" // its conversions
+	"k8s.io/kubernetes/pkg/apis/core/validation"
 )
 
 func TestService(t *testing.T) {
@@ -114,7 +118,39 @@ secrets: {tls: {type: kubernetes.io/tls, stringData: {tls.crt: c, tls.key: k}}}
 	assert.Equal(t, []byte("hi"), c.BinaryData["x"])
 	s := into[corev1.Secret](t, got, "Secret/shop-tls")
 	assert.Equal(t, corev1.SecretTypeTLS, s.Type)
-	assert.Equal(t, map[string]string{"tls.crt": "c", "tls.key": "k"}, s.StringData)
+	assert.Equal(t, map[string][]byte{"tls.crt": []byte("c"), "tls.key": []byte("k")}, s.Data)
+}
+
+// TestSecretData: all of a Secret stands under data, so that what goes from the values goes from the cluster too: a key
+// that is gone from stringData stays in what Kubernetes made of it.
+func TestSecretData(t *testing.T) {
+	data := func(secret string) map[string][]byte {
+		s := into[corev1.Secret](t, renderObjects(t, "{app: shop, secrets: {keys: "+secret+"}}"), "Secret/shop-keys")
+		assert.Nil(t, s.StringData)
+		return s.Data
+	}
+	assert.Equal(t, map[string][]byte{"a": []byte("<text>"), "b": []byte("20250811"), "c": []byte("hi")},
+		data(`{stringData: {a: <text>, b: 20250811}, data: {a: aGk=, c: aGk=}}`), "text wins over bytes, as in Kubernetes")
+	assert.Equal(t, map[string][]byte{"b": []byte("20250811")}, data(`{stringData: {a: null, b: 20250811}, data: {c: null}}`))
+	assert.Empty(t, data(`{stringData: {a: null}}`))
+}
+
+// TestSecretTypes: the chart takes what the API server takes.
+func TestSecretTypes(t *testing.T) {
+	for _, secret := range []string{
+		`{type: kubernetes.io/basic-auth, stringData: {password: c}}`,
+		`{type: kubernetes.io/basic-auth, data: {username: aGk=}}`,
+		`{type: kubernetes.io/ssh-auth, stringData: {ssh-privatekey: c}}`,
+		`{type: kubernetes.io/dockerconfigjson, stringData: {.dockerconfigjson: '{"auths": {}}'}}`,
+		`{type: kubernetes.io/dockercfg, data: {.dockercfg: e30=}}`,
+		`{type: kubernetes.io/service-account-token, annotations: {kubernetes.io/service-account.name: shop}}`,
+		`{type: example.com/own}`,
+	} {
+		s := new(core.Secret)
+		require.NoError(t, legacyscheme.Scheme.Convert(into[corev1.Secret](t, renderObjects(t, "{app: shop, secrets: {t: "+secret+"}}"), "Secret/shop-t"), s, nil))
+		s.Namespace = namespace
+		assert.Empty(t, validation.ValidateSecret(s), secret)
+	}
 }
 
 func TestNotes(t *testing.T) {

@@ -51,6 +51,9 @@ var shapes = []struct {
 		[]string{`at '/workload/podAnnotations': additional properties 'a b' not allowed`}},
 	{"a selector of no labels", `exposure: {kind: istio, hosts: [a], gateway: {selector: {app: "no label"}}}`,
 		[]string{`at '/exposure/gateway/selector/app': 'no label' does not match pattern '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'`}},
+	{"orders that cannot be sorted", `workload: {containers: {main: {order: 99999999999}, other: {image: {repository: a}, order: -1000000000}}}`, []string{
+		`at '/workload/containers/main/order': maximum: got 9.9999999999×10¹⁰, want 9.99999999×10⁰⁸`,
+		`at '/workload/containers/other/order': minimum: got -1×10⁰⁹, want -9.99999999×10⁰⁸`}},
 	{"no stages", `routing: {stage: a, stages: []}`, []string{`at '/routing/stages': minItems: got 0, want 1`}},
 	{"what is required is missing", `routing: {}`, []string{`at '/routing': missing properties 'stage', 'stages'`}},
 }

@@ -3,6 +3,7 @@ package chart_test
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -12,7 +13,17 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	"k8s.io/kubernetes/pkg/apis/apps"
+	_ "k8s.io/kubernetes/pkg/apis/apps/install" // its conversions and defaults
+	appsvalidation "k8s.io/kubernetes/pkg/apis/apps/validation"
+	"k8s.io/kubernetes/pkg/apis/batch"
+	_ "k8s.io/kubernetes/pkg/apis/batch/install" // its conversions and defaults
+	"k8s.io/kubernetes/pkg/apis/batch/validation"
+	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
+	"k8s.io/utils/ptr"
 )
 
 // minimal is the smallest workload.
@@ -149,13 +160,10 @@ workload: {kind: CronJob, schedule: "0 3 * * *", suspend: true, backoffLimit: 0,
 	})
 	t.Run("Job", func(t *testing.T) {
 		job := func(layer string) *batchv1.Job {
-			for id := range renderValues(t, with(t, "workload: {kind: Job}\n"+layer)) {
-				return into[batchv1.Job](t, renderValues(t, with(t, "workload: {kind: Job}\n"+layer)), id)
-			}
-			return nil
+			return jobOf(t, merge(with(t, "workload: {kind: Job}"), parse(t, layer)))
 		}
 		first, same := job(""), job("")
-		other := into[batchv1.Job](t, renderValues(t, with(t, `workload: {kind: Job, backoffLimit: 1}`)), jobName(t, `workload: {kind: Job, backoffLimit: 1}`))
+		other := job("workload: {completions: 2}")
 		pod(t, first.Spec.Template.Spec)
 		assert.Nil(t, first.Spec.Selector, "Kubernetes makes it")
 		assert.Equal(t, corev1.RestartPolicyNever, first.Spec.Template.Spec.RestartPolicy)
@@ -165,11 +173,42 @@ workload: {kind: CronJob, schedule: "0 3 * * *", suspend: true, backoffLimit: 0,
 	})
 }
 
-func jobName(t *testing.T, layer string) string {
-	for id := range renderValues(t, with(t, layer)) {
-		return id
+func jobOf(t *testing.T, values map[string]any) *batchv1.Job {
+	got := renderValues(t, values)
+	require.Len(t, got, 1)
+	for id := range got {
+		return into[batchv1.Job](t, got, id)
 	}
-	return ""
+	return nil
+}
+
+// TestJobIsRenamedWhereItMust: a Job gets another name for what the API server refuses to change, and keeps it for what
+// it takes. A Job that says none of what may change has the name that the chart has always given it.
+func TestJobIsRenamedWhereItMust(t *testing.T) {
+	internal := func(job *batchv1.Job) *batch.Job {
+		job.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "shop"}}
+		job.Spec.ManualSelector = ptr.To(true)
+		job.Name, job.Namespace, job.ResourceVersion = "same", namespace, "1"
+		legacyscheme.Scheme.Default(job)
+		out := new(batch.Job)
+		require.NoError(t, legacyscheme.Scheme.Convert(job, out, nil))
+		return out
+	}
+	base := parse(t, `workload: {kind: Job, completionMode: Indexed, completions: 4, backoffLimitPerIndex: 1, maxFailedIndexes: 1}`)
+	was := jobOf(t, merge(with(t, ""), base))
+	for field, value := range map[string]string{
+		"activeDeadlineSeconds": "60", "backoffLimit": "3", "maxFailedIndexes": "2", "parallelism": "2", "podReplacementPolicy": "Failed",
+		"suspend": "true", "ttlSecondsAfterFinished": "60",
+		"completions": "5", "backoffLimitPerIndex": "2", "managedBy": "example.com/other", "restartPolicy": "OnFailure",
+		"podFailurePolicy": "{rules: [{action: FailJob, onExitCodes: {operator: In, values: [1]}}]}",
+		"successPolicy":    "{rules: [{succeededCount: 1}]}", "nodeName": "a",
+	} {
+		now := jobOf(t, merge(merge(with(t, ""), base), parse(t, "workload: {"+field+": "+value+"}")))
+		renamed := now.Name != was.Name
+		refused := validation.ValidateJobUpdate(internal(now), internal(was.DeepCopy()), validation.JobValidationOptions{})
+		assert.Equal(t, len(refused) > 0, renamed, "%s: %v", field, refused)
+	}
+	assert.Equal(t, "shop-v1-3-4-50c16680", jobOf(t, with(t, "workload: {kind: Job}")).Name)
 }
 
 func TestReplicas(t *testing.T) {
@@ -285,6 +324,57 @@ workload:
 	assert.Empty(t, forbidden(t, &d.Spec.Template))
 }
 
+// TestVariablesAreExpanded: a variable stands after those that its text names, which is where Kubernetes expands them;
+// else by name, so that no pod restarts for nothing.
+func TestVariablesAreExpanded(t *testing.T) {
+	for env, want := range map[string]string{
+		`{DATABASE_URL: "postgres://$(DB_HOST)/x", DB_HOST: "$(RELEASE)-db", RELEASE: prod}`: "RELEASE DB_HOST DATABASE_URL",
+		`{A: "$(E)", B: "$(OTHER)", C: b, D: "$(B)", E: "$(F)", F: "$(D)"}`:                  "C B D F E A",
+		`{A: "$(A)/x", B: "$$(C)", C: "$(B)", D: "$(C)", Z: z}`:                              "Z A B C D",
+		`{A: "$$(B)", B: "$(OTHER)", C: "$$$(D)", D: "$(OTHER)"}`:                            "A B D C",
+		`{A: "$(C)", B: "$(A)", C: "$(B)", D: "$(A)", E: "$(OTHER)"}`:                        "E A B C D",
+	} {
+		d := into[appsv1.Deployment](t, renderValues(t, with(t, "workload: {containers: {main: {env: "+env+"}}}")), "Deployment/shop-v1-3-4")
+		var names []string
+		for _, v := range d.Spec.Template.Spec.Containers[0].Env {
+			names = append(names, v.Name)
+		}
+		assert.Equal(t, want, strings.Join(names, " "), env)
+	}
+}
+
+// TestOrder: the least and the most that order may be are sorted as numbers.
+func TestOrder(t *testing.T) {
+	d := into[appsv1.Deployment](t, renderValues(t, with(t, `
+workload:
+  containers:
+    main: {order: 999999999}
+    a: {order: -1, image: {repository: a, tag: "1"}}
+    b: {order: -999999999, image: {repository: a, tag: "1"}}
+`)), "Deployment/shop-v1-3-4")
+	var names []string
+	for _, c := range d.Spec.Template.Spec.Containers {
+		names = append(names, c.Name)
+	}
+	assert.Equal(t, []string{"b", "a", "main"}, names)
+}
+
+// TestToken: pods get a token for the Kubernetes API if they or their account say so, and they know better.
+func TestToken(t *testing.T) {
+	for layer, want := range map[string]bool{
+		`identity: {automountServiceAccountToken: true}`:                                                  true,
+		`identity: {automountServiceAccountToken: null}`:                                                  false,
+		"identity: {automountServiceAccountToken: true}\nworkload: {automountServiceAccountToken: false}": false,
+		"identity: {automountServiceAccountToken: true}\nworkload: {automountServiceAccountToken: null}":  true,
+		"identity: {automountServiceAccountToken: true}\nworkload: {serviceAccountName: other}":           false,
+		"identity: {automountServiceAccountToken: false}\nworkload: {automountServiceAccountToken: true}": true,
+		"workload: {serviceAccountName: other, automountServiceAccountToken: true}":                       true,
+	} {
+		d := into[appsv1.Deployment](t, renderValues(t, with(t, layer)), "Deployment/shop-v1-3-4")
+		assert.Equal(t, want, *d.Spec.Template.Spec.AutomountServiceAccountToken, layer)
+	}
+}
+
 // TestSecurityCanBeOverridden, field by field, and false is a value.
 func TestSecurityCanBeOverridden(t *testing.T) {
 	d := into[appsv1.Deployment](t, renderValues(t, with(t, `
@@ -301,6 +391,23 @@ workload:
 	assert.False(t, *c.ReadOnlyRootFilesystem)
 	assert.False(t, *c.AllowPrivilegeEscalation)
 	assert.Equal(t, &corev1.Capabilities{Add: []corev1.Capability{"NET_BIND_SERVICE"}, Drop: []corev1.Capability{"ALL"}}, c.Capabilities)
+}
+
+// TestWindows: pods for Windows have no default that only Linux has, which the API server refuses.
+func TestWindows(t *testing.T) {
+	for os, secure := range map[string]bool{`{os: {name: windows}}`: false, `{os: {name: linux}}`: true, `{os: null}`: true} {
+		d := into[appsv1.Deployment](t, renderValues(t, with(t, "workload: "+os)), "Deployment/shop-v1-3-4")
+		pod := d.Spec.Template.Spec
+		assert.True(t, *pod.SecurityContext.RunAsNonRoot, os)
+		assert.Equal(t, secure, pod.SecurityContext.SeccompProfile != nil, os)
+		assert.Equal(t, secure, pod.Containers[0].SecurityContext != nil, os)
+
+		d.Namespace = namespace
+		legacyscheme.Scheme.Default(d)
+		out := new(apps.Deployment)
+		require.NoError(t, legacyscheme.Scheme.Convert(d, out, nil))
+		assert.Empty(t, appsvalidation.ValidateDeployment(out, corevalidation.PodValidationOptions{}), os)
+	}
 }
 
 // TestChecksums: a change of config or secret restarts who uses it, and nobody else.

@@ -29,5 +29,15 @@
       "path" "namespace.injection" "found" (printf "%s beside namespace.revision %s" .injection .revision) "allowed" "one of the two"
       "fix" "keep revision where Istio is installed with revisions, else injection") -}}
 {{- end -}}
+{{- if or .injection .revision -}}
+{{- $said := ternary "injection" "revision" (not (empty .injection)) -}}
+{{- range $label := include "chart_basico.names" .labels | fromJsonArray -}}
+{{- if has $label (list "istio-injection" "istio.io/rev") -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "namespace.labels" "found" (printf "the label %s beside namespace.%s" $label $said) "allowed" "one of the two"
+      "fix" "remove the label") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}

@@ -81,8 +81,9 @@ In: path, container, open (map of the ports seen so far; added to), alone (runs 
 {{- $sources := ternary (list "fromConfig" "fromSecret" "valueFrom") (list "configMapRef" "fromConfig" "fromSecret" "secretRef") (eq $field "env") -}}
 {{- range $name := include "chart_basico.names" $all | fromJsonArray -}}
 {{- $entry := get $all $name -}}
-{{- if kindIs "map" $entry -}}
 {{- $path := printf "%s.%s.%s" $.path $field $name -}}
+{{- include "chart_basico.check.text" (dict "path" $path "value" $entry) -}}
+{{- if kindIs "map" $entry -}}
 {{- $given := include "chart_basico.pick" (dict "from" $entry "keys" $sources) | fromJson -}}
 {{- if ne (len $given) 1 -}}
 {{- include "chart_basico.mistake" (dict
@@ -110,7 +111,11 @@ In: root, path, entry, keyed (whether it needs a key).
       "fix" (printf "add it under %s, or refer to one made elsewhere in Kubernetes' own way" $block)) -}}
 {{- else if $.keyed -}}
 {{- $b := get $blocks . -}}
-{{- $keys := concat (keys ($b.data | default dict)) (keys ($b.stringData | default dict)) (keys ($b.binaryData | default dict)) | sortAlpha -}}
+{{- $keys := list -}}
+{{- range list $b.data $b.stringData $b.binaryData -}}
+{{- $keys = concat $keys (include "chart_basico.compact" (. | default dict) | fromJson | keys) -}}
+{{- end -}}
+{{- $keys = sortAlpha $keys -}}
 {{- if not (has ($.entry.key | default "") $keys) -}}
 {{- include "chart_basico.mistake" (dict
       "path" (printf "%s.key" $.path) "found" ($.entry.key | default "nothing") "allowed" (join ", " $keys | default (printf "nothing, since %s.%s is empty" $block .))

@@ -17,6 +17,14 @@
       "path" (printf "workload.%s" $field) "found" (printf "a field of %s in a %s" (get $elsewhere $field | join ", ") $kind) "allowed" (printf "the fields of a %s" $kind)
       "fix" (printf "remove it, or set workload.kind to %s" (get $elsewhere $field | sortAlpha | join " or "))) -}}
 {{- end -}}
+{{- $rolling := include "chart_basico.compact" (($w.updateStrategy | default dict).rollingUpdate | default dict) | fromJson -}}
+{{- range $field, $owner := dict "maxSurge" "DaemonSet" "partition" "StatefulSet" -}}
+{{- if and (hasKey $rolling $field) (ne $kind $owner) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "workload.updateStrategy.rollingUpdate.%s" $field) "found" (printf "a field of %s in a %s" $owner $kind) "allowed" (printf "the fields of a %s" $kind)
+      "fix" (printf "remove it, or set workload.kind to %s" $owner)) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (eq $kind "CronJob") (not $w.schedule) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "workload.schedule" "found" "nothing" "allowed" "a time in cron's format, as a CronJob needs"
@@ -26,15 +34,6 @@
 {{- include "chart_basico.mistake" (dict
       "path" "workload.containers" "found" "no container" "allowed" "one or more"
       "fix" "add a container with its image") -}}
-{{- end -}}
-{{- range $field := list "labels" "podLabels" -}}
-{{- range $label := keys (get $w $field | default dict) | sortAlpha -}}
-{{- if has $label (list "app" "version" "app.kubernetes.io/name" "app.kubernetes.io/version" "app.kubernetes.io/instance" "app.kubernetes.io/managed-by") -}}
-{{- include "chart_basico.mistake" (dict
-      "path" (printf "workload.%s" $field) "found" (printf "the label %s" $label) "allowed" "labels that the chart does not set"
-      "fix" "remove it: it follows from app, version and the release") -}}
-{{- end -}}
-{{- end -}}
 {{- end -}}
 {{- with $w.autoscaling -}}
 {{- if not (has $kind (list "Deployment" "StatefulSet")) -}}

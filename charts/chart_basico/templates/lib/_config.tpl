@@ -6,3 +6,14 @@
 {{- end -}}
 {{- toJson $out -}}
 {{- end -}}
+
+{{- /*
+chart_basico.secret.data: bytes and text, all in base64. Kubernetes never takes a key out of data because it is gone
+from stringData, so the chart renders data alone.
+In: secret. Out: JSON map.
+*/ -}}
+{{- define "chart_basico.secret.data" -}}
+{{- $out := include "chart_basico.compact" (.data | default dict) | fromJson -}}
+{{- range $key, $text := include "chart_basico.config.data" .stringData | fromJson -}}{{- $_ := set $out $key (b64enc $text) -}}{{- end -}}
+{{- toJson $out -}}
+{{- end -}}

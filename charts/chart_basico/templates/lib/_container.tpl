@@ -20,11 +20,16 @@ In: root, name, container. Out: JSON map.
 {{- $out := include "chart_basico.pick" (dict "from" $c "keys" (include "chart_basico.container.fields" . | fromYamlArray)) | fromJson -}}
 {{- $_ := set $out "name" .name -}}
 {{- $_ := set $out "image" (include "chart_basico.image" $c.image) -}}
-{{- $secure := dict
+{{- $secure := dict -}}
+{{- if not (include "chart_basico.pod.windows" .root) -}}
+{{- $secure = dict
       "allowPrivilegeEscalation" false
       "capabilities" (dict "drop" (list "ALL"))
       "readOnlyRootFilesystem" true -}}
-{{- $_ := set $out "securityContext" (mergeOverwrite $secure (deepCopy ($c.securityContext | default dict))) -}}
+{{- end -}}
+{{- with mergeOverwrite $secure (deepCopy ($c.securityContext | default dict)) -}}
+{{- $_ := set $out "securityContext" . -}}
+{{- end -}}
 {{- with include "chart_basico.container.ports" $c.ports | fromJsonArray -}}
 {{- $_ := set $out "ports" . -}}
 {{- end -}}
@@ -83,8 +88,8 @@ In: image. Out: text.
 {{- end -}}
 
 {{- /*
-chart_basico.container.env: by name; those that use $(OTHER) last, since Kubernetes expands
-only what stands before.
+chart_basico.container.env: by name; those that use $(OTHER) last, and after those they name, since Kubernetes
+expands only what stands before.
 In: root, env (map of name to text, or to where it comes from). Out: JSON list.
 */ -}}
 {{- define "chart_basico.container.env" -}}
@@ -112,7 +117,37 @@ In: root, env (map of name to text, or to where it comes from). Out: JSON list.
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- toJson (concat $plain $expanded) -}}
+{{- toJson (concat $plain (include "chart_basico.container.env.sorted" $expanded | fromJsonArray)) -}}
+{{- end -}}
+
+{{- /*
+chart_basico.container.env.sorted: variables, each after those of them that its text names, else in the order given.
+Those that name each other in a circle come last.
+In: list of {name, value}. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.container.env.sorted" -}}
+{{- $out := list -}}
+{{- $left := . -}}
+{{- $missing := dict -}}
+{{- range . -}}{{- $_ := set $missing .name true -}}{{- end -}}
+{{- range . -}}
+{{- $waiting := list -}}
+{{- range $variable := $left -}}
+{{- $text := $variable.value | replace "$$" "" -}}
+{{- $ready := true -}}
+{{- range $name, $_ := omit $missing $variable.name -}}
+{{- if contains (printf "$(%s)" $name) $text -}}{{- $ready = false -}}{{- end -}}
+{{- end -}}
+{{- if $ready -}}
+{{- $out = append $out $variable -}}
+{{- $_ := unset $missing $variable.name -}}
+{{- else -}}
+{{- $waiting = append $waiting $variable -}}
+{{- end -}}
+{{- end -}}
+{{- $left = $waiting -}}
+{{- end -}}
+{{- toJson (concat $out $left) -}}
 {{- end -}}
 
 {{- /* chart_basico.container.envFrom: by key. In: root, envFrom (map). Out: JSON list. */ -}}

@@ -12,9 +12,10 @@ In: root, restartPolicy (optional). Out: JSON map.
 {{- $_ := unset $meta "name" -}}
 {{- $_ := unset $meta.labels "app.kubernetes.io/managed-by" -}}
 {{- $spec := include "chart_basico.pick" (dict "from" $w "keys" (include "chart_basico.pod.fields" . | fromYamlArray)) | fromJson -}}
-{{- $secure := dict "runAsNonRoot" true "seccompProfile" (dict "type" "RuntimeDefault") -}}
+{{- $secure := dict "runAsNonRoot" true -}}
+{{- if not (include "chart_basico.pod.windows" .root) -}}{{- $_ := set $secure "seccompProfile" (dict "type" "RuntimeDefault") -}}{{- end -}}
 {{- $_ := set $spec "securityContext" (mergeOverwrite $secure (deepCopy ($w.securityContext | default dict))) -}}
-{{- $_ := set $spec "automountServiceAccountToken" ($w.automountServiceAccountToken | default false) -}}
+{{- $_ := set $spec "automountServiceAccountToken" (eq (include "chart_basico.pod.token" .root) "true") -}}
 {{- if not (hasKey $spec "enableServiceLinks") -}}{{- $_ := set $spec "enableServiceLinks" false -}}{{- end -}}
 {{- with include "chart_basico.serviceAccountName" .root -}}{{- $_ := set $spec "serviceAccountName" . -}}{{- end -}}
 {{- with .restartPolicy -}}{{- $_ := set $spec "restartPolicy" . -}}{{- end -}}
@@ -65,6 +66,23 @@ In: root, restartPolicy (optional). Out: JSON map.
 - subdomain
 - terminationGracePeriodSeconds
 - tolerations
+{{- end -}}
+
+{{- /* chart_basico.pod.windows: whether the pods are for Windows, where Kubernetes refuses what only Linux has. In: root. Out: text, empty for no. */ -}}
+{{- define "chart_basico.pod.windows" -}}
+{{- if eq (.Values.workload.os | default dict).name "windows" -}}yes{{- end -}}
+{{- end -}}
+
+{{- /*
+chart_basico.pod.token: whether the pods get a token for the Kubernetes API: as the workload says, else as the account
+that this file makes, if it is theirs.
+In: root. Out: text, true for yes.
+*/ -}}
+{{- define "chart_basico.pod.token" -}}
+{{- $w := .Values.workload -}}
+{{- $account := ternary dict (.Values.identity | default dict) (not (empty $w.serviceAccountName)) -}}
+{{- $said := ternary $w $account (kindIs "bool" $w.automountServiceAccountToken) -}}
+{{- $said.automountServiceAccountToken -}}
 {{- end -}}
 
 {{- /*
