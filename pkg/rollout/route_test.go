@@ -129,6 +129,31 @@ func TestWaitForRouteSeesItArrive(t *testing.T) {
 	assert.Equal(t, map[string]int{"slow": 3, "productpage": 1}, asked, "who has it is not asked again")
 }
 
+// A gateway that cannot be asked has not shown that it has the route; the pod of somebody else is not waited for.
+func TestWaitForRouteAsksTheGateways(t *testing.T) {
+	failures := 2
+	fake := &clustertest.Fake{
+		OnProxies: func() ([]cluster.Proxy, error) {
+			return []cluster.Proxy{
+				{Namespace: "bookinfo", Pod: "productpage", Synced: true}, {Namespace: "other", Pod: "ending", Synced: true},
+				{Namespace: "istio-system", Pod: "gateway", Gateway: true, Synced: true},
+			}, nil
+		},
+		OnProxyConfig: func(p cluster.Proxy) (*adminv3.ConfigDump, error) {
+			if p.Pod == "ending" {
+				return nil, errors.New("no such pod")
+			}
+			if p.Gateway && failures > 0 {
+				failures--
+				return nil, errors.New("timed out")
+			}
+			return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
+		},
+	}
+	require.NoError(t, WaitForRoute(t.Context(), fake, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Carriers: []string{"bookinfo/productpage"}}))
+	assert.Zero(t, failures, "it was asked until it answered")
+}
+
 // What was seen last is told, although the last answer came too late.
 func TestWaitThatEndsInTheMiddleTellsWhatWasSeen(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)

@@ -94,7 +94,7 @@ func TestImages(t *testing.T) {
 	var said []string
 	_, err = e.ensure(t.Context(), []string{"other:1", "gone:1"}, func(line string) { said = append(said, line) })
 	require.EqualError(t, err, `image gone:1 is not on this machine, and cannot be pulled: Error: no such host
-where no container registry can be reached, scripts/airgap/build.sh builds those of the default versions`)
+where no container registry can be reached, scripts/airgap/build.sh builds those of the default versions for podman, which is taken in place of `+e.command+` by KIND_EXPERIMENTAL_PROVIDER=podman`)
 	assert.Equal(t, []string{"pulling gone:1"}, said)
 }
 

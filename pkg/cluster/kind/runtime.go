@@ -104,7 +104,11 @@ func (c containers) ensure(ctx context.Context, names []string, say func(string)
 		return nil, context.Cause(ctx)
 	}
 	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("%w\nwhere no container registry can be reached, scripts/airgap/build.sh builds those of the default versions", err)
+		hint := "where no container registry can be reached, scripts/airgap/build.sh builds those of the default versions"
+		if c.command != "podman" {
+			hint += fmt.Sprintf(" for podman, which is taken in place of %s by %s=podman", c.command, providerVariable)
+		}
+		return nil, fmt.Errorf("%w\n%s", err, hint)
 	}
 	return images, nil
 }
