@@ -72,10 +72,15 @@ func (r Release) Prepare(ctx context.Context) (*Ready, []Refusal, error) {
 		refuse(fmt.Sprintf("the tag %s stands on another commit, %.12s", tag, tagged.Hash), "raise version in Chart.yaml")
 	}
 
-	if ready.Gate, err = r.gate(ctx); err != nil {
+	ready.Gate, err = r.gate(ctx)
+	var unfit revision.Unfit
+	switch {
+	case errors.As(err, &unfit):
+		ready.Gate.Reason = unfit.Found
+		refuse(unfit.Found, unfit.Fix)
+	case err != nil:
 		return nil, nil, err
-	}
-	if !ready.Gate.Pass {
+	case !ready.Gate.Pass:
 		refuse(ready.Gate.String(), "raise version in Chart.yaml to "+ready.Gate.Minimum)
 	}
 

@@ -124,6 +124,30 @@ func TestRefusals(t *testing.T) {
 	assert.Equal(t, release.Index+" has chart_basico 2.0.0 already. Fix: raise version in Chart.yaml; what is published never changes", refusals[0].String())
 }
 
+// What git cannot tell is refused beside the other reasons: no version passes for want of a last release.
+func TestRefusesUnknownRelease(t *testing.T) {
+	r := gittest.New(t)
+	r.Git("tag", "chart_basico-1.1.0")
+	release := Release{Dir: r.Dir, Chart: chartDir}
+	refusals := func() []Refusal {
+		r.Write("new.txt", "not committed")
+		ready, refusals, err := release.Prepare(t.Context())
+		require.NoError(t, err)
+		assert.False(t, ready.Gate.Pass)
+		assert.NotEmpty(t, ready.Gate.String())
+		return refusals
+	}
+	got := refusals()
+	require.Len(t, got, 2)
+	assert.Contains(t, got[1].Found, "the tag chart_basico-1.1.0 stands on commit")
+
+	release.Dir = filepath.Join(t.TempDir(), "clone")
+	r.Git("clone", "--quiet", "--depth=1", "file://"+r.Dir, release.Dir)
+	got = refusals()
+	require.Len(t, got, 1)
+	assert.Contains(t, got[0].Fix, "git fetch --unshallow --tags")
+}
+
 // An index keeps what others entered, and is the same from the same releases.
 func TestIndex(t *testing.T) {
 	r := gittest.New(t)
