@@ -80,6 +80,26 @@ func TestCompare(t *testing.T) {
 	assert.Empty(t, left, "what was unpacked is removed")
 }
 
+// An environment that one side cannot read is compared on neither: nothing of it is removed or added.
+func TestCompareUnreadable(t *testing.T) {
+	r := gittest.New(t)
+	r.Write("environments/env.yaml", "releases: none\n")
+	r.Commit("broken")
+	for _, c := range []struct{ before, after string }{{"HEAD~1", "HEAD"}, {"HEAD", "HEAD~1"}} {
+		got := compare(t, r.Dir, c.before, c.after)
+		assert.Empty(t, got.Chart)
+		assert.Empty(t, got.Values)
+		assert.Equal(t, diff.Compared{Releases: 2, Objects: 2}, got.Compared)
+		require.Len(t, got.NotCompared, 2)
+		assert.Equal(t, "env", got.NotCompared[0].Name)
+		assert.Contains(t, got.NotCompared[0].Reason, "cannot be read in HEAD: environments/env.yaml:1 releases:")
+	}
+	both := compare(t, r.Dir, "HEAD", ".")
+	assert.Equal(t, diff.Compared{Releases: 3, Objects: 3}, both.Compared, "its values files stand alone on both")
+	require.Len(t, both.NotCompared, 2)
+	assert.NotContains(t, both.NotCompared[0].Reason, "cannot be read in")
+}
+
 func TestOpenWhatIsNotThere(t *testing.T) {
 	r := gittest.New(t)
 	r.Git("tag", "nochart", "HEAD")
