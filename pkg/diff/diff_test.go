@@ -356,6 +356,11 @@ func TestMarkdown(t *testing.T) {
 	assert.Equal(t, strings.Count(out.String(), "<details>"), strings.Count(out.String(), "</details>"))
 }
 
+// A backslash in the text does not undo the escape of what follows it.
+func TestEscape(t *testing.T) {
+	assert.Equal(t, `a\\\|b \\\[x\\\](y)`, escape(`a\|b \[x\](y)`))
+}
+
 func TestJSON(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, sample(t).JSON(&out))
