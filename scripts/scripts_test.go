@@ -26,7 +26,8 @@ func basico(t *testing.T) string {
 	return path
 }
 
-// gh writes its arguments into $GH_LOG, and keeps the files of releases in $GH_LOG.releases.
+// gh writes its arguments into $GH_LOG, keeps the files of releases in $GH_LOG.releases, finds the
+// comments that are listed in $GH_LOG.comments, and keeps the body of one in $GH_LOG.body.
 const gh = `#!/bin/sh
 printf '%s\n' "$*" >>"$GH_LOG"
 release=$GH_LOG.releases/$3
@@ -37,6 +38,14 @@ case "$1 $2" in
   shift 3
   while [ -f "$1" ]; do cp "$1" "$release" && shift; done ;;
 "release download") cp "$release"/* "$5" ;;
+"pr comment") cp "$5" "$GH_LOG.body" ;;
+"api graphql")
+  for arg; do
+    case $arg in
+    body=@*) cp "${arg#body=@}" "$GH_LOG.body" ;;
+    query=query*) test ! -e "$GH_LOG.comments" || cat "$GH_LOG.comments" ;;
+    esac
+  done ;;
 "release upload") test ! -e "$release/${4##*/}" && cp "$4" "$release" ;;
 esac
 `
@@ -136,9 +145,25 @@ func TestDiffScript(t *testing.T) {
 
 func TestCommentScript(t *testing.T) {
 	dir := t.TempDir()
-	status, said := run(t, dir, nil, script(t, "comment.sh"), "reports/diff.md", "7")
-	require.Zero(t, status, said)
-	assert.Equal(t, "pr comment 7 --body-file reports/diff.md --edit-last --create-if-none\n", read(t, dir+".gh"))
+	comment := func(text string) (calls []string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "diff.md"), []byte(text), 0o600))
+		status, said := run(t, dir, nil, script(t, "comment.sh"), "diff.md", "7")
+		require.Zero(t, status, said)
+		calls = strings.Split(strings.TrimSpace(read(t, dir+".gh")), "\n")
+		require.NoError(t, os.Remove(dir+".gh"))
+		assert.Equal(t, "<!-- basico diff -->\n"+text, read(t, dir+".gh.body"))
+		return calls
+	}
+	calls := comment("one\n")
+	require.Len(t, calls, 2)
+	assert.Contains(t, calls[0], "-F number=7")
+	assert.Contains(t, calls[0], `select(.viewerDidAuthor and (.body | startswith("<!-- basico diff -->")))`, "ours, and nobody else's")
+	assert.Regexp(t, `^pr comment 7 --body-file \S+$`, calls[1])
+
+	require.NoError(t, os.WriteFile(dir+".gh.comments", []byte("IC_one\nIC_two\n"), 0o600))
+	calls = comment("two\n")
+	require.Len(t, calls, 2, "no other comment is made")
+	assert.Regexp(t, `^api graphql --silent -f id=IC_one -F body=@\S+ -f query=mutation`, calls[1])
 }
 
 // A release goes from a tag to the index on the pages branch of the origin, and never twice.
