@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Publishes the chart as it is in HEAD: to a registry, as a release of the repository's host, and in the index of the
-# pages branch, in this order, each only after the one before. basico refuses what may not be published.
+# pages branch, in this order, each only after the one before. basico refuses what may not be published. Where the index
+# failed, a second run goes on from there: no branch is made here, and what the release has already stays.
 #
 #   CHART_REGISTRY       oci://HOST/PATH; empty: no registry
 #   REGISTRY_USERNAME, REGISTRY_PASSWORD
@@ -28,14 +29,25 @@ chart=$(sed -n 's/^name: *//p' charts/chart_basico/Chart.yaml)
 version=$(sed -n 's/^version: *//p' charts/chart_basico/Chart.yaml)
 tag=$chart-$version
 
-if git fetch --quiet origin "$pages"; then
-  git worktree add --quiet --detach "$temp/pages" FETCH_HEAD
-else
+parent=""
+found=0
+git ls-remote --quiet --exit-code origin "refs/heads/$pages" >/dev/null || found=$?
+case $found in
+0)
+  git fetch --quiet origin "refs/heads/$pages"
+  parent=$(git rev-parse FETCH_HEAD)
+  git worktree add --quiet --detach "$temp/pages" "$parent"
+  ;;
+2) # git's answer where there is no such branch
   say "there is no branch $pages yet: it begins with this release"
   git worktree add --quiet --detach "$temp/pages" HEAD
-  git -C "$temp/pages" checkout --quiet --orphan "$pages"
   git -C "$temp/pages" rm -r --quiet --force .
-fi
+  ;;
+*)
+  say "origin did not say whether it has the branch $pages: nothing published. Fix: see that git ls-remote origin works here"
+  exit 1
+  ;;
+esac
 
 out=$temp/dist
 options=(--destination "$out")
@@ -53,8 +65,30 @@ if [ -n "${CHART_REGISTRY:-}" ]; then
 fi
 "$BASICO" publish "${options[@]}" "${registry[@]}"
 
-gh release create "$tag" "$out"/* --verify-tag --title "$tag" --generate-notes
+# complete: adds what a release that a run before this one made does not have, and changes nothing in it.
+complete() {
+  local file there=$temp/there
+  say "the release $tag is there already: what it lacks is added"
+  mkdir "$there"
+  gh release download "$tag" --dir "$there" || true # without any file it fails; what is there is not uploaded twice
+  for file in "$out"/*; do
+    if [ ! -e "$there/${file##*/}" ]; then
+      gh release upload "$tag" "$file"
+    elif [[ $file == *.tgz ]] && ! cmp -s "$file" "$there/${file##*/}"; then
+      say "the release $tag has another ${file##*/} than this commit makes. Fix: raise version in Chart.yaml; what is published never changes"
+      exit 1
+    fi
+  done
+  gh release edit "$tag" --draft=false
+}
+
+if gh release view "$tag" >/dev/null 2>&1; then
+  complete
+else
+  gh release create "$tag" "$out"/* --verify-tag --title "$tag" --generate-notes
+fi
 git -C "$temp/pages" add index.yaml
-git -C "$temp/pages" commit --quiet --message "Publish $tag"
-git -C "$temp/pages" push --quiet origin "HEAD:refs/heads/$pages"
+tree=$(git -C "$temp/pages" write-tree)
+commit=$(git commit-tree "$tree" ${parent:+-p "$parent"} -m "Publish $tag")
+git push --quiet origin "$commit:refs/heads/$pages"
 say "published $tag"

@@ -26,13 +26,36 @@ func basico(t *testing.T) string {
 	return path
 }
 
-// run runs a script in a directory, with a gh on the PATH that writes its arguments into the
-// file gh beside the directory, and returns the exit status and what was said.
+// gh writes its arguments into $GH_LOG, keeps the files of releases in $GH_LOG.releases, finds the
+// comments that are listed in $GH_LOG.comments, and keeps the body of one in $GH_LOG.body.
+const gh = `#!/bin/sh
+printf '%s\n' "$*" >>"$GH_LOG"
+release=$GH_LOG.releases/$3
+case "$1 $2" in
+"release view") test -d "$release" ;;
+"release create")
+  mkdir -p "$GH_LOG.releases" && mkdir "$release" || exit 1
+  shift 3
+  while [ -f "$1" ]; do cp "$1" "$release" && shift; done ;;
+"release download") cp "$release"/* "$5" ;;
+"pr comment") cp "$5" "$GH_LOG.body" ;;
+"api graphql")
+  for arg; do
+    case $arg in
+    body=@*) cp "${arg#body=@}" "$GH_LOG.body" ;;
+    query=query*) test ! -e "$GH_LOG.comments" || cat "$GH_LOG.comments" ;;
+    esac
+  done ;;
+"release upload") test ! -e "$release/${4##*/}" && cp "$4" "$release" ;;
+esac
+`
+
+// run runs a script in a directory, with a gh on the PATH whose log is the file .gh beside the
+// directory, and returns the exit status and what was said.
 func run(t *testing.T, dir string, env []string, script string, args ...string) (int, string) {
 	t.Helper()
 	tools := t.TempDir()
-	stub := "#!/bin/sh\nprintf '%s\\n' \"$*\" >>\"$GH_LOG\"\n"
-	require.NoError(t, os.WriteFile(filepath.Join(tools, "gh"), []byte(stub), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(tools, "gh"), []byte(gh), 0o700))
 	cmd := exec.CommandContext(t.Context(), script, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "PATH="+tools+":"+os.Getenv("PATH"), "GH_LOG="+dir+".gh", "BASICO="+basico(t), "GITHUB_STEP_SUMMARY="+dir+".summary",
@@ -122,9 +145,25 @@ func TestDiffScript(t *testing.T) {
 
 func TestCommentScript(t *testing.T) {
 	dir := t.TempDir()
-	status, said := run(t, dir, nil, script(t, "comment.sh"), "reports/diff.md", "7")
-	require.Zero(t, status, said)
-	assert.Equal(t, "pr comment 7 --body-file reports/diff.md --edit-last --create-if-none\n", read(t, dir+".gh"))
+	comment := func(text string) (calls []string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "diff.md"), []byte(text), 0o600))
+		status, said := run(t, dir, nil, script(t, "comment.sh"), "diff.md", "7")
+		require.Zero(t, status, said)
+		calls = strings.Split(strings.TrimSpace(read(t, dir+".gh")), "\n")
+		require.NoError(t, os.Remove(dir+".gh"))
+		assert.Equal(t, "<!-- basico diff -->\n"+text, read(t, dir+".gh.body"))
+		return calls
+	}
+	calls := comment("one\n")
+	require.Len(t, calls, 2)
+	assert.Contains(t, calls[0], "-F number=7")
+	assert.Contains(t, calls[0], `select(.viewerDidAuthor and (.body | startswith("<!-- basico diff -->")))`, "ours, and nobody else's")
+	assert.Regexp(t, `^pr comment 7 --body-file \S+$`, calls[1])
+
+	require.NoError(t, os.WriteFile(dir+".gh.comments", []byte("IC_one\nIC_two\n"), 0o600))
+	calls = comment("two\n")
+	require.Len(t, calls, 2, "no other comment is made")
+	assert.Regexp(t, `^api graphql --silent -f id=IC_one -F body=@\S+ -f query=mutation`, calls[1])
 }
 
 // A release goes from a tag to the index on the pages branch of the origin, and never twice.
@@ -139,7 +178,7 @@ func TestReleaseScript(t *testing.T) {
 	status, said := run(t, r.Dir, env, "./scripts/release.sh")
 	require.Zero(t, status, said)
 	assert.Contains(t, said, "there is no branch gh-pages yet")
-	assert.Regexp(t, `^release create chart_basico-1\.0\.0 \S+/dist/chart_basico-1\.0\.0\.tgz --verify-tag`, read(t, r.Dir+".gh"))
+	assert.Regexp(t, `(?m)^release create chart_basico-1\.0\.0 \S+/dist/chart_basico-1\.0\.0\.tgz --verify-tag`, read(t, r.Dir+".gh"))
 	index := r.Git("--git-dir", origin, "show", "gh-pages:index.yaml")
 	assert.Contains(t, index, "https://example.com/releases/download/chart_basico-1.0.0/chart_basico-1.0.0.tgz")
 	assert.Equal(t, "index.yaml", r.Git("--git-dir", origin, "ls-tree", "--name-only", "gh-pages"))
@@ -157,6 +196,61 @@ func TestReleaseScript(t *testing.T) {
 	assert.Contains(t, index, "version: 1.0.0")
 	assert.Contains(t, index, "version: 1.1.0")
 	assert.Equal(t, 2, strings.Count(read(t, r.Dir+".gh"), "release create"), "the refused one made none")
+	assert.Len(t, strings.Split(r.Git("worktree", "list"), "\n"), 1, "nothing is left behind")
+}
+
+// A release whose index could not be pushed is completed by the next run, and what it has never changes.
+func TestReleaseScriptResumes(t *testing.T) {
+	r := gittest.New(t)
+	with(t, r, "release.sh")
+	r.Git("tag", "chart_basico-1.0.0")
+	origin := filepath.Join(t.TempDir(), "origin.git")
+	r.Git("clone", "--quiet", "--bare", r.Dir, origin)
+	r.Git("remote", "add", "origin", origin)
+	env := []string{"DOWNLOADS=https://example.com/releases/download"}
+	refuseOnce := func() {
+		hook := "#!/bin/sh\nrm hooks/pre-receive\nexit 1\n"
+		require.NoError(t, os.WriteFile(filepath.Join(origin, "hooks", "pre-receive"), []byte(hook), 0o700))
+	}
+	refuseOnce()
+	status, said := run(t, r.Dir, env, "./scripts/release.sh")
+	require.NotZero(t, status, said)
+	assert.Contains(t, said, "pre-receive hook declined")
+	assert.Empty(t, r.Git("branch", "--list", "gh-pages"), "nothing is left behind")
+	r.Git("branch", "gh-pages") // somebody's own, which is left alone
+	archive := filepath.Join(r.Dir+".gh.releases", "chart_basico-1.0.0", "chart_basico-1.0.0.tgz")
+	require.NoError(t, os.Remove(archive))
+	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	require.Zero(t, status, said)
+	assert.FileExists(t, archive, "what the release lacked")
+	assert.Contains(t, r.Git("--git-dir", origin, "show", "gh-pages:index.yaml"), "version: 1.0.0")
+	assert.Equal(t, "1", r.Git("--git-dir", origin, "rev-list", "--count", "gh-pages"))
+
+	r.Chart("1.1.0")
+	r.Commit("next")
+	r.Git("tag", "chart_basico-1.1.0")
+	r.Git("remote", "set-url", "origin", origin+".gone")
+	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	require.Equal(t, 1, status, said)
+	assert.Contains(t, said, "origin did not say whether it has the branch gh-pages")
+	assert.NotContains(t, said, "there is no branch", "what cannot be read may well be there")
+
+	r.Git("remote", "set-url", "origin", origin)
+	refuseOnce()
+	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	require.NotZero(t, status, said)
+	archive = filepath.Join(r.Dir+".gh.releases", "chart_basico-1.1.0", "chart_basico-1.1.0.tgz")
+	right := read(t, archive)
+	require.NoError(t, os.WriteFile(archive, []byte("another"), 0o600))
+	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	require.Equal(t, 1, status, said)
+	assert.Contains(t, said, "has another chart_basico-1.1.0.tgz than this commit makes")
+	assert.Equal(t, "another", read(t, archive))
+	require.NoError(t, os.WriteFile(archive, []byte(right), 0o600))
+	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	require.Zero(t, status, said)
+	assert.Equal(t, "2", r.Git("--git-dir", origin, "rev-list", "--count", "gh-pages"), "one after the other")
+	assert.Equal(t, 2, strings.Count(read(t, r.Dir+".gh"), "release create"), "one for each")
 	assert.Len(t, strings.Split(r.Git("worktree", "list"), "\n"), 1, "nothing is left behind")
 }
 

@@ -163,6 +163,18 @@ func (r *Repository) Tags(ctx context.Context, pattern string, commit Commit) ([
 	return strings.Fields(out), err
 }
 
+// TagsAt lists the tags that match a pattern and stand on the commit itself.
+func (r *Repository) TagsAt(ctx context.Context, pattern string, commit Commit) ([]string, error) {
+	out, err := r.run(ctx, "tag", "--list", pattern, "--points-at", commit.Hash)
+	return strings.Fields(out), err
+}
+
+// Shallow says whether older commits, and the tags on them, were left out of this clone.
+func (r *Repository) Shallow(ctx context.Context) (bool, error) {
+	out, err := r.run(ctx, "rev-parse", "--is-shallow-repository")
+	return strings.TrimSpace(out) == "true", err
+}
+
 func (r *Repository) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir = r.dir

@@ -54,6 +54,15 @@ func (i *Index) Has(name, version string) bool {
 	return false
 }
 
+// Versions lists the chart's versions in the index.
+func (i *Index) Versions(name string) []string {
+	var out []string
+	for _, v := range i.file.Entries[name] {
+		out = append(out, v.Version)
+	}
+	return out
+}
+
 // Add adds a chart whose archive of that name and SHA-256 digest is found below the URL.
 func (i *Index) Add(c *Chart, archive, digest, url string, created time.Time) error {
 	meta := *c.loaded.Metadata

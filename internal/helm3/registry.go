@@ -13,6 +13,7 @@ import (
 
 	"helm.sh/helm/v3/pkg/registry"
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/errcode"
 	"oras.land/oras-go/v2/registry/remote/retry"
 )
 
@@ -85,6 +86,24 @@ func (r *Registry) Resolve(ctx context.Context, ref string) (string, error) {
 		return "", refused(ctx, "look up", ref, err)
 	}
 	return found.Digest.String(), nil
+}
+
+// Versions lists the versions of a chart such as host/path/chart; none where the registry does
+// not know it.
+func (r *Registry) Versions(ctx context.Context, ref string) ([]string, error) {
+	client, err := r.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	versions, err := client.Tags(bare(ref))
+	var answer *errcode.ErrorResponse
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, refused(ctx, "list the versions of", ref, err)
+	}
+	return versions, nil
 }
 
 // Pull returns a chart's archive.

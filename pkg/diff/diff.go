@@ -102,7 +102,13 @@ func objects(before, after []*unstructured.Unstructured) []Change {
 	var out []Change
 	var removed, added []*unstructured.Unstructured
 	for _, o := range before {
-		if now[identityOf(o)] == nil {
+		switch {
+		case now[identityOf(o)] != nil:
+		case isKept(o):
+			c := change(objectKept)
+			c.Object, c.New = identityOf(o).String(), "kept"
+			out = append(out, c)
+		default:
 			removed = append(removed, o)
 		}
 	}
@@ -199,6 +205,11 @@ func object(was, now *unstructured.Unstructured) []Change {
 		add(rule, f.String(), old, new)
 	}
 	return out
+}
+
+// isKept: an upgrade that does not render the object any more leaves it in the cluster.
+func isKept(o *unstructured.Unstructured) bool {
+	return o.GetAnnotations()["helm.sh/resource-policy"] == "keep"
 }
 
 func isHook(o *unstructured.Unstructured) bool { return o.GetAnnotations()["helm.sh/hook"] != "" }

@@ -165,6 +165,7 @@ func others(t *testing.T) map[string][]Change {
 		"values-accepted":       Releases(refused, one(t, service)),
 		"object-added":          Releases(nil, one(t, service)),
 		"object-removed":        Releases(one(t, service), nil),
+		"object-kept":           Releases(one(t, keptNamespace), nil),
 		"access":                Releases(nil, one(t, manifest("NetworkPolicy", ""))),
 		"selection-lost":        Releases(one(t, service+"\n---\n"+deployment), one(t, service+"\n---\n"+relabelled)),
 		"chart-renamed":         charts(Chart{Name: "a"}, Chart{Name: "b"}),
@@ -177,6 +178,19 @@ func others(t *testing.T) map[string][]Change {
 		"value-narrowed":        schema(`{"properties":{"a":{"enum":["x","y"]}}}`, `{"properties":{"a":{"enum":["x"]}}}`),
 		"value-widened":         schema(`{"properties":{"a":{"type":"integer"}}}`, `{"properties":{"a":{"type":"number"}}}`),
 	}
+}
+
+const keptNamespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: x, annotations: {helm.sh/resource-policy: keep}}\n"
+
+// An object that Helm keeps is neither deleted nor renamed.
+func TestKept(t *testing.T) {
+	got := Releases(one(t, keptNamespace), one(t, strings.Replace(keptNamespace, "name: x", "name: z", 1)))
+	require.Len(t, got, 2)
+	assert.Equal(t, Change{Rule: "object-added", Level: Minor, Environment: "e", Release: "r", Object: "Namespace/z", New: "added", Meaning: "the object is made by the upgrade"}, got[0])
+	assert.Equal(t, Change{Rule: "object-kept", Level: Minor, Environment: "e", Release: "r", Object: "Namespace/x", New: "kept",
+		Meaning: "Helm keeps the object, as its annotation asks: it stays as it is, and belongs to no release any more"}, got[1])
+	other := strings.Replace(keptNamespace, "policy: keep", "policy: drop", 1)
+	assert.Equal(t, "object-removed", Releases(one(t, other), nil)[0].Rule)
 }
 
 func TestOthers(t *testing.T) {
@@ -340,6 +354,11 @@ func TestMarkdown(t *testing.T) {
 	assert.Less(t, out.Len(), 65_536)
 	assert.Contains(t, out.String(), "more")
 	assert.Equal(t, strings.Count(out.String(), "<details>"), strings.Count(out.String(), "</details>"))
+}
+
+// A backslash in the text does not undo the escape of what follows it.
+func TestEscape(t *testing.T) {
+	assert.Equal(t, `a\\\|b \\\[x\\\](y)`, escape(`a\|b \[x\](y)`))
 }
 
 func TestJSON(t *testing.T) {

@@ -258,5 +258,5 @@ func (r Result) Markdown(w io.Writer) error {
 
 // escape keeps text from being read as Markdown, HTML, or a mention of somebody.
 func escape(s string) string {
-	return strings.NewReplacer("|", `\|`, "<", "&lt;", ">", "&gt;", "*", `\*`, "_", `\_`, "`", "'", "@", "@\u200b", "[", `\[`, "]", `\]`, "\n", " ", "#", `\#`).Replace(s)
+	return strings.NewReplacer(`\`, `\\`, "|", `\|`, "<", "&lt;", ">", "&gt;", "*", `\*`, "_", `\_`, "`", "'", "@", "@\u200b", "[", `\[`, "]", `\]`, "\n", " ", "#", `\#`).Replace(s)
 }

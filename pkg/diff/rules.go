@@ -42,6 +42,7 @@ var (
 	valueWidened   = rule{"value-widened", Minor, "more values are legal here"}
 	kubeWidened    = rule{"kube-version-widened", Minor, "Helm installs it on more Kubernetes versions"}
 	objectAdded    = rule{"object-added", Minor, "the object is made by the upgrade"}
+	objectKept     = rule{"object-kept", Minor, "Helm keeps the object, as its annotation asks: it stays as it is, and belongs to no release any more"}
 	jobRerun       = rule{"job-rerun", Minor, "the Job runs again: Helm makes it anew under its new name and deletes the old one"}
 	restart        = rule{"restart", Minor, "the pods are replaced, by the workload's update strategy"}
 	configuration  = rule{"configuration", Minor, "programs that read it see other data: at once, or when their pods restart"}
@@ -56,7 +57,7 @@ var (
 var rules = []rule{
 	valuesRefused, keyRemoved, keyRequired, valueNarrowed, chartRenamed, kubeNarrowed,
 	immutable, objectRemoved, objectRenamed, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
-	valuesAccepted, keyAdded, valueWidened, kubeWidened, objectAdded, jobRerun, restart, configuration, apiVersion, settings,
+	valuesAccepted, keyAdded, valueWidened, kubeWidened, objectAdded, objectKept, jobRerun, restart, configuration, apiVersion, settings,
 	metadata, archive,
 }
 

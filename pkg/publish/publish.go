@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/Masterminds/semver/v3"
+
 	"chartbasico/internal/git"
 	"chartbasico/internal/helm3"
 	"chartbasico/pkg/diff"
@@ -72,13 +74,26 @@ func (r Release) Prepare(ctx context.Context) (*Ready, []Refusal, error) {
 		refuse(fmt.Sprintf("the tag %s stands on another commit, %.12s", tag, tagged.Hash), "raise version in Chart.yaml")
 	}
 
-	if ready.Gate, err = r.gate(ctx); err != nil {
+	ready.Gate, err = r.gate(ctx)
+	var unfit revision.Unfit
+	switch {
+	case errors.As(err, &unfit):
+		ready.Gate.Reason = unfit.Found
+		refuse(unfit.Found, unfit.Fix)
+	case err != nil:
 		return nil, nil, err
-	}
-	if !ready.Gate.Pass {
+	case !ready.Gate.Pass:
 		refuse(ready.Gate.String(), "raise version in Chart.yaml to "+ready.Gate.Minimum)
 	}
 
+	// What is published was released: "no release yet" is true only where nothing is.
+	first := ready.Gate.Pass && ready.Gate.Base == ""
+	untagged := func(where string, versions []string) {
+		if last := newest(versions, p.Version); last != "" {
+			refuse(fmt.Sprintf("%s has %s %s, and no tag %s-%s is on the way to HEAD: the version would be judged by nothing", where, p.Name, last, p.Name, last),
+				fmt.Sprintf("git fetch --tags, or git tag %s-%s on the commit of that release", p.Name, last))
+		}
+	}
 	if r.To != "" {
 		ready.Reference = fmt.Sprintf("%s/%s:%s", strings.TrimRight(strings.TrimPrefix(r.To, "oci://"), "/"), p.Name, p.Version)
 		there, err := r.Registry.Resolve(ctx, ready.Reference)
@@ -88,10 +103,21 @@ func (r Release) Prepare(ctx context.Context) (*Ready, []Refusal, error) {
 		case !errors.Is(err, helm3.ErrNoTag):
 			return nil, nil, err
 		}
+		if first {
+			chart := strings.TrimSuffix(ready.Reference, ":"+p.Version)
+			versions, err := r.Registry.Versions(ctx, chart)
+			if err != nil {
+				return nil, nil, err
+			}
+			untagged(chart, versions)
+		}
 	}
 	if r.Index != "" {
 		if ready.index, err = helm3.LoadIndex(r.Index); err != nil {
 			return nil, nil, err
+		}
+		if first {
+			untagged(r.Index, ready.index.Versions(p.Name))
 		}
 		if ready.index.Has(p.Name, p.Version) {
 			refuse(fmt.Sprintf("%s has %s %s already", r.Index, p.Name, p.Version), "raise version in Chart.yaml; what is published never changes")
@@ -100,6 +126,21 @@ func (r Release) Prepare(ctx context.Context) (*Ready, []Refusal, error) {
 		}
 	}
 	return ready, refusals, nil
+}
+
+// newest is the highest of the versions besides own, empty where there is none.
+func newest(versions []string, own string) string {
+	var last *semver.Version
+	for _, version := range versions {
+		v, err := semver.StrictNewVersion(version)
+		if err == nil && version != own && (last == nil || v.GreaterThan(last)) {
+			last = v
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	return last.String()
 }
 
 func (r Release) gate(ctx context.Context) (gate diff.Gate, err error) {

@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -122,6 +125,67 @@ func TestRefusals(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, refusals, 1)
 	assert.Equal(t, release.Index+" has chart_basico 2.0.0 already. Fix: raise version in Chart.yaml; what is published never changes", refusals[0].String())
+}
+
+// What git cannot tell is refused beside the other reasons: no version passes for want of a last release.
+func TestRefusesUnknownRelease(t *testing.T) {
+	r := gittest.New(t)
+	r.Git("tag", "chart_basico-1.1.0")
+	release := Release{Dir: r.Dir, Chart: chartDir}
+	refusals := func() []Refusal {
+		r.Write("new.txt", "not committed")
+		ready, refusals, err := release.Prepare(t.Context())
+		require.NoError(t, err)
+		assert.False(t, ready.Gate.Pass)
+		assert.NotEmpty(t, ready.Gate.String())
+		return refusals
+	}
+	got := refusals()
+	require.Len(t, got, 2)
+	assert.Contains(t, got[1].Found, "the tag chart_basico-1.1.0 stands on commit")
+
+	release.Dir = filepath.Join(t.TempDir(), "clone")
+	r.Git("clone", "--quiet", "--depth=1", "file://"+r.Dir, release.Dir)
+	got = refusals()
+	require.Len(t, got, 1)
+	assert.Contains(t, got[0].Fix, "git fetch --unshallow --tags")
+}
+
+// Where versions are published and none is tagged, there was a release: only its tag is missing.
+func TestRefusesUntaggedRelease(t *testing.T) {
+	r := gittest.New(t)
+	index := filepath.Join(t.TempDir(), "index.yaml")
+	entry := "  - {apiVersion: v2, name: chart_basico, version: %s, urls: [https://example.com/a.tgz]}\n"
+	require.NoError(t, os.WriteFile(index, fmt.Appendf(nil, "apiVersion: v1\nentries:\n  chart_basico:\n"+entry+entry, "0.9.0", "0.10.0"), 0o600))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		if request.URL.Path != "/v2/charts/chart_basico/tags/list" {
+			http.NotFound(w, request)
+			return
+		}
+		fmt.Fprint(w, `{"name":"charts/chart_basico","tags":["0.8.0","latest"]}`)
+	}))
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	release := Release{Dir: r.Dir, Chart: chartDir, Index: index, URL: "https://example.com/charts", To: "oci://" + host + "/charts", Registry: helm3.NewRegistry(helm3.RegistryOptions{PlainHTTP: true})}
+	_, refusals, err := release.Prepare(t.Context())
+	require.NoError(t, err)
+	require.Len(t, refusals, 2)
+	why := " is on the way to HEAD: the version would be judged by nothing"
+	assert.Equal(t, host+"/charts/chart_basico has chart_basico 0.8.0, and no tag chart_basico-0.8.0"+why, refusals[0].Found)
+	assert.Equal(t, Refusal{index + " has chart_basico 0.10.0, and no tag chart_basico-0.10.0" + why, "git fetch --tags, or git tag chart_basico-0.10.0 on the commit of that release"}, refusals[1])
+
+	release.To = "oci://" + host + "/new"
+	_, refusals, err = release.Prepare(t.Context())
+	require.NoError(t, err)
+	require.Len(t, refusals, 1, "a registry that does not know the chart has no versions")
+
+	r.Git("tag", "chart_basico-1.0.0")
+	r.Chart("1.0.1")
+	r.Commit("next")
+	release.To = "oci://" + host + "/charts"
+	_, refusals, err = release.Prepare(t.Context())
+	require.NoError(t, err)
+	assert.Empty(t, refusals, "judged by a tag")
 }
 
 // An index keeps what others entered, and is the same from the same releases.

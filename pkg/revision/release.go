@@ -14,6 +14,11 @@ import (
 	"chartbasico/pkg/diff"
 )
 
+// Unfit says why git cannot tell the last release, and what to do.
+type Unfit struct{ Found, Fix string }
+
+func (u Unfit) Error() string { return u.Found + ". Fix: " + u.Fix }
+
 // LastRelease is the tag of the newest release on the way to a commit, named as chart-releaser
 // names it: CHART-VERSION. A tag of the version that is to be released is not one: it may stand
 // already, on this commit. Empty where there is none.
@@ -50,6 +55,9 @@ func (o Opener) SinceRelease(ctx context.Context, r *Revision, commit string) (g
 	if err != nil {
 		return gate, fmt.Errorf("%s: %w", r.Name, err)
 	}
+	if err := o.fit(ctx, repository, at, chart.Name); err != nil {
+		return gate, err
+	}
 	tag, err := LastRelease(ctx, repository, at, chart.Name, chart.Version)
 	if err != nil {
 		return gate, err
@@ -73,4 +81,46 @@ func (o Opener) SinceRelease(ctx context.Context, r *Revision, commit string) (g
 		return gate, err
 	}
 	return result.Gate, nil
+}
+
+// fit refuses a repository whose tags would make a wrong release the last one, or none: the
+// version would be judged by nothing, and pass.
+func (o Opener) fit(ctx context.Context, repository *git.Repository, commit git.Commit, chart string) error {
+	shallow, err := repository.Shallow(ctx)
+	if err != nil {
+		return err
+	}
+	if shallow {
+		return Unfit{"this clone is shallow: older commits and the tags of releases are missing", "git fetch --unshallow --tags (in a workflow: check out with fetch-depth: 0)"}
+	}
+	tags, err := repository.TagsAt(ctx, chart+"-*", commit)
+	if err != nil || len(tags) == 0 {
+		return err
+	}
+	version, err := o.versionAt(ctx, commit)
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		v, err := semver.StrictNewVersion(strings.TrimPrefix(tag, chart+"-"))
+		if err == nil && v.String() != version {
+			return Unfit{fmt.Sprintf("the tag %s stands on commit %.12s, whose Chart.yaml says version %s", tag, commit.Hash, version),
+				fmt.Sprintf("git tag --delete %s and put it onto the commit of that version, or set version in Chart.yaml to %s and tag that commit", tag, v)}
+		}
+	}
+	return nil
+}
+
+// versionAt is the chart's version as it is committed.
+func (o Opener) versionAt(ctx context.Context, commit git.Commit) (version string, err error) {
+	r, err := o.Open(ctx, commit.Hash)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	chart, err := helm3.LoadChart(r.chart)
+	if err != nil {
+		return "", fmt.Errorf("commit %.12s: %w", commit.Hash, err)
+	}
+	return chart.Version, nil
 }

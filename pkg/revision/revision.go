@@ -165,33 +165,28 @@ func Compare(ctx context.Context, before, after *Revision, dir string) (*diff.Re
 	case newRoot == "":
 		newRoot = oldRoot
 	}
-	oldInputs, oldSkipped, err := inputs(oldRoot, was.Name)
+	olds, err := inputs(oldRoot, was.Name)
 	if err != nil {
 		return nil, err
 	}
-	newInputs, newSkipped, err := inputs(newRoot, now.Name)
+	news, err := inputs(newRoot, now.Name)
 	if err != nil {
 		return nil, err
 	}
-	if len(oldInputs) == 0 && len(newInputs) == 0 {
+	if len(olds.inputs) == 0 && len(news.inputs) == 0 {
 		return nil, fmt.Errorf("nothing to compare: no release in %s/*.yaml, and no values file in %s/ or the chart's ci/", environmentsDir, valuesDir)
 	}
-	result.NotCompared = append(result.NotCompared, newSkipped...)
-	for _, s := range oldSkipped {
-		if !slices.ContainsFunc(newSkipped, func(other diff.Skipped) bool { return other.Name == s.Name }) {
-			result.NotCompared = append(result.NotCompared, s)
-		}
-	}
+	result.NotCompared = alike(&olds, &news, before.Name, after.Name)
 
 	renderer := render.New()
 	by := func(inputs []input, root, chart string) ([]diff.Release, error) {
 		return renderAll(ctx, renderer, inputs, root, chart)
 	}
-	oldByOld, err := by(oldInputs, oldRoot, before.chart)
+	oldByOld, err := by(olds.inputs, oldRoot, before.chart)
 	if err != nil {
 		return nil, err
 	}
-	oldByNew, err := by(oldInputs, oldRoot, after.chart)
+	oldByNew, err := by(olds.inputs, oldRoot, after.chart)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +196,7 @@ func Compare(ctx context.Context, before, after *Revision, dir string) (*diff.Re
 	}
 	newByNew := oldByNew
 	if oldRoot != newRoot {
-		if newByNew, err = by(newInputs, newRoot, after.chart); err != nil {
+		if newByNew, err = by(news.inputs, newRoot, after.chart); err != nil {
 			return nil, err
 		}
 	}
@@ -268,43 +263,82 @@ func (r *Revision) load() (*diff.Chart, error) {
 	return &diff.Chart{Name: chart.Name, Version: chart.Version, KubeVersion: chart.KubeVersion, Schema: chart.Schema, Archive: digest}, nil
 }
 
+// tree is the inputs of one side's files.
+type tree struct {
+	inputs  []input
+	skipped []diff.Skipped      // environments that cannot be read
+	named   map[string][]string // the values files of each environment, below the root
+}
+
+// alike takes out of each side the environments that the other cannot read, as they would count
+// as removed or added, and says what is not compared.
+func alike(was, now *tree, old, new string) []diff.Skipped {
+	out := slices.Clone(now.skipped)
+	for i, s := range out {
+		if !was.skips(s.Name) {
+			was.leave(s.Name, now)
+			out[i].Reason = "cannot be read in " + new + ": " + s.Reason
+		}
+	}
+	for _, s := range was.skipped {
+		if !now.skips(s.Name) {
+			now.leave(s.Name, was)
+			s.Reason = "cannot be read in " + old + ": " + s.Reason
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (t *tree) skips(environment string) bool {
+	return slices.ContainsFunc(t.skipped, func(s diff.Skipped) bool { return s.Name == environment })
+}
+
+// leave takes out an environment. Its values files seem to stand alone where it cannot be read.
+func (t *tree) leave(environment string, unread *tree) {
+	t.inputs = slices.DeleteFunc(t.inputs, func(in input) bool { return in.environment == environment })
+	unread.inputs = slices.DeleteFunc(unread.inputs, func(in input) bool {
+		return in.environment == "" && slices.Contains(t.named[environment], in.release.File)
+	})
+}
+
 // inputs reads the environments of a tree, and every values file that none of them names as a
 // release by itself. Only releases of the named chart take part.
-func inputs(root, chart string) ([]input, []diff.Skipped, error) {
-	var out []input
-	var skipped []diff.Skipped
+func inputs(root, chart string) (t tree, err error) {
+	t.named = map[string][]string{}
 	used := map[string]bool{}
 	files, err := filepath.Glob(filepath.Join(root, environmentsDir, "*.yaml"))
 	if err != nil {
-		return nil, nil, err
+		return t, err
 	}
 	charts := map[string]string{}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		env, err := environment.Load(file)
 		if err != nil {
-			skipped = append(skipped, diff.Skipped{Name: name, Reason: within(root, err.Error())})
+			t.skipped = append(t.skipped, diff.Skipped{Name: name, Reason: within(root, err.Error())})
 			continue
 		}
 		for _, release := range env.Releases {
 			for _, f := range release.ValuesFiles {
 				used[f] = true
+				t.named[name] = append(t.named[name], within(root, f))
 			}
 			if _, ok := charts[release.Chart]; !ok {
 				loaded, err := helm3.LoadChart(release.Chart)
 				if err != nil {
-					return nil, nil, err
+					return t, err
 				}
 				charts[release.Chart] = loaded.Name
 			}
 			if charts[release.Chart] == chart {
-				out = append(out, input{name, release})
+				t.inputs = append(t.inputs, input{name, release})
 			}
 		}
 	}
 	alone, err := valuesFiles(root)
 	if err != nil {
-		return nil, nil, err
+		return t, err
 	}
 	for _, file := range alone {
 		if used[file] {
@@ -313,11 +347,11 @@ func inputs(root, chart string) ([]input, []diff.Skipped, error) {
 		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 		rel, err := filepath.Rel(root, file)
 		if err != nil {
-			return nil, nil, err
+			return t, err
 		}
-		out = append(out, input{"", environment.Release{Name: name, Namespace: "default", ValuesFiles: []string{file}, File: rel}})
+		t.inputs = append(t.inputs, input{"", environment.Release{Name: name, Namespace: "default", ValuesFiles: []string{file}, File: rel}})
 	}
-	return out, skipped, nil
+	return t, nil
 }
 
 func valuesFiles(root string) ([]string, error) {

@@ -2,6 +2,7 @@ package revision
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -79,6 +80,26 @@ func TestCompare(t *testing.T) {
 	assert.Empty(t, left, "what was unpacked is removed")
 }
 
+// An environment that one side cannot read is compared on neither: nothing of it is removed or added.
+func TestCompareUnreadable(t *testing.T) {
+	r := gittest.New(t)
+	r.Write("environments/env.yaml", "releases: none\n")
+	r.Commit("broken")
+	for _, c := range []struct{ before, after string }{{"HEAD~1", "HEAD"}, {"HEAD", "HEAD~1"}} {
+		got := compare(t, r.Dir, c.before, c.after)
+		assert.Empty(t, got.Chart)
+		assert.Empty(t, got.Values)
+		assert.Equal(t, diff.Compared{Releases: 2, Objects: 2}, got.Compared)
+		require.Len(t, got.NotCompared, 2)
+		assert.Equal(t, "env", got.NotCompared[0].Name)
+		assert.Contains(t, got.NotCompared[0].Reason, "cannot be read in HEAD: environments/env.yaml:1 releases:")
+	}
+	both := compare(t, r.Dir, "HEAD", ".")
+	assert.Equal(t, diff.Compared{Releases: 3, Objects: 3}, both.Compared, "its values files stand alone on both")
+	require.Len(t, both.NotCompared, 2)
+	assert.NotContains(t, both.NotCompared[0].Reason, "cannot be read in")
+}
+
 func TestOpenWhatIsNotThere(t *testing.T) {
 	r := gittest.New(t)
 	r.Git("tag", "nochart", "HEAD")
@@ -112,9 +133,11 @@ func TestSinceRelease(t *testing.T) {
 	assert.True(t, first.Pass)
 	assert.Equal(t, "no release yet (no tag chart_basico-X.Y.Z on the way to HEAD): nothing to judge version 1.0.0 by", first.Reason)
 
-	r.Git("tag", "chart_basico-0.9.0")
-	r.Git("tag", "chart_basico-0.10.0")
-	r.Git("tag", "chart_basico-1.0.0") // the release that is under way
+	for _, version := range []string{"0.9.0", "0.10.0", "1.0.0"} { // the last is the release that is under way
+		r.Chart(version)
+		r.Commit(version)
+		r.Git("tag", "chart_basico-"+version)
+	}
 	r.Git("tag", "chart_basico-tools-9.0.0")
 	assert.Equal(t, "chart_basico-0.10.0", gate().Base)
 
@@ -125,4 +148,33 @@ func TestSinceRelease(t *testing.T) {
 	assert.Equal(t, "chart_basico-1.0.0", got.Base)
 	assert.False(t, got.Pass)
 	assert.Equal(t, "2.0.0", got.Minimum)
+}
+
+// Where git cannot tell the last release, no version passes for want of one.
+func TestSinceReleaseThatIsUnknown(t *testing.T) {
+	r := gittest.New(t)
+	r.Chart("0.9.0")
+	r.Commit("first")
+	r.Git("tag", "chart_basico-0.9.0")
+	r.Chart("1.0.0")
+	r.Commit("second")
+	unfit := func(dir string) error {
+		opener := Opener{Dir: dir, Chart: "charts/chart_basico"}
+		now, err := opener.Open(t.Context(), ".")
+		require.NoError(t, err)
+		defer now.Close()
+		_, err = opener.SinceRelease(t.Context(), now, "HEAD")
+		return err
+	}
+	shallow := filepath.Join(t.TempDir(), "clone")
+	r.Git("clone", "--quiet", "--depth=1", "file://"+r.Dir, shallow)
+	require.EqualError(t, unfit(shallow), "this clone is shallow: older commits and the tags of releases are missing. Fix: git fetch --unshallow --tags (in a workflow: check out with fetch-depth: 0)")
+
+	r.Git("tag", "chart_basico-1.0.0")
+	r.Chart("1.0.1")
+	require.NoError(t, unfit(r.Dir), "work goes on after a release")
+	r.Git("tag", "chart_basico-1.2.0")
+	hash := r.Git("rev-parse", "HEAD")[:12]
+	require.EqualError(t, unfit(r.Dir), "the tag chart_basico-1.2.0 stands on commit "+hash+", whose Chart.yaml says version 1.0.0. "+
+		"Fix: git tag --delete chart_basico-1.2.0 and put it onto the commit of that version, or set version in Chart.yaml to 1.2.0 and tag that commit")
 }
