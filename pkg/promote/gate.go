@@ -123,7 +123,7 @@ func (p *promotion) gate(ctx context.Context, previous, stage verify.Stage) (why
 		r, err := measure.Split(ctx, p.cluster, o, stage.Weights, measure.Options{Requests: n, Rate: p.opts.Rate, Pace: p.opts.Pace, After: func(r measure.Result) bool {
 			// Judged after each round: each time may fail by chance as often as the rate over all rounds says.
 			judged = p.compare(previous, stage, o, served(r), p.opts.Rate/float64(looks))
-			return r.Lost() > 0 || slices.ContainsFunc(judged, func(c comparison) bool { return !c.Pass })
+			return r.Lost() > 0 || slices.ContainsFunc(judged, comparison.failed)
 		}})
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
@@ -159,7 +159,13 @@ type comparison struct {
 	name    string
 	subject string
 	assert.Judgement
+	// empty says that one of the two has answered nothing so far. A small part of the first round is none by chance much
+	// more often than the rate says, so it proves nothing until all requests are sent.
+	empty bool
 }
+
+// failed says whether it is proved, before all requests are sent, that it does not hold.
+func (c comparison) failed() bool { return !c.Pass && !c.empty }
 
 // compare compares each version that gains by a step with those that lose by it.
 func (p *promotion) compare(previous, stage verify.Stage, o rollout.Origin, now map[string]assert.Served, rate float64) []comparison {
@@ -173,13 +179,13 @@ func (p *promotion) compare(previous, stage verify.Stage, o rollout.Origin, now 
 			older, where := p.earlier(o, losers, stage.Weights[version])
 			j := assert.NoMoreErrors(newer, older, rate)
 			j.Want += ", as it was at stage " + where
-			all = append(all, comparison{moreErrors, subject, j})
+			all = append(all, comparison{moreErrors, subject, j, newer.Requests == 0})
 			continue
 		}
 		older := pool(now, losers)
 		all = append(all,
-			comparison{moreErrors, subject, assert.NoMoreErrors(newer, older, rate)},
-			comparison{slower, subject, assert.NotSlower(newer, older, p.opts.Limit, rate)})
+			comparison{moreErrors, subject, assert.NoMoreErrors(newer, older, rate), newer.Requests == 0 || older.Requests == 0},
+			comparison{slower, subject, assert.NotSlower(newer, older, p.opts.Limit, rate), newer.Latency.Count() == 0 || older.Latency.Count() == 0})
 	}
 	return all
 }
