@@ -57,16 +57,19 @@ func (s *shop) send(_ context.Context, _ cluster.Place, load traffic.Load) (traf
 	return t, nil
 }
 
+var alike = map[string]time.Duration{"v1": 10 * time.Millisecond, "v2": 10 * time.Millisecond}
+
+func random() *rand.Rand { return rand.New(rand.NewPCG(1, 2)) }
+
+func inShop() *verify.Running { return &verify.Running{Env: &environment.Environment{Name: "shop"}} }
+
 // gated is a promotion that measures the shop from one origin.
 func gated(s *shop) *promotion {
-	s.r = rand.New(rand.NewPCG(1, 2))
-	if s.takes == nil {
-		s.takes = map[string]time.Duration{"v1": 10 * time.Millisecond, "v2": 10 * time.Millisecond}
-	}
+	s.r, s.takes = random(), alike
 	p := walking()
 	p.cluster = &clustertest.Fake{OnSend: s.send}
 	p.report = &report.Report{}
-	p.running = &verify.Running{Env: &environment.Environment{Name: "shop"}}
+	p.running = inShop()
 	p.origins = []rollout.Origin{{Name: "front/v1"}}
 	return p
 }
