@@ -384,7 +384,7 @@ func (p *promotion) unmake(ctx context.Context) error {
 
 // begin measures where the walk begins: it is what later stages are compared with, and must be well itself.
 func (p *promotion) begin(ctx context.Context, from verify.Stage) (bool, error) {
-	why, err := p.gate(ctx, verify.Stage{Name: from.Name, Weights: from.Weights}, from)
+	why, err := p.gate(ctx, p.cameFrom(from), from)
 	if err != nil {
 		return false, err
 	}
@@ -394,6 +394,33 @@ func (p *promotion) begin(ctx context.Context, from verify.Stage) (bool, error) 
 	}
 	return why == "", nil
 }
+
+// cameFrom is the stage that one where a walk begins is compared as the next of: the last before it at which the
+// versions that gain by it had nothing, or less if they always had some. An earlier walk may have ended before it
+// compared them, and a stage where one takes all is too late for their latencies. It is the stage itself where no two
+// versions answer, or none gains.
+func (p *promotion) cameFrom(stage verify.Stage) verify.Stage {
+	found := stage
+	if len(serving(stage)) < 2 {
+		return found
+	}
+	for _, s := range slices.Backward(p.app.Stages[:p.index(stage)]) {
+		gains := gaining(s, stage)
+		if len(gains) == 0 || p.gone(losing(s, stage), stage) {
+			continue
+		}
+		if p.gone(gains, s) {
+			return s
+		}
+		if found.Name == stage.Name {
+			found = s // they never had nothing, only less
+		}
+	}
+	return found
+}
+
+// serving are the versions that get anything at a stage.
+func serving(stage verify.Stage) []string { return gaining(verify.Stage{}, stage) }
 
 // along walks the stages, and turns back at once where one does not hold.
 func (p *promotion) along(ctx context.Context, from verify.Stage, path []verify.Stage) error {

@@ -104,7 +104,7 @@ func TestCompare(t *testing.T) {
 		"new, and nothing came to it": {3, 4, map[string]judge.Served{"v2": one("v2", 0, 10*ms)}, []string{moreErrors, slower}, []string{moreErrors, slower}, "v2"},
 		"the old one gets nothing: its errors at its last stage count": {4, 5, map[string]judge.Served{"v3": one("v3", 250, 90*ms)}, []string{moreErrors}, []string{moreErrors}, "v2, as it was at stage v3-half"},
 		"the stage at which it had as much counts":                     {1, 2, map[string]judge.Served{"v2": one("v2", 0, 90*ms)}, []string{moreErrors}, nil, "v1, as it was at stage v1"},
-		"nothing changes": {2, 2, map[string]judge.Served{"v2": one("v2", 250, 10*ms)}, nil, nil, ""},
+		"one takes all where the walk begins: nothing is beside it":    {2, 2, map[string]judge.Served{"v2": one("v2", 250, 10*ms)}, nil, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := walking()

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,12 +24,13 @@ import (
 // field is where an app is moved: a cluster that does at once what it is told.
 type field struct {
 	at      verify.Stage
-	ready   []string           // the versions that have pods
-	fails   map[string]float64 // the part of its requests that a version fails; those without pods fail all
-	loses   bool               // one request while a stage changes
-	origins error              // why there is nowhere to ask from, as long as the heaviest version has no pods
-	refuses map[string]error   // by the stage that is upgraded to
-	arrives map[string]error   // by the stage that is to arrive
+	ready   []string                 // the versions that have pods
+	fails   map[string]float64       // the part of its requests that a version fails; those without pods fail all
+	takes   map[string]time.Duration // how long a version takes; all alike if not said
+	loses   bool                     // one request while a stage changes
+	origins error                    // why there is nowhere to ask from, as long as the heaviest version has no pods
+	refuses map[string]error         // by the stage that is upgraded to
+	arrives map[string]error         // by the stage that is to arrive
 }
 
 func (f *field) Workloads() ([]verify.Workload, error) {
@@ -70,7 +72,10 @@ func (f *field) send(ctx context.Context, from cluster.Place, load traffic.Load)
 			return traffic.Tally{Requests: 100, Errors: 1, Versions: map[string]int{"v1": 99}}, nil
 		}
 	}
-	s := &shop{sent: 1, r: random(), v2: float64(f.at.Weights["v2"]) / 100, fails: f.fails, takes: alike}
+	s := &shop{sent: 1, r: random(), v2: float64(f.at.Weights["v2"]) / 100, fails: f.fails, takes: f.takes}
+	if f.takes == nil {
+		s.takes = alike
+	}
 	t, err := s.send(ctx, from, load)
 	for _, v := range []string{"v1", "v2"} {
 		if !slices.Contains(f.ready, v) { // nobody answers
@@ -90,6 +95,7 @@ func led(t *testing.T, f *field, from, to int) (*promotion, error) {
 		{Name: "half", Weights: weights{"v1": 50, "v2": 50}}, {Name: "v2", Weights: weights{"v1": 0, "v2": 100}},
 	}
 	p.app.Release, p.app.Subsets = &render.Release{}, map[string]verify.Subset{"v1": {}, "v2": {}}
+	p.app.Release.Values = map[string]any{}
 	f.at = p.app.Stages[from]
 	p.cluster, p.mover, p.running, p.report = &clustertest.Fake{OnSend: f.send}, f, inShop(), &report.Report{}
 	live := rollout.Live{Subsets: map[string]string{"v1": "v1", "v2": "v2"}}
@@ -135,4 +141,42 @@ func TestBackNeedsPodsOfTheStageToReach(t *testing.T) {
 func TestForwardFromABrokenStageIsNotBegun(t *testing.T) {
 	_, err := led(t, &field{ready: []string{"v1"}}, 1, 3)
 	require.ErrorContains(t, err, "cart v2 gets 10% at stage tenth and has no ready pod")
+}
+
+// What a walk that was interrupted did not compare is compared where the next begins.
+func TestWhereAWalkBeginsIsCompared(t *testing.T) {
+	slow := map[string]time.Duration{"v1": 10 * time.Millisecond, "v2": 20 * time.Millisecond}
+	for name, c := range map[string]struct {
+		from  int
+		takes map[string]time.Duration
+		why   string
+		steps []string
+	}{
+		"as good, at a tenth":         {1, alike, "", []string{"measured tenth", "moved half", "measured half", "moved v2", "measured v2"}},
+		"slow, at a tenth":            {1, slow, "not begun: v2 is slower than v1", []string{"measured tenth"}},
+		"slow, at half, of all it is": {2, slow, "not begun: v2 is slower than v1", []string{"measured half"}},
+		"slow, and nothing beside it": {3, slow, "", []string{"measured v2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := led(t, &field{ready: []string{"v1", "v2"}, takes: c.takes}, c.from, 3)
+			require.NoError(t, err)
+			assert.Equal(t, c.steps, steps(p))
+			assert.Contains(t, p.walk.Why, c.why)
+			assert.Equal(t, c.why == "", p.walk.Why == "", p.walk.Why)
+		})
+	}
+}
+
+func TestWhatAStageIsComparedAsTheNextOf(t *testing.T) {
+	p := walking()
+	for stage, want := range []string{"v1", "v1", "v2", "v2", "v2", "v3"} {
+		assert.Equal(t, want, p.cameFrom(stages[stage]).Name, stages[stage].Name)
+	}
+	first := []verify.Stage{{Name: "both", Weights: weights{"v1": 50, "v2": 50}}}
+	p.app.Stages = first
+	assert.Equal(t, "both", p.cameFrom(first[0]).Name, "nothing is before it")
+	p.app.Stages = []verify.Stage{{Name: "most", Weights: weights{"v1": 80, "v2": 20}}, {Name: "half", Weights: weights{"v1": 50, "v2": 50}}}
+	assert.Equal(t, "most", p.cameFrom(p.app.Stages[1]).Name, "where it got less, if never nothing")
+	p.app.Stages = []verify.Stage{{Name: "v1", Weights: weights{"v1": 100}}, {Name: "others", Weights: weights{"v2": 50, "v3": 50}}}
+	assert.Equal(t, "others", p.cameFrom(p.app.Stages[1]).Name, "nothing of the old one is beside it")
 }
