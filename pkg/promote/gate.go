@@ -26,7 +26,7 @@ func (m moved) why() string { return cmp.Or(m.arrives, m.lost) }
 // that has begun is finished, also when ctx ends: only so is the release at one stage and not between two.
 func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string, also []render.Override) (moved, error) {
 	if ctx.Err() != nil {
-		return moved{}, context.Cause(ctx)
+		return moved{arrives: context.Cause(ctx).Error()}, context.Cause(ctx)
 	}
 	began := time.Now()
 	words := fmt.Sprintf("%s by %s (basico promote): %s at stage %s", what, p.opts.Who, p.app.Name, to.Name)
@@ -41,7 +41,7 @@ func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string
 	}
 	flows, flowErr := steady.Stop()
 	if ctx.Err() != nil {
-		return moved{}, context.Cause(ctx)
+		return moved{arrives: context.Cause(ctx).Error()}, context.Cause(ctx)
 	}
 	subject := fmt.Sprintf("%s from stage %s to %s", p.app.Name, from.Name, to.Name)
 	arrives := assert.Judgement{Want: "every proxy divides as the stage says and is in sync", Got: "not so"}
@@ -64,7 +64,7 @@ func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string
 		}
 	}
 	kind := "moved"
-	if p.walk.RolledBack {
+	if p.turned {
 		kind = "rolled back"
 	}
 	p.step(kind, to, began, m.why())

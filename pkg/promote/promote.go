@@ -139,6 +139,7 @@ type promotion struct {
 	report  *report.Report
 	walk    report.Walk
 	at      string // the stage at which the release is
+	turned  bool   // it is on its way back, as a stage did not hold
 	stages  []seen // what was measured, in order
 }
 
@@ -461,17 +462,19 @@ func (p *promotion) back(ctx context.Context, previous, stage verify.Stage, why 
 			to = s
 		}
 	}
-	p.walk.RolledBack = true
+	p.turned = true
 	p.say("  ROLLING BACK from stage %s to %s: %s", stage.Name, to.Name, why)
 	m, err := p.move(ctx, stage, to, "rolled back: "+why, p.keep)
-	p.walk.Why = why // whatever the way back had to say
-	if err != nil {
-		return err
+	p.walk.Why = why // that requests were lost on the way back is in its step
+	if m.arrives != "" {
+		p.walk.Why += fmt.Sprintf("; the rollback to stage %s failed: %s", to.Name, m.arrives)
+		p.say("  NOT ROLLED BACK to stage %s: %s", to.Name, m.arrives)
+		failed := fmt.Errorf("%s was not rolled back from stage %s to %s: %s; see to that, and go back with --to %s", p.app.Name, stage.Name, to.Name, m.arrives, to.Name)
+		return errors.Join(failed, err)
 	}
-	if m.why() == "" {
-		p.say("  %s is back at stage %s", p.app.Name, to.Name)
-	}
-	return nil
+	p.walk.RolledBack = true
+	p.say("  %s is back at stage %s", p.app.Name, to.Name)
+	return err
 }
 
 // gaining are the versions that get more at a stage than at the one before.

@@ -180,3 +180,34 @@ func TestWhatAStageIsComparedAsTheNextOf(t *testing.T) {
 	p.app.Stages = []verify.Stage{{Name: "v1", Weights: weights{"v1": 100}}, {Name: "others", Weights: weights{"v2": 50, "v3": 50}}}
 	assert.Equal(t, "others", p.cameFrom(p.app.Stages[1]).Name, "nothing of the old one is beside it")
 }
+
+// Only what has arrived is called rolled back.
+func TestARollbackThatFailsIsSaidToHaveFailed(t *testing.T) {
+	no := errors.New("the API server says no")
+	for name, c := range map[string]struct {
+		f       *field
+		reached string
+	}{
+		"it arrives":       {&field{}, "v1"},
+		"it loses":         {&field{loses: true}, "v1"},
+		"it is refused":    {&field{refuses: map[string]error{"v1": no}}, "tenth"},
+		"it never arrives": {&field{arrives: map[string]error{"v1": no}}, "v1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.f.ready, c.f.fails = []string{"v1", "v2"}, map[string]float64{"v2": 1}
+			p, err := led(t, c.f, 0, 3)
+			assert.Equal(t, "rolled back v1", steps(p)[len(p.walk.Steps)-1])
+			assert.Equal(t, c.reached, p.at)
+			if c.f.refuses == nil && c.f.arrives == nil {
+				require.NoError(t, err)
+				assert.True(t, p.walk.RolledBack)
+				assert.NotContains(t, p.walk.Why, "rollback")
+				return
+			}
+			require.ErrorContains(t, err, "cart was not rolled back from stage tenth to v1: "+no.Error())
+			assert.False(t, p.walk.RolledBack)
+			assert.Contains(t, p.walk.Why, "v2 fails more often than v1")
+			assert.Contains(t, p.walk.Why, "the rollback to stage v1 failed: "+no.Error())
+		})
+	}
+}
