@@ -1,6 +1,7 @@
 package promote
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -16,12 +17,16 @@ import (
 	"chartbasico/pkg/verify"
 )
 
-// move upgrades to a stage, with a steady flow of requests meanwhile, and waits until every proxy has it. It says
-// whether it arrived and lost nothing. An upgrade that has begun is finished, also when ctx ends: only so is the
-// release at one stage and not between two.
-func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string, also []render.Override) (bool, error) {
+// moved is what fell short when a stage changed, if anything: that it did not arrive, or that requests were lost.
+type moved struct{ arrives, lost string }
+
+func (m moved) why() string { return cmp.Or(m.arrives, m.lost) }
+
+// move upgrades to a stage, with a steady flow of requests meanwhile, and waits until every proxy has it. An upgrade
+// that has begun is finished, also when ctx ends: only so is the release at one stage and not between two.
+func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string, also []render.Override) (moved, error) {
 	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
+		return moved{arrives: context.Cause(ctx).Error()}, context.Cause(ctx)
 	}
 	began := time.Now()
 	words := fmt.Sprintf("%s by %s (basico promote): %s at stage %s", what, p.opts.Who, p.app.Name, to.Name)
@@ -29,14 +34,14 @@ func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string
 		words = fmt.Sprintf("%s by %s (basico promote): %s from stage %s to %s", what, p.opts.Who, p.app.Name, from.Name, to.Name)
 	}
 	steady := rollout.StartSteady(ctx, p.cluster, p.origins, min(p.opts.Pace, rollout.Rate(p.cluster.StandIns())))
-	rendered, err := p.running.Upgrade(context.WithoutCancel(ctx), p.app, to, words, also...)
+	rendered, err := p.mover.Upgrade(context.WithoutCancel(ctx), p.app, to, words, also...)
 	if err == nil {
 		p.at = to.Name
-		err = p.running.Arrive(ctx, p.app, rendered, p.origins)
+		err = p.mover.Arrive(ctx, p.app, rendered, p.origins)
 	}
 	flows, flowErr := steady.Stop()
 	if ctx.Err() != nil {
-		return false, context.Cause(ctx)
+		return moved{arrives: context.Cause(ctx).Error()}, context.Cause(ctx)
 	}
 	subject := fmt.Sprintf("%s from stage %s to %s", p.app.Name, from.Name, to.Name)
 	arrives := assert.Judgement{Want: "every proxy divides as the stage says and is in sync", Got: "not so"}
@@ -46,7 +51,7 @@ func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string
 		arrives.Why = err.Error()
 	}
 	p.check("route arrives at every proxy", subject, arrives, time.Since(began))
-	why := arrives.Why
+	m := moved{arrives: arrives.Why}
 	for _, f := range flows {
 		lost := f.Tally.Errors
 		for _, n := range f.Tally.VersionErrors {
@@ -54,22 +59,22 @@ func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string
 		}
 		j := none(lost, f.Tally.Requests, f.Tally.Failures)
 		p.check("no request lost while stages change", subject+" from "+f.Origin.Name, j, f.Tally.Elapsed)
-		if !j.Pass && why == "" {
-			why = j.Why + " from " + f.Origin.Name + " while the stage changed"
+		if !j.Pass && m.lost == "" {
+			m.lost = j.Why + " from " + f.Origin.Name + " while the stage changed"
 		}
 	}
 	kind := "moved"
-	if p.walk.RolledBack {
+	if p.turned {
 		kind = "rolled back"
 	}
-	p.step(kind, to, began, why)
-	if why != "" {
-		p.walk.Why = why
-		p.say("  at stage %s: %s", to.Name, why)
-		return false, flowErr
+	p.step(kind, to, began, m.why())
+	if m.why() != "" {
+		p.walk.Why = m.why()
+		p.say("  at stage %s: %s", to.Name, m.why())
+		return m, flowErr
 	}
 	p.say("  at stage %s: %s (every proxy has it after %d ms)", to.Name, percents(to.Weights), time.Since(began).Milliseconds())
-	return true, flowErr
+	return m, flowErr
 }
 
 // none judges that requests were answered by some version, well or not.
@@ -123,7 +128,7 @@ func (p *promotion) gate(ctx context.Context, previous, stage verify.Stage) (why
 		r, err := measure.Split(ctx, p.cluster, o, stage.Weights, measure.Options{Requests: n, Rate: p.opts.Rate, Pace: p.opts.Pace, After: func(r measure.Result) bool {
 			// Judged after each round: each time may fail by chance as often as the rate over all rounds says.
 			judged = p.compare(previous, stage, o, served(r), p.opts.Rate/float64(looks))
-			return r.Lost() > 0 || slices.ContainsFunc(judged, func(c comparison) bool { return !c.Pass })
+			return r.Lost() > 0 || slices.ContainsFunc(judged, comparison.failed)
 		}})
 		if ctx.Err() != nil {
 			return "", context.Cause(ctx)
@@ -159,7 +164,13 @@ type comparison struct {
 	name    string
 	subject string
 	assert.Judgement
+	// empty says that one of the two has answered nothing so far. A small part of the first round is none by chance much
+	// more often than the rate says, so it proves nothing until all requests are sent.
+	empty bool
 }
+
+// failed says whether it is proved, before all requests are sent, that it does not hold.
+func (c comparison) failed() bool { return !c.Pass && !c.empty }
 
 // compare compares each version that gains by a step with those that lose by it.
 func (p *promotion) compare(previous, stage verify.Stage, o rollout.Origin, now map[string]assert.Served, rate float64) []comparison {
@@ -173,13 +184,13 @@ func (p *promotion) compare(previous, stage verify.Stage, o rollout.Origin, now 
 			older, where := p.earlier(o, losers, stage.Weights[version])
 			j := assert.NoMoreErrors(newer, older, rate)
 			j.Want += ", as it was at stage " + where
-			all = append(all, comparison{moreErrors, subject, j})
+			all = append(all, comparison{moreErrors, subject, j, newer.Requests == 0})
 			continue
 		}
 		older := pool(now, losers)
 		all = append(all,
-			comparison{moreErrors, subject, assert.NoMoreErrors(newer, older, rate)},
-			comparison{slower, subject, assert.NotSlower(newer, older, p.opts.Limit, rate)})
+			comparison{moreErrors, subject, assert.NoMoreErrors(newer, older, rate), newer.Requests == 0 || older.Requests == 0},
+			comparison{slower, subject, assert.NotSlower(newer, older, p.opts.Limit, rate), newer.Latency.Count() == 0 || older.Latency.Count() == 0})
 	}
 	return all
 }

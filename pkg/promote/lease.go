@@ -36,6 +36,43 @@ type lease struct {
 	ended  chan struct{}
 }
 
+// watched is a lock that remembers whose place it took. Only one goroutine uses it.
+type watched struct {
+	*resourcelock.LeaseLock
+
+	holder string // whom a write replaces: "" for nobody
+	tried  bool   // a write was sent, so that the holder may be ourselves even if no answer came
+	ours   bool
+}
+
+// Get reads who holds it, until it is ours.
+func (w *watched) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := w.LeaseLock.Get(ctx)
+	switch {
+	case w.ours:
+	case apierrors.IsNotFound(err):
+		w.holder = ""
+	case err == nil && !(w.tried && record.HolderIdentity == w.Identity()):
+		w.holder = record.HolderIdentity
+	}
+	return record, raw, err
+}
+
+// Create takes it where nobody ever had it.
+func (w *watched) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return w.wrote(w.LeaseLock.Create(ctx, record))
+}
+
+// Update takes it or keeps it. The API refuses a write if it has changed since it was read.
+func (w *watched) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	return w.wrote(w.LeaseLock.Update(ctx, record))
+}
+
+func (w *watched) wrote(err error) error {
+	w.tried, w.ours = true, w.ours || err == nil
+	return err
+}
+
 // ErrBusy is wrapped by the error that says that somebody else promotes the app.
 var ErrBusy = errors.New("somebody else is promoting it")
 
@@ -52,16 +89,18 @@ func acquire(ctx context.Context, client kubernetes.Interface, namespace, name, 
 		say("%s has the lease %s/%s; if they are gone it ends after %v", holder, namespace, name, leaseDuration)
 	}
 	running, cancel := context.WithCancelCause(ctx)
-	l := &lease{orphan: holder != "", cancel: cancel, ended: make(chan struct{})}
-	started := make(chan context.Context, 1)
+	l := &lease{cancel: cancel, ended: make(chan struct{})}
+	started := make(chan bool, 1)
+	lock := &watched{LeaseLock: &resourcelock.LeaseLock{
+		LeaseMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Client: client.CoordinationV1(),
+		LockConfig: resourcelock.ResourceLockConfig{Identity: fmt.Sprintf("%s/%d", who, os.Getpid())},
+	}}
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: &resourcelock.LeaseLock{
-			LeaseMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Client: client.CoordinationV1(),
-			LockConfig: resourcelock.ResourceLockConfig{Identity: fmt.Sprintf("%s/%d", who, os.Getpid())},
-		},
+		Lock:          lock,
 		LeaseDuration: leaseDuration, RenewDeadline: renewDeadline, RetryPeriod: retryPeriod, ReleaseOnCancel: true,
 		Callbacks: leaderelection.LeaderCallbacks{
-			OnStartedLeading: func(ctx context.Context) { started <- ctx },
+			// Whoever held it when the wait began may have given it back since: only whom we replace was killed.
+			OnStartedLeading: func(context.Context) { started <- lock.holder != "" },
 			OnStoppedLeading: func() {},
 		},
 	})
@@ -81,7 +120,7 @@ func acquire(ctx context.Context, client kubernetes.Interface, namespace, name, 
 	tooLong := time.NewTimer(leaseDuration + 2*longestRetry)
 	defer tooLong.Stop()
 	select {
-	case <-started:
+	case l.orphan = <-started:
 		l.ctx = running
 		return l, nil
 	case <-tooLong.C:

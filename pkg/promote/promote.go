@@ -5,6 +5,7 @@
 package promote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -131,13 +132,23 @@ type promotion struct {
 	opts    Options
 	cluster cluster.Cluster
 	running *verify.Running
+	mover   mover
 	app     verify.App
 	origins []rollout.Origin
 	keep    []render.Override // subsets that are live and that the files have no more
 	report  *report.Report
 	walk    report.Walk
 	at      string // the stage at which the release is
+	turned  bool   // it is on its way back, as a stage did not hold
 	stages  []seen // what was measured, in order
+}
+
+// mover is what a verify.Running does for a promotion while it leads an app.
+type mover interface {
+	Workloads() ([]verify.Workload, error)
+	Origins(ctx context.Context, app verify.App) ([]rollout.Origin, []report.NotRun, error)
+	Upgrade(ctx context.Context, app verify.App, stage verify.Stage, why string, also ...render.Override) (*render.Release, error)
+	Arrive(ctx context.Context, app verify.App, rendered *render.Release, origins []rollout.Origin) error
 }
 
 // seen is what was measured at one stage, by the name of the origin.
@@ -153,6 +164,7 @@ func (p *promotion) run(ctx context.Context, env *environment.Environment, name 
 	if p.running, err = verify.Look(ctx, p.cluster, env, p.opts.Renderer, p.opts.Settle); err != nil {
 		return err
 	}
+	p.mover = p.running
 	if p.report.Cluster, err = p.running.Describe(ctx); err != nil {
 		return err
 	}
@@ -190,11 +202,20 @@ func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) err
 	if !ok {
 		return fmt.Errorf("%s: the route on the cluster divides %s, which is no stage of %s; put it at one with helm upgrade first", p.app.Name, percents(live.Weights), strings.Join(names(p.app.Stages), ", "))
 	}
-	path := p.path(from, to)
-	if err := p.pods(append([]verify.Stage{from}, path...)); err != nil {
+	return p.lead(ctx, from, to, live, revision)
+}
+
+// lead takes the app from the stage where it is to another.
+func (p *promotion) lead(ctx context.Context, from, to verify.Stage, live rollout.Live, revision *release.Revision) error {
+	path, back := p.path(from, to), p.index(to) < p.index(from)
+	needed := append([]verify.Stage{from}, path...)
+	if back { // what the stage that it leaves lacks may be why
+		needed = path
+	}
+	if err := p.pods(needed); err != nil {
 		return err
 	}
-	if p.origins, p.report.NotRun, err = p.running.Origins(ctx, p.app); err != nil {
+	if err := p.senders(ctx); err != nil && !back {
 		return err
 	}
 	p.at = from.Name
@@ -203,9 +224,12 @@ func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) err
 	case len(path) == 0:
 		p.say("%s is at stage %s already", p.app.Name, to.Name)
 	default:
-		p.say("%s: from stage %s to %s, by requests of its own from %s", p.app.Name, from.Name, strings.Join(names(path), ", "), strings.Join(originNames(p.origins), ", "))
+		p.say("%s: from stage %s to %s, by requests of its own from %s", p.app.Name, from.Name, strings.Join(names(path), ", "), cmp.Or(strings.Join(originNames(p.origins), ", "), "nowhere yet"))
 	}
 	p.keep = kept(live, p.app)
+	if back {
+		return p.takeBack(ctx, from, to, live)
+	}
 	if made, err := p.make(ctx, from, live, revision); err != nil || !made {
 		return err
 	}
@@ -213,6 +237,42 @@ func (p *promotion) alone(ctx context.Context, orphan bool, to verify.Stage) err
 		return err
 	}
 	return p.unmake(ctx)
+}
+
+// takeBack goes to an earlier stage. It is to get away from a version, so nothing that is wrong at the stage that it
+// leaves keeps it there.
+func (p *promotion) takeBack(ctx context.Context, from, to verify.Stage, live rollout.Live) error {
+	for version, weight := range to.Weights {
+		if _, ok := live.Subsets[version]; weight > 0 && !ok {
+			if m, err := p.bring(ctx, from); err != nil || m.arrives != "" {
+				return err
+			}
+			break
+		}
+	}
+	m, err := p.move(ctx, from, to, "promoted", p.keep)
+	if err != nil || m.arrives != "" {
+		return err
+	}
+	if err := p.senders(ctx); err != nil { // some may have shown nothing of the app before
+		return err
+	}
+	why, err := p.gate(ctx, to, to) // nothing gains, so nothing is compared
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		p.walk.Why = why
+		p.say("  FELL SHORT at stage %s: %s", to.Name, why)
+	}
+	return p.unmake(ctx)
+}
+
+// senders finds out where requests come from.
+func (p *promotion) senders(ctx context.Context) error {
+	var err error
+	p.origins, p.report.NotRun, err = p.mover.Origins(ctx, p.app)
+	return err
 }
 
 // installed returns the release's newest revision, after it has seen to what a killed promotion left.
@@ -238,10 +298,7 @@ func (p *promotion) installed(ctx context.Context, orphan bool) (*release.Revisi
 // path is the stages after from, up to to. Back is one step: the stages between would only add time with a version
 // that is not wanted.
 func (p *promotion) path(from, to verify.Stage) []verify.Stage {
-	index := func(name string) int {
-		return slices.IndexFunc(p.app.Stages, func(s verify.Stage) bool { return s.Name == name })
-	}
-	i, j := index(from.Name), index(to.Name)
+	i, j := p.index(from), p.index(to)
 	switch {
 	case j > i:
 		return p.app.Stages[i+1 : j+1]
@@ -251,9 +308,13 @@ func (p *promotion) path(from, to verify.Stage) []verify.Stage {
 	return nil
 }
 
+func (p *promotion) index(stage verify.Stage) int {
+	return slices.IndexFunc(p.app.Stages, func(s verify.Stage) bool { return s.Name == stage.Name })
+}
+
 // pods says which versions would get requests on the way and have nobody to answer them.
 func (p *promotion) pods(stages []verify.Stage) error {
-	workloads, err := p.running.Workloads()
+	workloads, err := p.mover.Workloads()
 	if err != nil {
 		return err
 	}
@@ -295,12 +356,17 @@ func (p *promotion) make(ctx context.Context, from verify.Stage, live rollout.Li
 		differs = differs || !ok
 	}
 	if differs {
-		p.say("  the release is brought to what the files say, at stage %s", from.Name)
-		if went, err := p.move(ctx, from, from, "brought to the files", p.keep); err != nil || !went {
+		if m, err := p.bring(ctx, from); err != nil || m.why() != "" {
 			return false, err
 		}
 	}
 	return p.begin(ctx, from)
+}
+
+// bring brings the release to what the files say, at the stage where it is.
+func (p *promotion) bring(ctx context.Context, at verify.Stage) (moved, error) {
+	p.say("  the release is brought to what the files say, at stage %s", at.Name)
+	return p.move(ctx, at, at, "brought to the files", p.keep)
 }
 
 // unmake lets go of subsets that were kept.
@@ -319,7 +385,7 @@ func (p *promotion) unmake(ctx context.Context) error {
 
 // begin measures where the walk begins: it is what later stages are compared with, and must be well itself.
 func (p *promotion) begin(ctx context.Context, from verify.Stage) (bool, error) {
-	why, err := p.gate(ctx, verify.Stage{Name: from.Name, Weights: from.Weights}, from)
+	why, err := p.gate(ctx, p.cameFrom(from), from)
 	if err != nil {
 		return false, err
 	}
@@ -330,25 +396,44 @@ func (p *promotion) begin(ctx context.Context, from verify.Stage) (bool, error) 
 	return why == "", nil
 }
 
+// cameFrom is the stage that one where a walk begins is compared as the next of: the last before it at which the
+// versions that gain by it had nothing, or less if they always had some. An earlier walk may have ended before it
+// compared them, and a stage where one takes all is too late for their latencies. It is the stage itself where no two
+// versions answer, or none gains.
+func (p *promotion) cameFrom(stage verify.Stage) verify.Stage {
+	found := stage
+	if len(serving(stage)) < 2 {
+		return found
+	}
+	for _, s := range slices.Backward(p.app.Stages[:p.index(stage)]) {
+		gains := gaining(s, stage)
+		if len(gains) == 0 || p.gone(losing(s, stage), stage) {
+			continue
+		}
+		if p.gone(gains, s) {
+			return s
+		}
+		if found.Name == stage.Name {
+			found = s // they never had nothing, only less
+		}
+	}
+	return found
+}
+
+// serving are the versions that get anything at a stage.
+func serving(stage verify.Stage) []string { return gaining(verify.Stage{}, stage) }
+
 // along walks the stages, and turns back at once where one does not hold.
 func (p *promotion) along(ctx context.Context, from verify.Stage, path []verify.Stage) error {
-	forward := len(path) > 0 && slices.IndexFunc(p.app.Stages, func(s verify.Stage) bool { return s.Name == path[0].Name }) >
-		slices.IndexFunc(p.app.Stages, func(s verify.Stage) bool { return s.Name == from.Name })
 	at := from
 	for i, stage := range path {
-		why := ""
-		went, err := p.move(ctx, at, stage, "promoted", p.keep)
-		switch {
-		case err != nil:
+		m, err := p.move(ctx, at, stage, "promoted", p.keep)
+		if err != nil {
 			return err
-		case !went:
-			why = p.walk.Why
-		default:
-			previous := at
-			if !forward {
-				previous = stage // nothing is compared on the way back: it is to get away from a version
-			}
-			if why, err = p.gate(ctx, previous, stage); err != nil {
+		}
+		why := m.why()
+		if why == "" {
+			if why, err = p.gate(ctx, at, stage); err != nil {
 				return err
 			}
 		}
@@ -356,10 +441,6 @@ func (p *promotion) along(ctx context.Context, from verify.Stage, path []verify.
 			p.walk.Why = why
 			for _, s := range path[i+1:] {
 				p.notRun(fmt.Sprintf("%s at stage %s", p.app.Name, s.Name), "the promotion ended at stage "+stage.Name)
-			}
-			if !forward {
-				p.say("  FELL SHORT at stage %s: %s", stage.Name, why)
-				return nil
 			}
 			return p.back(ctx, at, stage, why)
 		}
@@ -381,17 +462,19 @@ func (p *promotion) back(ctx context.Context, previous, stage verify.Stage, why 
 			to = s
 		}
 	}
-	p.walk.RolledBack = true
+	p.turned = true
 	p.say("  ROLLING BACK from stage %s to %s: %s", stage.Name, to.Name, why)
-	went, err := p.move(ctx, stage, to, "rolled back: "+why, p.keep)
-	p.walk.Why = why // whatever the way back had to say
-	if err != nil {
-		return err
+	m, err := p.move(ctx, stage, to, "rolled back: "+why, p.keep)
+	p.walk.Why = why // that requests were lost on the way back is in its step
+	if m.arrives != "" {
+		p.walk.Why += fmt.Sprintf("; the rollback to stage %s failed: %s", to.Name, m.arrives)
+		p.say("  NOT ROLLED BACK to stage %s: %s", to.Name, m.arrives)
+		failed := fmt.Errorf("%s was not rolled back from stage %s to %s: %s; see to that, and go back with --to %s", p.app.Name, stage.Name, to.Name, m.arrives, to.Name)
+		return errors.Join(failed, err)
 	}
-	if went {
-		p.say("  %s is back at stage %s", p.app.Name, to.Name)
-	}
-	return nil
+	p.walk.RolledBack = true
+	p.say("  %s is back at stage %s", p.app.Name, to.Name)
+	return err
 }
 
 // gaining are the versions that get more at a stage than at the one before.

@@ -55,8 +55,8 @@ type Walk struct {
 	Reached string `json:"reached"`
 	// Traffic says what was measured: requests "of its own".
 	Traffic string `json:"traffic"`
-	// RolledBack says that it turned back, Why for what reason. Why alone says that it was not begun, or fell short on
-	// the way.
+	// RolledBack says that it turned back and arrived there, Why for what reason. Why alone says that it was not begun,
+	// fell short on the way, or could not be rolled back.
 	RolledBack bool    `json:"rolledBack"`
 	Why        string  `json:"why,omitempty"`
 	Elapsed    Seconds `json:"elapsedSeconds"`
