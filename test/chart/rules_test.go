@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -178,6 +179,40 @@ func TestRules(t *testing.T) {
 			require.NoError(t, shape.Validate(with(t, rule.layer)))
 		})
 	}
+}
+
+// TestNumbersOfSet: --set gives whole numbers as int64, a file as float64; what comes of the values is the same.
+func TestNumbersOfSet(t *testing.T) {
+	chart, err := chart3()
+	require.NoError(t, err)
+	for _, in := range inputs(t) {
+		set := in
+		set.values = asSet(in.values).(map[string]any)
+		assert.Equal(t, in.outcome(t.Context(), chart), set.outcome(t.Context(), chart), in.name)
+	}
+}
+
+// asSet is a value with its whole numbers as --set gives them.
+func asSet(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, entry := range v {
+			out[key] = asSet(entry)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, entry := range v {
+			out[i] = asSet(entry)
+		}
+		return out
+	case float64:
+		if v == math.Trunc(v) {
+			return int64(v)
+		}
+	}
+	return value
 }
 
 // TestEveryRuleHasACase: a rule that nothing trips may not work.

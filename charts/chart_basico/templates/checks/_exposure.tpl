@@ -131,7 +131,7 @@
 {{- if eq $e.kind "route" -}}
 {{- /* A Service of one port needs no name; a Service that is not in this file may have one. */ -}}
 {{- $name := include "chart_basico.exposure.portName" . -}}
-{{- if or (and $names (not (has $name $names))) (and (kindIs "float64" $e.port) (not $names)) -}}
+{{- if or (and $names (not (has $name $names))) (and $e.port (not (kindIs "string" $e.port)) (not $names)) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "exposure.port" "found" $found "allowed" (ternary $known "the name of a port of the Service, since a Route knows no number of it" (gt (len $names) 0))
       "fix" "set exposure.port to the name of the Service's port") -}}
@@ -146,7 +146,7 @@
       "path" (ternary "routing.port" "exposure.port" (not (empty .Values.routing))) "found" $found
       "allowed" (ternary $known "a number, since service is not in this file" (gt (len $names) 0))
       "fix" "set it to the port of the Service") -}}
-{{- else if and $names (kindIs "float64" $e.port) (not (has $found (values $numbers))) -}}
+{{- else if and $names $e.port (not (kindIs "string" $e.port)) (not (has $found (values $numbers))) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "exposure.port" "found" (printf "%s, a port that the Service does not have" $found) "allowed" $known
       "fix" "set exposure.port to one of them") -}}
