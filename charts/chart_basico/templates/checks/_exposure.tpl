@@ -2,6 +2,7 @@
 {{- with .Values.exposure -}}
 {{- include "chart_basico.check.exposure.fields" (dict "exposure" .) -}}
 {{- include "chart_basico.check.exposure.hosts" (dict "exposure" .) -}}
+{{- if eq .kind "route" -}}{{- include "chart_basico.check.exposure.names" $ -}}{{- end -}}
 {{- include "chart_basico.check.exposure.paths" (dict "exposure" .) -}}
 {{- include "chart_basico.check.exposure.tls" (dict "exposure" .) -}}
 {{- include "chart_basico.check.exposure.port" $ -}}
@@ -69,6 +70,24 @@
 {{- include "chart_basico.mistake" (dict
       "path" (printf "exposure.hosts[%d]" $i) "found" "*" "allowed" "a host name, or a domain with *. in front, since a Route has one"
       "fix" "name the host") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* chart_basico.check.exposure.names: of Routes, where dots are dashes. In: root. */ -}}
+{{- define "chart_basico.check.exposure.names" -}}
+{{- $hosts := dict -}}
+{{- range $i, $host := .Values.exposure.hosts -}}
+{{- range include "chart_basico.exposure.paths" $ | fromJsonArray -}}
+{{- $name := include "chart_basico.exposure.route.name" (dict "root" $ "host" $host "path" .name) -}}
+{{- with get $hosts $name -}}
+{{- if ne . $host -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "exposure.hosts[%d]" $i) "found" (printf "%s, whose Route would be named %s as that of %s" $host $name .) "allowed" "hosts whose Routes differ in name, with kind route"
+      "fix" "remove one of the two; an App of another name may have it") -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $hosts $name $host -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
