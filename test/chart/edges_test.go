@@ -181,6 +181,8 @@ workload: {kind: StatefulSet, volumeClaimTemplates: {store: null}}`},
 workload: {kind: Job, suspend: true}`},
 	{"a host that is looked up, in a NetworkPolicy", `
 egress: {networkPolicy: {}, hosts: {a: {host: a.example.com, port: 443, addresses: [198.51.100.7]}}}`},
+	{"a host of another network, in a NetworkPolicy", `
+egress: {networkPolicy: {}, hosts: {a: {host: a.example.com, port: 443, resolution: STATIC, endpoints: [{address: 192.0.2.1}, {network: other}]}}}`},
 	{"another port of a host outside", `
 egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
 }

@@ -22,6 +22,13 @@
       "path" (printf "%s.endpoints" $path) "found" "endpoints" "allowed" "none, with resolution NONE"
       "fix" "remove them, or change resolution") -}}
 {{- end -}}
+{{- range $i, $endpoint := $host.endpoints -}}
+{{- if not (or $endpoint.address (and $endpoint.network (eq $resolution "STATIC"))) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.endpoints[%d].address" $path $i) "found" "nothing" "allowed" "an address, or a network alone with resolution STATIC"
+      "fix" "add address") -}}
+{{- end -}}
+{{- end -}}
 {{- include "chart_basico.check.egress.ports" (dict "host" $host "path" $path) -}}
 {{- range include "chart_basico.egress.ports" $host | fromJsonArray -}}
 {{- $address := printf "%s:%d" $host.host (int .number) -}}
