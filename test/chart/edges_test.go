@@ -28,6 +28,9 @@ workload:
   initContainers: {first: {image: {repository: i, tag: "1"}, ports: {http: {containerPort: 9000}}}}`},
 	{"a StatefulSet without storage, under a Service of another name", `
 workload: {kind: StatefulSet, serviceName: other, enableServiceLinks: true}`},
+	{"a StatefulSet under a Service of its version", `
+workload: {kind: StatefulSet, serviceName: shop-v1-3-4, containers: {main: {ports: {http: {containerPort: 80}}}}}
+service: {perVersion: true, clusterIP: None, ports: {http: {port: 80}}}`},
 	{"a StatefulSet whose claim has nulls", `
 workload: {kind: StatefulSet, volumeClaimTemplates: {store: {accessModes: [ReadWriteOnce], storageClassName: null, selector: {matchExpressions: []}, resources: {requests: {storage: 1Gi}}}}}`},
 	{"a CronJob with a time zone", `

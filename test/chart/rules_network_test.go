@@ -104,6 +104,10 @@ app: a-name-that-goes-on-and-on-until-it-is-longer-than-what-a-label
 workload: null
 service: {perVersion: true, ports: {http: {port: 80}}}`,
 		`service.perVersion: found the name a-name-that-goes-on-and-on-until-it-is-longer-than-what-a-label-v1-3-4, longer than 63 characters; allowed: 63 characters; fix: shorten app or version`},
+	{"a StatefulSet whose pods another Service names", `
+workload: {kind: StatefulSet, containers: {main: {ports: {http: {containerPort: 80}}}}}
+service: {perVersion: true, ports: {http: {port: 80}}}`,
+		`workload.serviceName: found nothing, which stands for shop, while the Service of service.perVersion is shop-v1-3-4; allowed: the Service that gives the pods their names; fix: set it to shop-v1-3-4, or to shop where another file makes that Service or the StatefulSet is there already`},
 	{"a node port of a name elsewhere", "workload: null\nservice: {type: ExternalName, externalName: a.example.com, ports: {http: {port: 80, nodePort: 30000}}}",
 		`service.ports.http.nodePort: found 30000 with type ExternalName; allowed: nodePort with type NodePort or LoadBalancer; fix: remove it, or set service.type`},
 	{"fields of HTTP in TCP", `routing: {protocol: TCP, timeout: 5s, ` + stages + `}`,

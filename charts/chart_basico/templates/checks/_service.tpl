@@ -31,6 +31,12 @@
 {{- include "chart_basico.mistake" (dict
       "path" "service.perVersion" "found" (printf "the name %s, longer than 63 characters" (include "chart_basico.service.name" $)) "allowed" "63 characters"
       "fix" "shorten app or version") -}}
+{{- else if and (eq $kind "StatefulSet") (not $.Values.workload.serviceName) -}}
+{{- /* It cannot change on a live StatefulSet, so it does not follow the Service on its own. */ -}}
+{{- $name := include "chart_basico.service.name" $ -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.serviceName" "found" (printf "nothing, which stands for %s, while the Service of service.perVersion is %s" $.Values.app $name) "allowed" "the Service that gives the pods their names"
+      "fix" (printf "set it to %s, or to %s where another file makes that Service or the StatefulSet is there already" $name $.Values.app)) -}}
 {{- end -}}
 {{- end -}}
 {{- if and (eq ($s.clusterIP | default "") "None") (ne ($s.type | default "ClusterIP") "ClusterIP") -}}
