@@ -186,6 +186,15 @@ workload: {kind: Job, suspend: true}`},
 egress: {networkPolicy: {}, hosts: {a: {host: a.example.com, port: 443, addresses: [198.51.100.7]}}}`},
 	{"a host of another network, in a NetworkPolicy", `
 egress: {networkPolicy: {}, hosts: {a: {host: a.example.com, port: 443, resolution: STATIC, endpoints: [{address: 192.0.2.1}, {network: other}]}}}`},
+	{"weights from outside for one of several ports", `
+workload: null
+service: {ports: {http: {port: 8080}, grpc: {port: 9090}}}
+exposure: {kind: istio, hosts: [a.example.com]}
+routing: {port: 8080, stage: a, stages: [{name: a, weights: {v1: 100}}]}`},
+	{"weights for a Service of several ports in the mesh", `
+workload: null
+service: {ports: {http: {port: 8080}, grpc: {port: 9090}}}
+routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`},
 	{"another port of a host outside", `
 egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
 }

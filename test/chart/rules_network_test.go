@@ -69,6 +69,12 @@ routing: {port: 80, retries: {attempts: 2}, ` + stages + `}`,
 exposure: {kind: gatewayAPI, hosts: [a.example.com]}
 routing: {` + stages + `}`,
 		`routing.port: found nothing; allowed: a number, since service is not in this file; fix: set it to the port of the Service`},
+	{"weights from outside for one of several ports", `
+workload: null
+service: {ports: {http: {port: 8080}, grpc: {port: 9090}}}
+exposure: {kind: istio, hosts: [a.example.com]}
+routing: {` + stages + `}`,
+		`routing.port: found nothing; allowed: grpc (9090), http (8080); fix: set it to the port of the Service`},
 	{"fields of a route beside routing", `
 exposure: {kind: istio, hosts: [a.example.com], istio: {timeout: 5s}}
 routing: {` + stages + `}`,
