@@ -121,6 +121,12 @@ workload: {kind: Job, containers: {main: {ports: {http: {containerPort: 80}}}}}`
 service: {ports: {http: {port: 80, targetPort: htp}}}
 workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
 		`service.ports.http.targetPort: found htp, a port that no container has; allowed: http (8080); fix: set targetPort to one of them, or add the port to a container`},
+	{"a target port in quotes", `
+service: {ports: {http: {port: 80, targetPort: "8080"}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
+		`service.ports.http.targetPort: found the text "8080"; allowed: a number, or the name of a port, which has a letter; fix: write 8080 without quotes`},
+	{"a target port in quotes, without a workload", "workload: null\nservice: {ports: {http: {port: 80, targetPort: \"8080\"}}}",
+		`service.ports.http.targetPort: found the text "8080"; allowed: a number, or the name of a port, which has a letter; fix: write 8080 without quotes`},
 	{"a port that no container has", `service: {ports: {http: {port: 80}}}`,
 		`service.ports.http.port: found 80, a port that no container has; allowed: nothing, since the containers have no ports; fix: set targetPort to one of them, or add the port to a container`},
 	{"exposure of a port that cannot be known", `exposure: {kind: istio, hosts: ["*"], port: http}`,

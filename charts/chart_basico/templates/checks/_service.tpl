@@ -67,7 +67,11 @@
       "path" (printf "%s.nodePort" $path) "found" (printf "%d with type %s" (int $port.nodePort) ($s.type | default "ClusterIP")) "allowed" "nodePort with type NodePort or LoadBalancer"
       "fix" "remove it, or set service.type") -}}
 {{- end -}}
-{{- if $.Values.workload -}}
+{{- if and (kindIs "string" $port.targetPort) (regexMatch "^[0-9]+$" $port.targetPort) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.targetPort" $path) "found" (printf "the text \"%s\"" $port.targetPort) "allowed" "a number, or the name of a port, which has a letter"
+      "fix" (printf "write %s without quotes" $port.targetPort)) -}}
+{{- else if $.Values.workload -}}
 {{- $target := $port.targetPort | default $port.port -}}
 {{- if not (has (include "chart_basico.text" $target) (concat (keys $declared) (values $declared))) -}}
 {{- include "chart_basico.mistake" (dict
