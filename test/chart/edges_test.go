@@ -28,6 +28,9 @@ workload:
   initContainers: {first: {image: {repository: i, tag: "1"}, ports: {http: {containerPort: 9000}}}}`},
 	{"a StatefulSet without storage, under a Service of another name", `
 workload: {kind: StatefulSet, serviceName: other, enableServiceLinks: true}`},
+	{"a StatefulSet under a Service of its version", `
+workload: {kind: StatefulSet, serviceName: shop-v1-3-4, containers: {main: {ports: {http: {containerPort: 80}}}}}
+service: {perVersion: true, clusterIP: None, ports: {http: {port: 80}}}`},
 	{"a StatefulSet whose claim has nulls", `
 workload: {kind: StatefulSet, volumeClaimTemplates: {store: {accessModes: [ReadWriteOnce], storageClassName: null, selector: {matchExpressions: []}, resources: {requests: {storage: 1Gi}}}}}`},
 	{"labels that the chart leaves to its user", `
@@ -191,6 +194,17 @@ workload: {kind: StatefulSet, volumeClaimTemplates: {store: null}}`},
 workload: {kind: Job, suspend: true}`},
 	{"a host that is looked up, in a NetworkPolicy", `
 egress: {networkPolicy: {}, hosts: {a: {host: a.example.com, port: 443, addresses: [198.51.100.7]}}}`},
+	{"a host of another network, in a NetworkPolicy", `
+egress: {networkPolicy: {}, hosts: {a: {host: a.example.com, port: 443, resolution: STATIC, endpoints: [{address: 192.0.2.1}, {network: other}]}}}`},
+	{"weights from outside for one of several ports", `
+workload: null
+service: {ports: {http: {port: 8080}, grpc: {port: 9090}}}
+exposure: {kind: istio, hosts: [a.example.com]}
+routing: {port: 8080, stage: a, stages: [{name: a, weights: {v1: 100}}]}`},
+	{"weights for a Service of several ports in the mesh", `
+workload: null
+service: {ports: {http: {port: 8080}, grpc: {port: 9090}}}
+routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`},
 	{"another port of a host outside", `
 egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
 }

@@ -33,6 +33,14 @@ var networkRules = []rule{
 		`exposure.hosts[0]: found a.example.com, for which *.example.com stands too; allowed: hosts of which none stands for another, with kind istio; fix: remove one of the two`},
 	{"a Route of any host", `exposure: {kind: route, hosts: ["*"]}`,
 		`exposure.hosts[0]: found *; allowed: a host name, or a domain with *. in front, since a Route has one; fix: name the host`},
+	{"two Routes of one name", `exposure: {kind: route, hosts: [shop-eu.example.com, a.example.com, shop.eu.example.com]}`,
+		`exposure.hosts[2]: found shop.eu.example.com, whose Route would be named shop-shop-eu-example-com as that of shop-eu.example.com; allowed: hosts whose Routes differ in name, with kind route; fix: remove one of the two; an App of another name may have it`},
+	{"two Routes of one name by a wildcard", `exposure: {kind: route, hosts: ["*.apps.example.com", any.apps.example.com]}`,
+		`exposure.hosts[1]: found any.apps.example.com, whose Route would be named shop-any-apps-example-com as that of *.apps.example.com; allowed: hosts whose Routes differ in name, with kind route; fix: remove one of the two; an App of another name may have it`},
+	{"two Routes of one name by a path", `exposure: {kind: route, hosts: [a.example.com, a.example.com.br], paths: {x: {path: /x}, br-x: {path: /br}}}`,
+		`exposure.hosts[1]: found a.example.com.br, whose Route would be named shop-a-example-com-br-x as that of a.example.com; allowed: hosts whose Routes differ in name, with kind route; fix: remove one of the two; an App of another name may have it`},
+	{"a host of Routes twice", `exposure: {kind: route, hosts: [a.example.com, a.example.com]}`,
+		`exposure.hosts[1]: found a.example.com for the second time; allowed: each host once; fix: remove it`},
 	{"an exact path of a Route", `exposure: {kind: route, hosts: [a.example.com], paths: {a: {path: /a, pathType: Exact}}}`,
 		`exposure.paths.a.pathType: found Exact with kind route; allowed: Prefix; fix: change it, or change exposure.kind`},
 	{"a path of an Ingress alone", `exposure: {kind: istio, port: 80, hosts: [a.example.com], paths: {a: {path: /a, pathType: ImplementationSpecific}}}`,
@@ -61,6 +69,12 @@ routing: {port: 80, retries: {attempts: 2}, ` + stages + `}`,
 exposure: {kind: gatewayAPI, hosts: [a.example.com]}
 routing: {` + stages + `}`,
 		`routing.port: found nothing; allowed: a number, since service is not in this file; fix: set it to the port of the Service`},
+	{"weights from outside for one of several ports", `
+workload: null
+service: {ports: {http: {port: 8080}, grpc: {port: 9090}}}
+exposure: {kind: istio, hosts: [a.example.com]}
+routing: {` + stages + `}`,
+		`routing.port: found nothing; allowed: grpc (9090), http (8080); fix: set it to the port of the Service`},
 	{"fields of a route beside routing", `
 exposure: {kind: istio, hosts: [a.example.com], istio: {timeout: 5s}}
 routing: {` + stages + `}`,
@@ -96,6 +110,10 @@ app: a-name-that-goes-on-and-on-until-it-is-longer-than-what-a-label
 workload: null
 service: {perVersion: true, ports: {http: {port: 80}}}`,
 		`service.perVersion: found the name a-name-that-goes-on-and-on-until-it-is-longer-than-what-a-label-v1-3-4, longer than 63 characters; allowed: 63 characters; fix: shorten app or version`},
+	{"a StatefulSet whose pods another Service names", `
+workload: {kind: StatefulSet, containers: {main: {ports: {http: {containerPort: 80}}}}}
+service: {perVersion: true, ports: {http: {port: 80}}}`,
+		`workload.serviceName: found nothing, which stands for shop, while the Service of service.perVersion is shop-v1-3-4; allowed: the Service that gives the pods their names; fix: set it to shop-v1-3-4, or to shop where another file makes that Service or the StatefulSet is there already`},
 	{"a node port of a name elsewhere", "workload: null\nservice: {type: ExternalName, externalName: a.example.com, ports: {http: {port: 80, nodePort: 30000}}}",
 		`service.ports.http.nodePort: found 30000 with type ExternalName; allowed: nodePort with type NodePort or LoadBalancer; fix: remove it, or set service.type`},
 	{"fields of HTTP in TCP", `routing: {protocol: TCP, timeout: 5s, ` + stages + `}`,
@@ -110,6 +128,10 @@ service: {perVersion: true, ports: {http: {port: 80}}}`,
 exposure: {kind: istio, hosts: [a.example.com]}
 routing: {protocol: TCP, ` + stages + `}`,
 		`exposure: found it beside routing.protocol TCP; allowed: it beside routes of HTTP; fix: give routing a file of its own`},
+	{"an endpoint at no address", `egress: {hosts: {a: {host: a.example.com, port: 80, resolution: STATIC, endpoints: [{address: 192.0.2.1}, {weight: 1}]}}}`,
+		`egress.hosts.a.endpoints[1].address: found nothing; allowed: an address, or a network alone with resolution STATIC; fix: add address`},
+	{"an endpoint that is looked up at no address", `egress: {hosts: {a: {host: a.example.com, port: 80, endpoints: [{network: other}]}}}`,
+		`egress.hosts.a.endpoints[0].address: found nothing; allowed: an address, or a network alone with resolution STATIC; fix: add address`},
 	{"a host outside without a port", `egress: {hosts: {a: {host: db.example.com}}}`,
 		`egress.hosts.a.port: found neither port nor ports; allowed: port, or several under ports; fix: give one of the two`},
 	{"a host outside with both", `egress: {hosts: {a: {host: db.example.com, port: 80, ports: {http: {port: 81}}}}}`,
@@ -126,6 +148,16 @@ routing: {protocol: TCP, ` + stages + `}`,
 		`egress.hosts.a.exportTo: found .; allowed: all namespaces, since the egress gateway needs to know the host; fix: remove it, or set direct`},
 	{"ports that the gateway cannot tell apart", `egress: {gateway: {}, hosts: {a: {host: a.example.com, ports: {tls: {port: 443, protocol: TLS}, tcp: {port: 9000}}}}}`,
 		`egress.hosts.a.ports: found two ports of a protocol other than HTTP through the egress gateway; allowed: one, since the gateway cannot tell which was meant; fix: remove one, or set direct`},
+	{"ports of two entries that the gateway cannot tell apart", `egress: {gateway: {}, hosts: {a: {host: a.example.com, port: 80, protocol: HTTP}, b: {host: a.example.com, port: 8080, protocol: HTTP}, c: {host: b.example.com, port: 80, protocol: HTTP}}}`,
+		`egress.hosts.b: found a port of a.example.com of a protocol HTTP through the egress gateway, which egress.hosts.a has too; allowed: one, since the gateway cannot tell which was meant; fix: remove one, or set direct`},
+	{"streams of two entries that the gateway cannot tell apart", `egress: {gateway: {}, hosts: {a: {host: a.example.com, port: 3306, protocol: MYSQL}, b: {host: a.example.com, port: 443, protocol: HTTPS}}}`,
+		`egress.hosts.b: found a port of a.example.com of a protocol other than HTTP through the egress gateway, which egress.hosts.a has too; allowed: one, since the gateway cannot tell which was meant; fix: remove one, or set direct`},
+	{"policies of two entries for one host", `egress: {hosts: {a: {host: a.example.com, port: 80}, b: {host: a.example.com, port: 81, trafficPolicy: {loadBalancer: {simple: RANDOM}}}, c: {host: a.example.com, port: 82, trafficPolicy: {loadBalancer: {simple: RANDOM}}}}}`,
+		`egress.hosts.c: found a.example.com, which egress.hosts.b has too, with tls or trafficPolicy; allowed: one entry for a host with either, since they hold for the whole host; fix: put the ports of both into one entry, under ports`},
+	{"TLS of a host that an earlier entry has", `egress: {hosts: {a: {host: a.example.com, port: 81, protocol: HTTP}, b: {host: a.example.com, port: 80, protocol: HTTP, tls: {}}}}`,
+		`egress.hosts.b: found a.example.com, which egress.hosts.a has too, with tls or trafficPolicy; allowed: one entry for a host with either, since they hold for the whole host; fix: put the ports of both into one entry, under ports`},
+	{"TLS of a host that a later entry has", `egress: {hosts: {a: {host: a.example.com, port: 80, protocol: HTTP, tls: {}}, b: {host: a.example.com, port: 81, protocol: HTTP}}}`,
+		`egress.hosts.b: found a.example.com, which egress.hosts.a has too, with tls or trafficPolicy; allowed: one entry for a host with either, since they hold for the whole host; fix: put the ports of both into one entry, under ports`},
 	{"a host named as the gateway's rule", `egress: {gateway: {}, hosts: {egress-gateway: {host: a.example.com, port: 443, protocol: TLS}}}`,
 		`egress.hosts.egress-gateway: found a name that the DestinationRule of the gateway has too; allowed: another name; fix: rename it`},
 	{"a host named as the exposure", `

@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -176,6 +177,12 @@ workload: {kind: Job, containers: {main: {ports: {http: {containerPort: 80}}}}}`
 service: {ports: {http: {port: 80, targetPort: htp}}}
 workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
 		`service.ports.http.targetPort: found htp, a port that no container has; allowed: http (8080); fix: set targetPort to one of them, or add the port to a container`},
+	{"a target port in quotes", `
+service: {ports: {http: {port: 80, targetPort: "8080"}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
+		`service.ports.http.targetPort: found the text "8080"; allowed: a number, or the name of a port, which has a letter; fix: write 8080 without quotes`},
+	{"a target port in quotes, without a workload", "workload: null\nservice: {ports: {http: {port: 80, targetPort: \"8080\"}}}",
+		`service.ports.http.targetPort: found the text "8080"; allowed: a number, or the name of a port, which has a letter; fix: write 8080 without quotes`},
 	{"a port that no container has", `service: {ports: {http: {port: 80}}}`,
 		`service.ports.http.port: found 80, a port that no container has; allowed: nothing, since the containers have no ports; fix: set targetPort to one of them, or add the port to a container`},
 	{"exposure of a port that cannot be known", `exposure: {kind: istio, hosts: ["*"], port: http}`,
@@ -234,6 +241,40 @@ func TestRules(t *testing.T) {
 			require.NoError(t, shape.Validate(with(t, rule.layer)))
 		})
 	}
+}
+
+// TestNumbersOfSet: --set gives whole numbers as int64, a file as float64; what comes of the values is the same.
+func TestNumbersOfSet(t *testing.T) {
+	chart, err := chart3()
+	require.NoError(t, err)
+	for _, in := range inputs(t) {
+		set := in
+		set.values = asSet(in.values).(map[string]any)
+		assert.Equal(t, in.outcome(t.Context(), chart), set.outcome(t.Context(), chart), in.name)
+	}
+}
+
+// asSet is a value with its whole numbers as --set gives them.
+func asSet(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, entry := range v {
+			out[key] = asSet(entry)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, entry := range v {
+			out[i] = asSet(entry)
+		}
+		return out
+	case float64:
+		if v == math.Trunc(v) {
+			return int64(v)
+		}
+	}
+	return value
 }
 
 // TestEveryRuleHasACase: a rule that nothing trips may not work.

@@ -2,6 +2,7 @@
 {{- $hosts := (.Values.egress | default dict).hosts -}}
 {{- $kept := include "chart_basico.egress.kept" . | fromJsonArray -}}
 {{- $seen := dict -}}
+{{- $kinds := dict -}}
 {{- range $name := include "chart_basico.names" $hosts | fromJsonArray -}}
 {{- $host := get $hosts $name -}}
 {{- $path := printf "egress.hosts.%s" $name -}}
@@ -21,6 +22,13 @@
       "path" (printf "%s.endpoints" $path) "found" "endpoints" "allowed" "none, with resolution NONE"
       "fix" "remove them, or change resolution") -}}
 {{- end -}}
+{{- range $i, $endpoint := $host.endpoints -}}
+{{- if not (or $endpoint.address (and $endpoint.network (eq $resolution "STATIC"))) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.endpoints[%d].address" $path $i) "found" "nothing" "allowed" "an address, or a network alone with resolution STATIC"
+      "fix" "add address") -}}
+{{- end -}}
+{{- end -}}
 {{- include "chart_basico.check.egress.ports" (dict "host" $host "path" $path) -}}
 {{- range include "chart_basico.egress.ports" $host | fromJsonArray -}}
 {{- $address := printf "%s:%d" $host.host (int .number) -}}
@@ -31,8 +39,9 @@
 {{- end -}}
 {{- $_ := set $seen $address $name -}}
 {{- end -}}
-{{- if has $name $kept -}}{{- include "chart_basico.check.egress.kept" (dict "host" $host "path" $path "name" $name) -}}{{- end -}}
+{{- if has $name $kept -}}{{- include "chart_basico.check.egress.kept" (dict "host" $host "path" $path "name" $name "kinds" $kinds) -}}{{- end -}}
 {{- end -}}
+{{- include "chart_basico.check.egress.policies" (dict "hosts" $hosts) -}}
 {{- if and $.Values.exposure (has "exposure" $kept) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "egress.hosts.exposure" "found" "a name that the VirtualService of exposure has too" "allowed" "another name" "fix" "rename it") -}}
@@ -72,7 +81,33 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* chart_basico.check.egress.kept: a host that is reached through the egress gateway. In: host, path, name. */ -}}
+{{- /* chart_basico.check.egress.policies: a DestinationRule is for a host with all its ports, of whichever entry. In: hosts. */ -}}
+{{- define "chart_basico.check.egress.policies" -}}
+{{- $hosts := .hosts -}}
+{{- $policies := dict -}}
+{{- $entries := dict -}}
+{{- range $name := include "chart_basico.names" $hosts | fromJsonArray -}}
+{{- $host := get $hosts $name -}}
+{{- $policy := include "chart_basico.egress.policy" $host | fromJson -}}
+{{- $earlier := get $entries $host.host | default list -}}
+{{- range $other := $earlier -}}
+{{- $theirs := get $policies $other -}}
+{{- if or (and $policy $theirs) $policy.tls $theirs.tls -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "egress.hosts.%s" $name) "found" (printf "%s, which egress.hosts.%s has too, with tls or trafficPolicy" $host.host $other)
+      "allowed" "one entry for a host with either, since they hold for the whole host"
+      "fix" "put the ports of both into one entry, under ports") -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $policies $name $policy -}}
+{{- $_ := set $entries $host.host (append $earlier $name) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+chart_basico.check.egress.kept: a host that is reached through the egress gateway.
+In: host, path, name, kinds (the entry that has a port of each host and kind; more are set).
+*/ -}}
 {{- define "chart_basico.check.egress.kept" -}}
 {{- $path := .path -}}
 {{- if hasPrefix "*" .host.host -}}
@@ -87,15 +122,20 @@
       "fix" "remove it, or set direct") -}}
 {{- end -}}
 {{- end -}}
-{{- $kinds := dict -}}
 {{- range include "chart_basico.egress.ports" .host | fromJsonArray -}}
 {{- $kind := ternary "HTTP" "other than HTTP" (eq (include "chart_basico.egress.kind" .protocol) "http") -}}
-{{- with get $kinds $kind -}}
+{{- $key := printf "%s %s" $.host.host $kind -}}
+{{- with get $.kinds $key -}}
+{{- $same := eq . $.name -}}
 {{- include "chart_basico.mistake" (dict
-      "path" (printf "%s.ports" $path) "found" (printf "two ports of a protocol %s through the egress gateway" $kind) "allowed" "one, since the gateway cannot tell which was meant"
+      "path" (ternary (printf "%s.ports" $path) $path $same)
+      "found" (ternary
+        (printf "two ports of a protocol %s through the egress gateway" $kind)
+        (printf "a port of %s of a protocol %s through the egress gateway, which egress.hosts.%s has too" $.host.host $kind .) $same)
+      "allowed" "one, since the gateway cannot tell which was meant"
       "fix" "remove one, or set direct") -}}
 {{- end -}}
-{{- $_ := set $kinds $kind true -}}
+{{- $_ := set $.kinds $key $.name -}}
 {{- end -}}
 {{- if eq .name "egress-gateway" -}}
 {{- include "chart_basico.mistake" (dict

@@ -2,6 +2,7 @@
 {{- with .Values.exposure -}}
 {{- include "chart_basico.check.exposure.fields" (dict "exposure" .) -}}
 {{- include "chart_basico.check.exposure.hosts" (dict "exposure" .) -}}
+{{- if eq .kind "route" -}}{{- include "chart_basico.check.exposure.names" $ -}}{{- end -}}
 {{- include "chart_basico.check.exposure.paths" (dict "exposure" .) -}}
 {{- include "chart_basico.check.exposure.tls" (dict "exposure" .) -}}
 {{- include "chart_basico.check.exposure.port" $ -}}
@@ -73,6 +74,24 @@
 {{- end -}}
 {{- end -}}
 
+{{- /* chart_basico.check.exposure.names: of Routes, where dots are dashes. In: root. */ -}}
+{{- define "chart_basico.check.exposure.names" -}}
+{{- $hosts := dict -}}
+{{- range $i, $host := .Values.exposure.hosts -}}
+{{- range include "chart_basico.exposure.paths" $ | fromJsonArray -}}
+{{- $name := include "chart_basico.exposure.route.name" (dict "root" $ "host" $host "path" .name) -}}
+{{- with get $hosts $name -}}
+{{- if ne . $host -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "exposure.hosts[%d]" $i) "found" (printf "%s, whose Route would be named %s as that of %s" $host $name .) "allowed" "hosts whose Routes differ in name, with kind route"
+      "fix" "remove one of the two; an App of another name may have it") -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $hosts $name $host -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* chart_basico.check.exposure.paths. In: exposure. */ -}}
 {{- define "chart_basico.check.exposure.paths" -}}
 {{- $e := .exposure -}}
@@ -131,7 +150,7 @@
 {{- if eq $e.kind "route" -}}
 {{- /* A Service of one port needs no name; a Service that is not in this file may have one. */ -}}
 {{- $name := include "chart_basico.exposure.portName" . -}}
-{{- if or (and $names (not (has $name $names))) (and (kindIs "float64" $e.port) (not $names)) -}}
+{{- if or (and $names (not (has $name $names))) (and $e.port (not (kindIs "string" $e.port)) (not $names)) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "exposure.port" "found" $found "allowed" (ternary $known "the name of a port of the Service, since a Route knows no number of it" (gt (len $names) 0))
       "fix" "set exposure.port to the name of the Service's port") -}}
@@ -140,13 +159,13 @@
 {{- include "chart_basico.mistake" (dict
       "path" "exposure.port" "found" (printf "%s beside routing" $found) "allowed" "routing.port, since the routes are those of routing"
       "fix" "move it to routing.port") -}}
-{{- else if and .Values.routing (eq $e.kind "istio") -}}
+{{- else if and .Values.routing (eq $e.kind "istio") (le (len $names) 1) -}}
 {{- else if not (include "chart_basico.exposure.port" .) -}}
 {{- include "chart_basico.mistake" (dict
       "path" (ternary "routing.port" "exposure.port" (not (empty .Values.routing))) "found" $found
       "allowed" (ternary $known "a number, since service is not in this file" (gt (len $names) 0))
       "fix" "set it to the port of the Service") -}}
-{{- else if and $names (kindIs "float64" $e.port) (not (has $found (values $numbers))) -}}
+{{- else if and $names $e.port (not (kindIs "string" $e.port)) (not (has $found (values $numbers))) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "exposure.port" "found" (printf "%s, a port that the Service does not have" $found) "allowed" $known
       "fix" "set exposure.port to one of them") -}}

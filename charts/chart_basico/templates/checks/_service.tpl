@@ -31,6 +31,12 @@
 {{- include "chart_basico.mistake" (dict
       "path" "service.perVersion" "found" (printf "the name %s, longer than 63 characters" (include "chart_basico.service.name" $)) "allowed" "63 characters"
       "fix" "shorten app or version") -}}
+{{- else if and (eq $kind "StatefulSet") (not $.Values.workload.serviceName) -}}
+{{- /* It cannot change on a live StatefulSet, so it does not follow the Service on its own. */ -}}
+{{- $name := include "chart_basico.service.name" $ -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.serviceName" "found" (printf "nothing, which stands for %s, while the Service of service.perVersion is %s" $.Values.app $name) "allowed" "the Service that gives the pods their names"
+      "fix" (printf "set it to %s, or to %s where another file makes that Service or the StatefulSet is there already" $name $.Values.app)) -}}
 {{- end -}}
 {{- end -}}
 {{- if and (eq ($s.clusterIP | default "") "None") (ne ($s.type | default "ClusterIP") "ClusterIP") -}}
@@ -61,7 +67,11 @@
       "path" (printf "%s.nodePort" $path) "found" (printf "%d with type %s" (int $port.nodePort) ($s.type | default "ClusterIP")) "allowed" "nodePort with type NodePort or LoadBalancer"
       "fix" "remove it, or set service.type") -}}
 {{- end -}}
-{{- if $.Values.workload -}}
+{{- if and (kindIs "string" $port.targetPort) (regexMatch "^[0-9]+$" $port.targetPort) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.targetPort" $path) "found" (printf "the text \"%s\"" $port.targetPort) "allowed" "a number, or the name of a port, which has a letter"
+      "fix" (printf "write %s without quotes" $port.targetPort)) -}}
+{{- else if $.Values.workload -}}
 {{- $target := $port.targetPort | default $port.port -}}
 {{- if not (has (include "chart_basico.text" $target) (concat (keys $declared) (values $declared))) -}}
 {{- include "chart_basico.mistake" (dict

@@ -165,13 +165,15 @@ In: root. Out: JSON list.
 {{- toJson (uniq $out) -}}
 {{- end -}}
 
-{{- /* chart_basico.egress.addresses: the fixed addresses of a host as blocks of a NetworkPolicy, none where it is looked up. In: host. Out: JSON list. */ -}}
+{{- /* chart_basico.egress.addresses: the fixed addresses of a host as blocks of a NetworkPolicy, none where one is not known. In: host. Out: JSON list. */ -}}
 {{- define "chart_basico.egress.addresses" -}}
 {{- $all := list -}}
 {{- $resolution := .resolution | default "DNS" -}}
 {{- if eq $resolution "NONE" -}}{{- $all = .addresses | default list -}}{{- end -}}
 {{- if eq $resolution "STATIC" -}}
 {{- range .endpoints -}}{{- $all = append $all .address -}}{{- end -}}
+{{- /* An endpoint of another network has none: its gateway is in front of it. */ -}}
+{{- if ne (len $all) (compact $all | len) -}}{{- $all = list -}}{{- end -}}
 {{- end -}}
 {{- $out := list -}}
 {{- range $all -}}
