@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,8 +65,16 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "exactly one of the allowed forms", "leave out what does not belong together")
 		return
 	case *kind.AdditionalProperties:
-		known := e.properties(err)
+		refuser := e.refuser(err)
+		properties, _ := refuser["properties"].(map[string]any)
+		known := slices.Sorted(maps.Keys(properties))
+		patterns, _ := refuser["patternProperties"].(map[string]any)
 		for _, key := range slices.Sorted(slices.Values(k.Properties)) {
+			if len(patterns) > 0 && len(known) == 0 {
+				legal := slices.Sorted(maps.Keys(patterns))
+				e.add(append(slices.Clone(err.InstanceLocation), key), "illegal key "+strconv.Quote(key), legalKey(refuser, legal), renamed(key, legal))
+				continue
+			}
 			fix := "remove it"
 			if len(known) > 0 && len(known) <= 30 {
 				fix += "; known here: " + strings.Join(known, ", ")
@@ -194,8 +203,8 @@ func samePath(a, b *jsonschema.ValidationError) bool {
 	return slices.Equal(a.InstanceLocation, b.InstanceLocation)
 }
 
-// properties are the keys that the schema which refused others does know.
-func (e *explainer) properties(err *jsonschema.ValidationError) []string {
+// refuser is the schema that refused a value.
+func (e *explainer) refuser(err *jsonschema.ValidationError) map[string]any {
 	_, pointer, _ := strings.Cut(err.SchemaURL, "#")
 	at := e.schema
 	for _, part := range strings.Split(strings.Trim(pointer, "/"), "/") {
@@ -220,8 +229,35 @@ func (e *explainer) properties(err *jsonschema.ValidationError) []string {
 		}
 	}
 	schema, _ := at.(map[string]any)
-	properties, _ := schema["properties"].(map[string]any)
-	return slices.Sorted(maps.Keys(properties))
+	return schema
+}
+
+// legalKey says what a key of a map is: in words where its schema has them, which are its $comment.
+func legalKey(schema map[string]any, patterns []string) string {
+	out := "a key that matches " + strings.Join(patterns, " or ")
+	if say, ok := schema["$comment"].(string); ok {
+		out = say + ", which matches " + strings.Join(patterns, " or ")
+	}
+	return out
+}
+
+var (
+	illegal = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+	capital = regexp.MustCompile(`([a-z0-9])([A-Z])`)
+	noLabel = regexp.MustCompile(`[^a-z0-9]+`)
+)
+
+// renamed is the fix for a key: the legal one that is next to it, if there is one.
+func renamed(key string, patterns []string) string {
+	label := strings.ToLower(capital.ReplaceAllString(key, "$1-$2"))
+	for _, near := range []string{illegal.ReplaceAllString(key, "_"), strings.Trim(noLabel.ReplaceAllString(label, "-"), "-")} {
+		for _, pattern := range patterns {
+			if legal, err := regexp.Compile(pattern); err == nil && legal.MatchString(near) {
+				return "write " + near
+			}
+		}
+	}
+	return "rename it"
 }
 
 var printer = message.NewPrinter(language.English)

@@ -83,6 +83,7 @@ func (c *compiler) compileMap(m *mapOf, path string, out object) error {
 	out["type"] = "object"
 	out["patternProperties"] = object{k.Pattern: entry}
 	out["additionalProperties"] = false
+	out["$comment"] = k.Say // what a key is, for those who explain why one is refused
 	return nil
 }
 

@@ -218,7 +218,7 @@ routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], match: [{uri: {pref
 	{"every host of the mesh", `routing: {stage: a, stages: [{name: a, weights: {v1: 100}}], hosts: ["*"]}`,
 		`routing.hosts: found * in the mesh; allowed: * on gateways only; fix: name the hosts, or set routing.gateways without mesh`},
 	{"a wildcard that is looked up", `egress: {hosts: {a: {host: "*.example.com", port: 443, protocol: TLS}}}`,
-		`egress.hosts.a.resolution: found DNS for *.example.com; allowed: NONE for a host with *, which has no address to look up; fix: set resolution to NONE, or name the host in full`},
+		`egress.hosts.a.resolution: found DNS for *.example.com; allowed: NONE or DYNAMIC_DNS for a host with *, which has no address to look up; fix: set resolution to NONE, or name the host in full`},
 	{"STATIC without endpoints", `egress: {hosts: {a: {host: db.example.com, port: 1, resolution: STATIC}}}`,
 		`egress.hosts.a.endpoints: found nothing; allowed: one or more, with resolution STATIC; fix: add endpoints, or change resolution`},
 	{"NONE with endpoints", `egress: {hosts: {a: {host: db.example.com, port: 1, resolution: NONE, endpoints: [{address: 192.0.2.1}]}}}`,

@@ -7,9 +7,10 @@
 {{- $host := get $hosts $name -}}
 {{- $path := printf "egress.hosts.%s" $name -}}
 {{- $resolution := $host.resolution | default "DNS" -}}
-{{- if and (hasPrefix "*" $host.host) (ne $resolution "NONE") -}}
+{{- $free := list "NONE" "DYNAMIC_DNS" -}}
+{{- if and (hasPrefix "*" $host.host) (not (has $resolution $free)) -}}
 {{- include "chart_basico.mistake" (dict
-      "path" (printf "%s.resolution" $path) "found" (printf "%s for %s" $resolution $host.host) "allowed" "NONE for a host with *, which has no address to look up"
+      "path" (printf "%s.resolution" $path) "found" (printf "%s for %s" $resolution $host.host) "allowed" "NONE or DYNAMIC_DNS for a host with *, which has no address to look up"
       "fix" "set resolution to NONE, or name the host in full") -}}
 {{- end -}}
 {{- if and (eq $resolution "STATIC") (not $host.endpoints) -}}
@@ -17,11 +18,12 @@
       "path" (printf "%s.endpoints" $path) "found" "nothing" "allowed" "one or more, with resolution STATIC"
       "fix" "add endpoints, or change resolution") -}}
 {{- end -}}
-{{- if and (eq $resolution "NONE") $host.endpoints -}}
+{{- if and (has $resolution $free) $host.endpoints -}}
 {{- include "chart_basico.mistake" (dict
-      "path" (printf "%s.endpoints" $path) "found" "endpoints" "allowed" "none, with resolution NONE"
+      "path" (printf "%s.endpoints" $path) "found" "endpoints" "allowed" (printf "none, with resolution %s" $resolution)
       "fix" "remove them, or change resolution") -}}
 {{- end -}}
+{{- if eq $resolution "DYNAMIC_DNS" -}}{{- include "chart_basico.check.egress.dynamic" (dict "host" $host "path" $path) -}}{{- end -}}
 {{- range $i, $endpoint := $host.endpoints -}}
 {{- if not (or $endpoint.address (and $endpoint.network (eq $resolution "STATIC"))) -}}
 {{- include "chart_basico.mistake" (dict
@@ -45,6 +47,31 @@
 {{- if and $.Values.exposure (has "exposure" $kept) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "egress.hosts.exposure" "found" "a name that the VirtualService of exposure has too" "allowed" "another name" "fix" "rename it") -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* chart_basico.check.egress.dynamic: a host whose proxies look up the name that a request says. In: host, path. */ -}}
+{{- define "chart_basico.check.egress.dynamic" -}}
+{{- $host := .host -}}
+{{- $path := .path -}}
+{{- if not (hasPrefix "*" $host.host) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.resolution" $path) "found" (printf "DYNAMIC_DNS for %s" $host.host) "allowed" "it for a host with *"
+      "fix" "set resolution to DNS") -}}
+{{- end -}}
+{{- if $host.addresses -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.addresses" $path) "found" "addresses" "allowed" "none, with resolution DYNAMIC_DNS"
+      "fix" "remove them, or change resolution") -}}
+{{- end -}}
+{{- $protocols := list "GRPC" "HTTP" "HTTP2" "TLS" -}}
+{{- range include "chart_basico.egress.ports" $host | fromJsonArray -}}
+{{- if not (has .protocol $protocols) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (ternary (printf "%s.protocol" $path) (printf "%s.ports.%s.protocol" $path .name) (not (empty $host.port)))
+      "found" (printf "%s with resolution DYNAMIC_DNS" .protocol) "allowed" (printf "%s, which say the host" (join ", " $protocols))
+      "fix" "change it, or change resolution") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
