@@ -207,6 +207,8 @@ service: {ports: {http: {port: 8080}, grpc: {port: 9090}}}
 routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`},
 	{"a host that is looked up by request", `
 egress: {networkPolicy: {}, hosts: {a: {host: "*.example.com", ports: {grpc: {port: 8080, protocol: GRPC}, http: {port: 80, protocol: HTTP}, http2: {port: 81, protocol: HTTP2}, tls: {port: 443, protocol: TLS}}, resolution: DYNAMIC_DNS}}}`},
+	{"hosts that differ in a dash alone, without Routes", `
+exposure: {kind: ingress, port: 80, hosts: [shop-eu.example.com, shop.eu.example.com]}`},
 	{"another port of a host outside", `
 egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
 }
