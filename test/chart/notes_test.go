@@ -29,7 +29,7 @@ Routing of shop, stage a
   v1: 100%
   Stages in order: a. To move on, change routing.stage and upgrade.
 `},
-		{"no limit", `routing: {timeout: 0m0.0s, stage: a, stages: [{name: a, weights: {v1: 100}}]}`, `
+		{"no limit", `routing: {timeout: 0s, stage: a, stages: [{name: a, weights: {v1: 100}}]}`, `
 Routing of shop, stage a
   v1: 100%
   Stages in order: a. To move on, change routing.stage and upgrade.
