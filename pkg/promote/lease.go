@@ -52,7 +52,7 @@ func (w *watched) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, 
 	case w.ours:
 	case apierrors.IsNotFound(err):
 		w.holder = ""
-	case err == nil && !(w.tried && record.HolderIdentity == w.Identity()):
+	case err == nil && (!w.tried || record.HolderIdentity != w.Identity()):
 		w.holder = record.HolderIdentity
 	}
 	return record, raw, err
