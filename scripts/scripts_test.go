@@ -166,16 +166,25 @@ func TestCommentScript(t *testing.T) {
 	assert.Regexp(t, `^api graphql --silent -f id=IC_one -F body=@\S+ -f query=mutation`, calls[1])
 }
 
-// A release goes from a tag to the index on the pages branch of the origin, and never twice.
-func TestReleaseScript(t *testing.T) {
-	r := gittest.New(t)
+// tagged is a repository at the tag of a release, and its origin.
+func tagged(t *testing.T) (r gittest.Repository, origin string) {
+	t.Helper()
+	r = gittest.New(t)
 	with(t, r, "release.sh")
 	r.Git("tag", "chart_basico-1.0.0")
-	origin := filepath.Join(t.TempDir(), "origin.git")
+	origin = filepath.Join(t.TempDir(), "origin.git")
 	r.Git("clone", "--quiet", "--bare", r.Dir, origin)
 	r.Git("remote", "add", "origin", origin)
-	env := []string{"DOWNLOADS=https://example.com/releases/download"}
-	status, said := run(t, r.Dir, env, "./scripts/release.sh")
+	return r, origin
+}
+
+// downloads is what release.sh is told of where archives are.
+var downloads = []string{"DOWNLOADS=https://example.com/releases/download"}
+
+// A release goes from a tag to the index on the pages branch of the origin, and never twice.
+func TestReleaseScript(t *testing.T) {
+	r, origin := tagged(t)
+	status, said := run(t, r.Dir, downloads, "./scripts/release.sh")
 	require.Zero(t, status, said)
 	assert.Contains(t, said, "there is no branch gh-pages yet")
 	assert.Regexp(t, `(?m)^release create chart_basico-1\.0\.0 \S+/dist/chart_basico-1\.0\.0\.tgz --verify-tag`, read(t, r.Dir+".gh"))
@@ -183,14 +192,14 @@ func TestReleaseScript(t *testing.T) {
 	assert.Contains(t, index, "https://example.com/releases/download/chart_basico-1.0.0/chart_basico-1.0.0.tgz")
 	assert.Equal(t, "index.yaml", r.Git("--git-dir", origin, "ls-tree", "--name-only", "gh-pages"))
 
-	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	status, said = run(t, r.Dir, downloads, "./scripts/release.sh")
 	assert.Equal(t, 1, status, "a second time: "+said)
 	assert.Contains(t, said, "has chart_basico 1.0.0 already")
 
 	r.Chart("1.1.0")
 	r.Commit("next")
 	r.Git("tag", "chart_basico-1.1.0")
-	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	status, said = run(t, r.Dir, downloads, "./scripts/release.sh")
 	require.Zero(t, status, said)
 	index = r.Git("--git-dir", origin, "show", "gh-pages:index.yaml")
 	assert.Contains(t, index, "version: 1.0.0")
@@ -201,26 +210,20 @@ func TestReleaseScript(t *testing.T) {
 
 // A release whose index could not be pushed is completed by the next run, and what it has never changes.
 func TestReleaseScriptResumes(t *testing.T) {
-	r := gittest.New(t)
-	with(t, r, "release.sh")
-	r.Git("tag", "chart_basico-1.0.0")
-	origin := filepath.Join(t.TempDir(), "origin.git")
-	r.Git("clone", "--quiet", "--bare", r.Dir, origin)
-	r.Git("remote", "add", "origin", origin)
-	env := []string{"DOWNLOADS=https://example.com/releases/download"}
+	r, origin := tagged(t)
 	refuseOnce := func() {
 		hook := "#!/bin/sh\nrm hooks/pre-receive\nexit 1\n"
 		require.NoError(t, os.WriteFile(filepath.Join(origin, "hooks", "pre-receive"), []byte(hook), 0o700))
 	}
 	refuseOnce()
-	status, said := run(t, r.Dir, env, "./scripts/release.sh")
+	status, said := run(t, r.Dir, downloads, "./scripts/release.sh")
 	require.NotZero(t, status, said)
 	assert.Contains(t, said, "pre-receive hook declined")
 	assert.Empty(t, r.Git("branch", "--list", "gh-pages"), "nothing is left behind")
 	r.Git("branch", "gh-pages") // somebody's own, which is left alone
 	archive := filepath.Join(r.Dir+".gh.releases", "chart_basico-1.0.0", "chart_basico-1.0.0.tgz")
 	require.NoError(t, os.Remove(archive))
-	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	status, said = run(t, r.Dir, downloads, "./scripts/release.sh")
 	require.Zero(t, status, said)
 	assert.FileExists(t, archive, "what the release lacked")
 	assert.Contains(t, r.Git("--git-dir", origin, "show", "gh-pages:index.yaml"), "version: 1.0.0")
@@ -230,24 +233,24 @@ func TestReleaseScriptResumes(t *testing.T) {
 	r.Commit("next")
 	r.Git("tag", "chart_basico-1.1.0")
 	r.Git("remote", "set-url", "origin", origin+".gone")
-	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	status, said = run(t, r.Dir, downloads, "./scripts/release.sh")
 	require.Equal(t, 1, status, said)
 	assert.Contains(t, said, "origin did not say whether it has the branch gh-pages")
 	assert.NotContains(t, said, "there is no branch", "what cannot be read may well be there")
 
 	r.Git("remote", "set-url", "origin", origin)
 	refuseOnce()
-	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	status, said = run(t, r.Dir, downloads, "./scripts/release.sh")
 	require.NotZero(t, status, said)
 	archive = filepath.Join(r.Dir+".gh.releases", "chart_basico-1.1.0", "chart_basico-1.1.0.tgz")
 	right := read(t, archive)
 	require.NoError(t, os.WriteFile(archive, []byte("another"), 0o600))
-	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	status, said = run(t, r.Dir, downloads, "./scripts/release.sh")
 	require.Equal(t, 1, status, said)
 	assert.Contains(t, said, "has another chart_basico-1.1.0.tgz than this commit makes")
 	assert.Equal(t, "another", read(t, archive))
 	require.NoError(t, os.WriteFile(archive, []byte(right), 0o600))
-	status, said = run(t, r.Dir, env, "./scripts/release.sh")
+	status, said = run(t, r.Dir, downloads, "./scripts/release.sh")
 	require.Zero(t, status, said)
 	assert.Equal(t, "2", r.Git("--git-dir", origin, "rev-list", "--count", "gh-pages"), "one after the other")
 	assert.Equal(t, 2, strings.Count(read(t, r.Dir+".gh"), "release create"), "one for each")
