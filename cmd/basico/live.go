@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -124,7 +125,8 @@ func (f outputFlags) write(s streams, rep report.Report) error {
 }
 
 // refuse reports what is wrong with an environment of which nothing is run then.
-func (f outputFlags) refuse(s streams, rep report.Report) error {
+func (f outputFlags) refuse(s streams, environment string, rate float64, problems []report.Problem) error {
+	rep := report.Report{Environments: []string{environment}, Started: time.Now(), ErrorRate: rate, Problems: problems}
 	if err := f.write(s, rep); err != nil {
 		return err
 	}

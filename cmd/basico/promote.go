@@ -90,7 +90,7 @@ func runPromote(ctx context.Context, s streams, f promoteFlags, file, app string
 		return err
 	}
 	if len(problems) > 0 {
-		return f.refuse(s, report.Report{Environments: []string{env.Name}, Started: time.Now(), ErrorRate: f.rate, Problems: problems})
+		return f.refuse(s, env.Name, f.rate, problems)
 	}
 	stageFile := ""
 	if f.write { // before anything is moved

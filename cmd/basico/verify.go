@@ -100,7 +100,7 @@ func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error
 		return err
 	}
 	if len(problems) > 0 {
-		return f.refuse(s, report.Report{Environments: []string{env.Name}, Started: time.Now(), ErrorRate: f.rate, Problems: problems})
+		return f.refuse(s, env.Name, f.rate, problems)
 	}
 	var earlier report.Report
 	if f.beside != "" {
