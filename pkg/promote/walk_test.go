@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 
 // field is where an app is moved: a cluster that does at once what it is told.
 type field struct {
+	mu      sync.Mutex // the steady flow asks while the stage changes
 	at      verify.Stage
 	ready   []string                 // the versions that have pods
 	fails   map[string]float64       // the part of its requests that a version fails; those without pods fail all
@@ -42,7 +44,7 @@ func (f *field) Workloads() ([]verify.Workload, error) {
 }
 
 func (f *field) Origins(context.Context, verify.App) ([]rollout.Origin, []report.NotRun, error) {
-	if f.origins != nil && !slices.Contains(f.ready, heaviest(f.at)) {
+	if f.origins != nil && !slices.Contains(f.ready, heaviest(f.stage())) {
 		return nil, nil, f.origins
 	}
 	return []rollout.Origin{{Name: "front/v1"}}, nil, nil
@@ -52,12 +54,20 @@ func (f *field) Upgrade(_ context.Context, _ verify.App, stage verify.Stage, _ s
 	if err := f.refuses[stage.Name]; err != nil {
 		return nil, err
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.at = stage
 	return nil, nil
 }
 
+func (f *field) stage() verify.Stage {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.at
+}
+
 func (f *field) Arrive(context.Context, verify.App, *render.Release, []rollout.Origin) error {
-	return f.arrives[f.at.Name]
+	return f.arrives[f.stage().Name]
 }
 
 func heaviest(s verify.Stage) string {
@@ -72,7 +82,7 @@ func (f *field) send(ctx context.Context, from cluster.Place, load traffic.Load)
 			return traffic.Tally{Requests: 100, Errors: 1, Versions: map[string]int{"v1": 99}}, nil
 		}
 	}
-	s := &shop{sent: 1, r: random(), v2: float64(f.at.Weights["v2"]) / 100, fails: f.fails, takes: f.takes}
+	s := &shop{sent: 1, r: random(), v2: float64(f.stage().Weights["v2"]) / 100, fails: f.fails, takes: f.takes}
 	if f.takes == nil {
 		s.takes = alike
 	}
