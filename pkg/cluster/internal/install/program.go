@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -30,7 +31,8 @@ type Program struct {
 }
 
 // Find returns the path of the program: the given one, if there is one; else the one beside the running program; else
-// one built from this module, once, in the user's cache.
+// one built from this module, once, in the user's cache. The module is looked for from the working directory, then from
+// that of the running program, which may be somebody's checkout used from elsewhere.
 func (p Program) Find(ctx context.Context, given string, progress func(string)) (string, error) {
 	if given != "" {
 		return executable(p.What, given)
@@ -42,13 +44,9 @@ func (p Program) Find(ctx context.Context, given string, progress func(string)) 
 	if path, err := executable(p.Name, filepath.Join(filepath.Dir(self), p.Name)); err == nil {
 		return path, nil
 	}
-	module, err := Run(ctx, "", "go", "list", "-m", "-f", "{{.Dir}}", modulePath)
+	dir, err := moduleDir(ctx, "", filepath.Dir(self))
 	if err != nil {
-		return "", fmt.Errorf("find %s: it is not beside %s, and it can be built only where the module %s can be found: %w", p.What, self, modulePath, err)
-	}
-	dir := strings.TrimSpace(module)
-	if dir == "" {
-		return "", fmt.Errorf("find %s: it is not beside %s, and the module %s has no directory here", p.What, self, modulePath)
+		return "", fmt.Errorf("find %s: it is not beside %s, and it can be built only where the module %s is found, from here or from there: %w", p.What, self, modulePath, err)
 	}
 	key, err := contentHash(dir, p.Env, append([]string{"go.mod", "go.sum"}, p.Inputs...)...)
 	if err != nil {
@@ -61,6 +59,22 @@ func (p Program) Find(ctx context.Context, given string, progress func(string)) 
 			return err
 		})
 	})
+}
+
+// moduleDir returns the directory of this module, as the first of those directories knows it that does.
+func moduleDir(ctx context.Context, from ...string) (string, error) {
+	var errs []error
+	for _, dir := range from {
+		module, err := Run(ctx, dir, "go", "list", "-m", "-f", "{{.Dir}}", modulePath)
+		if found := strings.TrimSpace(module); found != "" {
+			return found, nil
+		}
+		if err == nil {
+			err = errors.New("it is not downloaded")
+		}
+		errs = append(errs, err)
+	}
+	return "", errors.Join(errs...)
 }
 
 // executable checks a path that somebody gave.

@@ -90,3 +90,17 @@ func TestRunSaysWhatTheCommandSaid(t *testing.T) {
 	_, err = Run(ctx, "", "/bin/sh", "-c", "sleep 60")
 	assert.ErrorIs(t, err, context.Canceled)
 }
+
+func TestModuleIsFoundFromTheFirstThatKnowsIt(t *testing.T) {
+	elsewhere := t.TempDir()
+	wd, err := os.Getwd()
+	require.NoError(t, err)
+	root := filepath.Join(wd, "../../../..")
+	for _, from := range [][]string{{wd, elsewhere}, {elsewhere, wd}} {
+		dir, err := moduleDir(t.Context(), from...)
+		require.NoError(t, err)
+		assert.Equal(t, root, dir)
+	}
+	_, err = moduleDir(t.Context(), elsewhere)
+	assert.ErrorContains(t, err, "go.mod")
+}
