@@ -33,8 +33,8 @@ func newCheckCommand(s streams) *cobra.Command {
 		Use:   "check ENV... | check -f VALUES",
 		Short: "Say what is wrong with environments before anything runs",
 		Long: `check renders the releases of each environment and holds every object against the schema
-of its Kubernetes version or of Istio, against Istio's own validation and analyzers, and
-against rules that need the whole environment.
+of its Kubernetes version or of Istio, against Kubernetes' and Istio's own validation and
+analyzers, and against rules that need the whole environment.
 
 With -f it checks the one release that values files make, later files over earlier ones;
 what other releases may bring, such as the Service that a route sends to, is not asked for.`,

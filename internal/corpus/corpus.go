@@ -72,12 +72,16 @@ func Objects(manifest string) (map[string]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, err
 		}
-		o := &unstructured.Unstructured{}
-		if err := yaml.Unmarshal(doc, &o.Object); err != nil {
+		data, err := yaml.YAMLToJSON(doc)
+		if err != nil {
 			return nil, err
 		}
-		if o.Object == nil {
+		if string(data) == "null" {
 			continue
+		}
+		o := &unstructured.Unstructured{}
+		if err := o.UnmarshalJSON(data); err != nil { // whole numbers stay such
+			return nil, err
 		}
 		id := o.GetKind() + "/" + o.GetName()
 		if out[id] != nil {

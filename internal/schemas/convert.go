@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -87,8 +88,9 @@ func reach(all map[string]map[string]any, name string, into map[string]any) {
 	follow(into[name])
 }
 
-// addCRDs adds every served version of the CustomResourceDefinitions in data.
-func addCRDs(doc *Document, data []byte) error {
+// addCRDs adds every served version of the CustomResourceDefinitions in data: as JSON schemas, and to openAPI, by kind, as
+// they stand there but for what says nothing of an object's legality.
+func addCRDs(doc *Document, openAPI map[string]any, data []byte) error {
 	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(data), 4096)
 	for {
 		var crd apiextensions.CustomResourceDefinition
@@ -118,6 +120,10 @@ func addCRDs(doc *Document, data []byte) error {
 			if !ok {
 				return fmt.Errorf("%s %s: no properties", crd.Name, version.Name)
 			}
+			if _, ok := properties["status"]; ok {
+				properties["status"] = map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+			}
+			openAPI[kind(crd.Spec.Group, version.Name, crd.Spec.Names.Kind)] = undescribed(schema)
 			properties["apiVersion"] = map[string]any{"type": "string"}
 			properties["kind"] = map[string]any{"type": "string"}
 			properties["metadata"] = map[string]any{"$ref": refPrefix + objectMeta}
@@ -129,6 +135,28 @@ func addCRDs(doc *Document, data []byte) error {
 			doc.Definitions[name] = strict(schema)
 		}
 	}
+}
+
+// undescribed copies a schema without its descriptions. A property may be called description.
+func undescribed(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := map[string]any{}
+		for key, below := range v {
+			if _, text := below.(string); text && key == "description" {
+				continue
+			}
+			out[key] = undescribed(below)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, below := range v {
+			out[i] = undescribed(below)
+		}
+		return out
+	}
+	return v
 }
 
 func kind(group, version, kind any) string {
@@ -158,7 +186,13 @@ func strict(schema map[string]any) map[string]any {
 			out[key] = value // below oneOf, anyOf, allOf and not stand conditions, no fields of their own
 		}
 	}
-	delete(out, "format")
+	if schema["format"] == "int32" {
+		for bound, value := range map[string]any{"minimum": math.MinInt32, "maximum": math.MaxInt32} {
+			if _, given := out[bound]; !given {
+				out[bound] = value
+			}
+		}
+	}
 	preserve := schema["x-kubernetes-preserve-unknown-fields"] == true || schema["x-kubernetes-embedded-resource"] == true
 	_, has := out["properties"]
 	if _, open := out["additionalProperties"]; has && !open && !preserve {

@@ -61,8 +61,8 @@ func run(check bool) error {
 	return nil
 }
 
-func generate() (map[string]*Document, error) {
-	files := map[string]*Document{}
+func generate() (map[string]any, error) {
+	files := map[string]any{}
 	for _, version := range kubernetes {
 		module, err := download("k8s.io/kubernetes", version)
 		if err != nil {
@@ -80,6 +80,7 @@ func generate() (map[string]*Document, error) {
 		files["kubernetes-"+minor+".json.gz"] = document
 	}
 	crds := &Document{Kinds: map[string]string{}, Definitions: map[string]any{}}
+	openAPI := map[string]any{}
 	istio, err := required("istio.io/istio")
 	if err != nil {
 		return nil, err
@@ -104,11 +105,12 @@ func generate() (map[string]*Document, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := addCRDs(crds, data); err != nil {
+		if err := addCRDs(crds, openAPI, data); err != nil {
 			return nil, fmt.Errorf("%s: %w", source, err)
 		}
 	}
 	files["crds.json.gz"] = crds
+	files["crds-openapi.json.gz"] = openAPI
 	return files, nil
 }
 
@@ -145,7 +147,7 @@ func output(name string, args ...string) ([]byte, error) {
 }
 
 // pack compresses without a time stamp, so that equal content is equal bytes.
-func pack(document *Document) ([]byte, error) {
+func pack(document any) ([]byte, error) {
 	data, err := json.Marshal(document)
 	if err != nil {
 		return nil, err

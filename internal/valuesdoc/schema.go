@@ -52,6 +52,7 @@ func (c *compiler) compile(n *node, path string) (object, error) {
 	set("minimum", n.Minimum, n.Minimum != nil)
 	set("maximum", n.Maximum, n.Maximum != nil)
 	set("minLength", n.MinLength, n.MinLength != nil)
+	set("maxLength", n.MaxLength, n.MaxLength != nil)
 	set("minItems", n.MinItems, n.MinItems != nil)
 	set("required", n.Required, n.Required != nil)
 	if n.Items != nil {

@@ -33,6 +33,7 @@ type node struct {
 	Minimum     *int           `yaml:"minimum"`
 	Maximum     *int           `yaml:"maximum"`
 	MinLength   *int           `yaml:"minLength"`
+	MaxLength   *int           `yaml:"maxLength"`
 	MinItems    *int           `yaml:"minItems"`
 	Items       *node          `yaml:"items"`
 	Required    []string       `yaml:"required"`

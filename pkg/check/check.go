@@ -1,6 +1,6 @@
 // Package check says what is wrong with an environment before anything runs: every object
-// against the schema of its kind, Istio's own validation and analyzers, and rules that need
-// the whole environment. Everything is found at once, in the same order on every run.
+// against the schema of its kind, Kubernetes' and Istio's own validation, Istio's analyzers,
+// and rules that need the whole environment. Everything is found at once, in the same order on every run.
 package check
 
 import (
@@ -11,7 +11,7 @@ import (
 	"chartbasico/pkg/render"
 )
 
-// Problem is one thing that is wrong. Its Rule is a rule of this package, schema, or the code
+// Problem is one thing that is wrong. Its Rule is a rule of this package, schema, kubernetes, or the code
 // of a message of Istio's analyzers, such as IST0101.
 type Problem = problem.Problem
 
@@ -69,6 +69,9 @@ func (c *Checker) check(ctx context.Context, name string, releases []*render.Rel
 		for _, p := range c.schemas.check(o) {
 			broken[o.id] = true
 			found = append(found, p)
+		}
+		if !broken[o.id] {
+			found = append(found, c.schemas.admit(ctx, o)...)
 		}
 	}
 	found = append(found, analyze(ctx, m, broken, scope)...)

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 
 	"chartbasico/internal/nearest"
 	"chartbasico/internal/schemaerr"
@@ -33,9 +34,10 @@ type schemas struct {
 	document map[string]any
 	kinds    map[string]string // group/version/Kind to a definition
 
-	mu       sync.Mutex // compiler is not safe for concurrent use
+	mu       sync.Mutex // compiler is not safe for concurrent use, nor are the maps below
 	compiler *jsonschema.Compiler
 	compiled map[string]*jsonschema.Schema
+	custom   map[string]*custom
 }
 
 var minor = regexp.MustCompile(`^v?(\d+\.\d+)(\.|$|[+-])`)
@@ -61,6 +63,7 @@ func openSchemas(version string) (*schemas, error) {
 		kinds:    kube.Kinds,
 		compiler: jsonschema.NewCompiler(),
 		compiled: map[string]*jsonschema.Schema{},
+		custom:   map[string]*custom{},
 	}
 	s.compiler.DefaultDraft(jsonschema.Draft7)
 	s.compiler.UseLoader(jsonschema.SchemeURLLoader{})
@@ -89,20 +92,24 @@ type document struct {
 }
 
 func readDocument(name string) (*document, error) {
+	var d document
+	return &d, readJSON(name, &d)
+}
+
+func readJSON(name string, into any) error {
 	f, err := files.Open("schemas/" + name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer f.Close()
 	z, err := gzip.NewReader(f)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var d document
-	if err := json.NewDecoder(z).Decode(&d); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	if err := json.NewDecoder(z).Decode(into); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
-	return &d, nil
+	return nil
 }
 
 func (s *schemas) compile(definition string) (*jsonschema.Schema, error) {
@@ -141,6 +148,9 @@ func (s *schemas) check(o object) problem.List {
 		return problem.List{fault("", err.Error(), "a schema that compiles", "")}
 	}
 	value := withoutNulls(o.Object)
+	if kind, err := s.customKind(gvk); err == nil && kind != nil { // an error is admit's to tell
+		defaulting.Default(value, kind.schema)
+	}
 	err = schema.Validate(value)
 	var invalid *jsonschema.ValidationError
 	if err == nil {

@@ -22,7 +22,7 @@ import (
 var since = map[string]string{"hostnameOverride": "1.34", "resources": "1.32"}
 
 // TestEveryKubernetesVersion: each object of each case of the chart's tests, and of random values, is legal by the schema
-// of each Kubernetes version, but for fields that are newer than it.
+// of each Kubernetes version, but for fields that are newer than it; and by what the newest API server says beyond.
 func TestEveryKubernetesVersion(t *testing.T) {
 	const root, seeds = "../..", 200
 	chart, err := helm3.LoadChart(filepath.Join(root, "charts/chart_basico"))
@@ -54,7 +54,15 @@ func TestEveryKubernetesVersion(t *testing.T) {
 			require.NoError(t, err)
 			for id, u := range objects {
 				checked++
-				for _, p := range s.check(object{u, id, &render.Release{}}) {
+				if strategy, ok := strategies[u.GroupVersionKind().GroupKind()]; !ok || strategy.NamespaceScoped() {
+					u.SetNamespace("shop")
+				}
+				o := object{u, id, &render.Release{}}
+				if v == render.DefaultKubeVersion {
+					assert.Empty(t, s.admit(t.Context(), o), c.Name)
+					assert.True(t, s.admits(t, o), "%s: nothing says what the API server says of a %s", c.Name, u.GetKind())
+				}
+				for _, p := range s.check(o) {
 					key := p.Path[strings.LastIndex(p.Path, ".")+1:]
 					if strings.HasPrefix(p.Found, "unknown key ") && older(v, since[key]) {
 						seen[key] = true
@@ -78,4 +86,11 @@ func version(minor string) string { return "v" + minor + ".0" }
 func older(version, than string) bool {
 	minor := func(v string) int { n, _ := strconv.Atoi(strings.TrimPrefix(v, "1.")); return n }
 	return minor(version) < minor(than)
+}
+
+// admits says whether anything but its schema is known of an object's kind.
+func (s *schemas) admits(t *testing.T, o object) bool {
+	kind, err := s.customKind(o.GetAPIVersion() + "/" + o.GetKind())
+	require.NoError(t, err)
+	return kind != nil || strategies[o.GroupVersionKind().GroupKind()] != nil
 }

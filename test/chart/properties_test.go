@@ -351,7 +351,8 @@ func TestBothCommands(t *testing.T) {
 	figures.Record(t, "renderings by the helm commands", n, "%d of random values: the bytes of the SDKs", n)
 }
 
-// FuzzValues: any bytes as values end in a clear error that names a path, or in objects that are whole.
+// FuzzValues: any bytes as values end in a clear error that names a path, or in objects that are whole. What of these the
+// API server would refuse, basico check refuses: TestCheckRefusesWhatTheAPIServerRefuses.
 func FuzzValues(f *testing.F) {
 	for _, in := range inputs(f) {
 		text, err := yaml.Marshal(in.values)

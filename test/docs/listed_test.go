@@ -56,7 +56,7 @@ var listed = map[string]instead{
 	"basico verify environments/bookinfo-prod.yaml -o json > local.json":                                    {"what it prints is read again by the test of the command", ""},
 	"basico verify environments/bookinfo-prod.yaml --on kind --beside local.json --report kind-report.html": {kind, ""},
 
-	"go test ./test -run 'TestAPIServerTakesEverything|TestUpgrade' -v -args -random 1000 -seed 7": {minutes, ""},
+	"go test ./test -run 'TestAPIServerTakesEverything|TestCheckRefuses|TestUpgrade' -v -args -random 1000 -seed 7": {minutes, ""},
 	"git archive --format=tar 18b7c97 charts/chart_basico values | gzip -n >test/testdata/previous.tar.gz": {
 		"it needs the project's history, and is done once for a release", ""},
 	"go test ./pkg/check -run TestEveryKubernetesVersion -v":                                                                  {"make test runs it", ""},

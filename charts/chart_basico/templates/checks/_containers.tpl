@@ -19,6 +19,15 @@
 {{- end -}}
 {{- include "chart_basico.check.container.ports" (dict "path" $path "container" $c "open" $open "alone" (eq $group "initContainers")) -}}
 {{- include "chart_basico.check.container.probes" (dict "path" $path "container" $c) -}}
+{{- if eq $group "initContainers" -}}
+{{- range $field := list "lifecycle" "livenessProbe" "readinessProbe" "startupProbe" -}}
+{{- if get $c $field -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.%s" $path $field) "found" "set" "allowed" "none for a container that runs to its end before the others start"
+      "fix" "remove it, or move the container to workload.sidecars") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- include "chart_basico.check.container.env" (dict "root" $ "path" $path "container" $c) -}}
 {{- include "chart_basico.check.container.mounts" (dict "root" $ "path" $path "container" $c) -}}
 {{- $security := $c.securityContext | default dict -}}

@@ -1,0 +1,166 @@
+package check
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/kubernetes/pkg/api/legacyscheme"
+	apiservice "k8s.io/kubernetes/pkg/api/service"
+	_ "k8s.io/kubernetes/pkg/apis/apps/install" // the conversions and defaults of the groups below
+	_ "k8s.io/kubernetes/pkg/apis/autoscaling/install"
+	_ "k8s.io/kubernetes/pkg/apis/batch/install"
+	"k8s.io/kubernetes/pkg/apis/core"
+	_ "k8s.io/kubernetes/pkg/apis/core/install"
+	_ "k8s.io/kubernetes/pkg/apis/networking/install"
+	_ "k8s.io/kubernetes/pkg/apis/policy/install"
+	_ "k8s.io/kubernetes/pkg/apis/rbac/install"
+	"k8s.io/kubernetes/pkg/registry/apps/daemonset"
+	"k8s.io/kubernetes/pkg/registry/apps/deployment"
+	"k8s.io/kubernetes/pkg/registry/apps/statefulset"
+	"k8s.io/kubernetes/pkg/registry/autoscaling/horizontalpodautoscaler"
+	"k8s.io/kubernetes/pkg/registry/batch/cronjob"
+	"k8s.io/kubernetes/pkg/registry/batch/job"
+	"k8s.io/kubernetes/pkg/registry/core/configmap"
+	"k8s.io/kubernetes/pkg/registry/core/namespace"
+	"k8s.io/kubernetes/pkg/registry/core/persistentvolumeclaim"
+	"k8s.io/kubernetes/pkg/registry/core/secret"
+	kubeservice "k8s.io/kubernetes/pkg/registry/core/service"
+	"k8s.io/kubernetes/pkg/registry/core/serviceaccount"
+	"k8s.io/kubernetes/pkg/registry/networking/ingress"
+	"k8s.io/kubernetes/pkg/registry/networking/networkpolicy"
+	"k8s.io/kubernetes/pkg/registry/policy/poddisruptionbudget"
+	"k8s.io/kubernetes/pkg/registry/rbac/clusterrole"
+	"k8s.io/kubernetes/pkg/registry/rbac/clusterrolebinding"
+	"k8s.io/kubernetes/pkg/registry/rbac/role"
+	"k8s.io/kubernetes/pkg/registry/rbac/rolebinding"
+	podsecurity "k8s.io/pod-security-admission/api"
+
+	"chartbasico/pkg/problem"
+)
+
+// strategies are what the API server does when an object of a kind is created: of the kinds of Kubernetes that the chart
+// renders. They are those of the one version that is linked, whichever version's schemas hold.
+var strategies = map[schema.GroupKind]rest.RESTCreateStrategy{
+	{Group: "apps", Kind: "DaemonSet"}:                               daemonset.Strategy,
+	{Group: "apps", Kind: "Deployment"}:                              deployment.Strategy,
+	{Group: "apps", Kind: "StatefulSet"}:                             statefulset.Strategy,
+	{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}:          horizontalpodautoscaler.Strategy,
+	{Group: "batch", Kind: "CronJob"}:                                cronjob.Strategy,
+	{Group: "batch", Kind: "Job"}:                                    job.Strategy,
+	{Kind: "ConfigMap"}:                                              configmap.Strategy,
+	{Kind: "Namespace"}:                                              namespace.Strategy,
+	{Kind: "PersistentVolumeClaim"}:                                  persistentvolumeclaim.Strategy,
+	{Kind: "Secret"}:                                                 secret.Strategy,
+	{Kind: "Service"}:                                                kubeservice.Strategy,
+	{Kind: "ServiceAccount"}:                                         serviceaccount.Strategy,
+	{Group: "networking.k8s.io", Kind: "Ingress"}:                    ingress.Strategy,
+	{Group: "networking.k8s.io", Kind: "NetworkPolicy"}:              networkpolicy.Strategy,
+	{Group: "policy", Kind: "PodDisruptionBudget"}:                   poddisruptionbudget.Strategy,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRole"}:        clusterrole.Strategy,
+	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}: clusterrolebinding.Strategy,
+	{Group: "rbac.authorization.k8s.io", Kind: "Role"}:               role.Strategy,
+	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        rolebinding.Strategy,
+}
+
+// admit says what the API server would say of an object that its schema takes, but for what only a running cluster knows:
+// it may still have a schedule that is none, or two fields that exclude each other.
+func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
+	fault := func(path, found, expected string) {
+		p := o.problem(path, found, expected, "")
+		p.Rule = "kubernetes"
+		out = append(out, p)
+	}
+	var errs field.ErrorList
+	if strategy, ok := strategies[o.GroupVersionKind().GroupKind()]; ok {
+		refused, err := refusals(ctx, strategy, o)
+		if err != nil {
+			fault("", err.Error(), "an object that Kubernetes can read")
+		}
+		errs = refused
+	} else {
+		kind, err := s.customKind(o.GetAPIVersion() + "/" + o.GetKind())
+		if err != nil {
+			fault("", err.Error(), "rules that compile")
+		} else if kind != nil {
+			errs = kind.refusals(ctx, o)
+		}
+	}
+	for _, e := range errs {
+		found, expected := explain(e)
+		fault(e.Field, found, expected)
+	}
+	return out
+}
+
+func refusals(ctx context.Context, strategy rest.RESTCreateStrategy, o object) (field.ErrorList, error) {
+	data, err := o.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	internal, err := runtime.Decode(legacyscheme.Codecs.UniversalDecoder(), data) // with defaults
+	if err != nil {
+		return nil, err
+	}
+	accessor, err := meta.Accessor(internal)
+	if err != nil {
+		return nil, err
+	}
+	rest.FillObjectMetaSystemFields(accessor)
+	if s, ok := internal.(*core.Service); ok { // as where addresses and ports are allocated
+		if s.Spec.ClusterIP != "" && len(s.Spec.ClusterIPs) == 0 {
+			s.Spec.ClusterIPs = []string{s.Spec.ClusterIP}
+		}
+		if apiservice.NeedsHealthCheck(s) && s.Spec.HealthCheckNodePort == 0 {
+			s.Spec.HealthCheckNodePort = 30000
+		}
+	}
+	kind := o.GroupVersionKind()
+	resource, _ := meta.UnsafeGuessKindToResource(kind)
+	ctx = request.WithRequestInfo(request.WithNamespace(ctx, o.GetNamespace()), &request.RequestInfo{
+		IsResourceRequest: true, Verb: "create", APIGroup: kind.Group, APIVersion: kind.Version,
+		Namespace: o.GetNamespace(), Resource: resource.Resource, Name: o.GetName(),
+	})
+	strategy.PrepareForCreate(ctx, internal)
+	errs := rest.ValidateCreate(ctx, internal, strategy)
+	if kind.Kind == "Namespace" { // whose labels are looked at by admission
+		_, labels := podsecurity.PolicyToEvaluate(o.GetLabels(), podsecurity.Policy{})
+		errs = append(errs, labels...)
+	}
+	return errs, nil
+}
+
+// explain is a field's error in our form. A value that is no scalar is not repeated.
+func explain(e *field.Error) (found, expected string) {
+	value := ""
+	switch v := reflect.Indirect(reflect.ValueOf(e.BadValue)); v.Kind() {
+	case reflect.String:
+		value = fmt.Sprintf("%q", v)
+	case reflect.Bool, reflect.Int, reflect.Int32, reflect.Int64:
+		value = fmt.Sprint(v)
+	}
+	switch e.Type {
+	case field.ErrorTypeNotSupported:
+		supported := strings.Split(strings.TrimPrefix(e.Detail, "supported values: "), ", ")
+		slices.Sort(supported) // they come in any order
+		return value, "one of " + strings.Join(supported, ", ")
+	case field.ErrorTypeDuplicate:
+		return value + ", which is there already", ""
+	case field.ErrorTypeRequired:
+		return strings.TrimSuffix("a value is required: "+e.Detail, ": "), ""
+	}
+	detail := cmp.Or(e.Detail, strings.ToLower(string(e.Type)))
+	if value == "" || e.Type == field.ErrorTypeForbidden {
+		return detail, ""
+	}
+	return value + ": " + detail, ""
+}

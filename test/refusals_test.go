@@ -1,0 +1,130 @@
+package test
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"chartbasico/internal/corpus"
+	"chartbasico/internal/figures"
+	"chartbasico/pkg/check"
+	"chartbasico/pkg/environment"
+	"chartbasico/pkg/problem"
+	"chartbasico/pkg/render"
+)
+
+// TestCheckRefusesWhatTheAPIServerRefuses changes one thing in an object that the chart renders, and asks both: what the
+// API server does not take, check does not pass, and what check says of Kubernetes' objects, the API server says too.
+func TestCheckRefusesWhatTheAPIServerRefuses(t *testing.T) {
+	ctx := within(t, 10*time.Minute)
+	s := newSafety(t)
+	const namespace = metav1.NamespaceDefault
+	cases, err := corpus.Read("..")
+	require.NoError(t, err)
+	kinds := map[string][]*unstructured.Unstructured{}
+	for _, c := range cases {
+		objects, err := s.objects(ctx, s.chart, namespace, c.Values)
+		require.NoError(t, err, c.Name)
+		for _, id := range slices.Sorted(maps.Keys(objects)) {
+			if !slices.Contains(clusterWide, objects[id].GetKind()) {
+				objects[id].SetNamespace(namespace)
+			}
+			kinds[objects[id].GetKind()] = append(kinds[objects[id].GetKind()], objects[id])
+		}
+	}
+	names := slices.Sorted(maps.Keys(kinds))
+	checker, err := check.New()
+	require.NoError(t, err)
+	draw := rand.New(rand.NewPCG(*seed, 7)) //nolint:gosec // what is changed need not be secret
+	refused := 0
+	n := 10 * *random
+	for range n {
+		of := kinds[names[draw.IntN(len(names))]]
+		o := of[draw.IntN(len(of))].DeepCopy()
+		what := mutate(draw, o.Object)
+		if what == "" {
+			continue
+		}
+		release := &render.Release{Release: environment.Release{Name: "demo", Namespace: namespace}, Objects: []*unstructured.Unstructured{o}}
+		var says []string
+		for _, p := range checker.Release(ctx, release) {
+			if p.Severity == problem.Error && slices.Contains([]string{"schema", "kubernetes", "IST0106"}, p.Rule) {
+				says = append(says, p.String())
+			}
+		}
+		err := s.create(o, true)
+		if err != nil {
+			refused++
+		}
+		assert.Equalf(t, err != nil, len(says) > 0, "%s/%s, %s: the API server says: %v; check says: %s", o.GetKind(), o.GetName(), what, err, strings.Join(says, "\n"))
+	}
+	figures.Record(t, "objects with one thing changed", n, "%d, of which the API server refuses %d, and check too", n, refused)
+}
+
+// mutate changes one value in an object, and says which.
+func mutate(draw *rand.Rand, object map[string]any) string {
+	type place struct {
+		path string
+		set  func(any)
+		drop func()
+		was  any
+	}
+	var places []place
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, key := range slices.Sorted(maps.Keys(v)) {
+				places = append(places, place{path + "." + key, func(to any) { v[key] = to }, func() { delete(v, key) }, v[key]})
+				walk(path+"."+key, v[key])
+			}
+		case []any:
+			for i := range v {
+				places = append(places, place{fmt.Sprintf("%s[%d]", path, i), func(to any) { v[i] = to }, nil, v[i]})
+				walk(fmt.Sprintf("%s[%d]", path, i), v[i])
+			}
+		}
+	}
+	for _, part := range slices.Sorted(maps.Keys(object)) {
+		if part != "apiVersion" && part != "kind" {
+			if _, is := object[part].(map[string]any); is {
+				walk(part, object[part])
+			}
+		}
+	}
+	places = slices.DeleteFunc(places, func(p place) bool { return p.path == "metadata.namespace" }) // which the request names too
+	if len(places) == 0 {
+		return ""
+	}
+	p := places[draw.IntN(len(places))]
+	if p.drop != nil && draw.IntN(4) == 0 {
+		p.drop()
+		return "without " + p.path
+	}
+	var to any
+	switch was := p.was.(type) {
+	case string:
+		to = []string{"", "Whatever", "-x", "a b", strings.ToUpper(was), was + "-1", "70000"}[draw.IntN(7)]
+	case int64, float64:
+		to = []int64{-1, 0, 1, 101, 70000, 1 << 40}[draw.IntN(6)]
+	case bool:
+		to = !was
+	case []any:
+		to = append(slices.Clone(was), was...)
+	case map[string]any:
+		to = map[string]any{}
+	default:
+		return ""
+	}
+	p.set(to)
+	return fmt.Sprintf("%s: %v, was %v", p.path, to, p.was)
+}
