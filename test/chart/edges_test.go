@@ -37,6 +37,16 @@ workload: {kind: StatefulSet, volumeClaimTemplates: {store: {accessModes: [ReadW
 workload: null
 service: {labels: {version: a, app: null}, ports: {http: {port: 80}}}
 namespace: {labels: {istio-injection: enabled, version: a}}`},
+	{"labels and annotations of what stands beside a workload", `
+workload:
+  labels: {of: workload}
+  disruptionBudget: {minAvailable: 1, labels: {of: budget, none: null}, annotations: {example.com/of: budget}}
+  autoscaling: {maxReplicas: 2, labels: {of: autoscaler}, annotations: {example.com/of: autoscaler}}
+identity:
+  labels: {of: identity}
+  annotations: {example.com/of: identity}
+  rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+  clusterRules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]`},
 	{"config of no version", `
 version: null
 workload: null
