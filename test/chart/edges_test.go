@@ -33,6 +33,10 @@ workload: {kind: StatefulSet, serviceName: shop-v1-3-4, containers: {main: {port
 service: {perVersion: true, clusterIP: None, ports: {http: {port: 80}}}`},
 	{"a StatefulSet whose claim has nulls", `
 workload: {kind: StatefulSet, volumeClaimTemplates: {store: {accessModes: [ReadWriteOnce], storageClassName: null, selector: {matchExpressions: []}, resources: {requests: {storage: 1Gi}}}}}`},
+	{"a StatefulSet whose claims do not say who may use them", `
+workload: {kind: StatefulSet, volumeClaimTemplates: {a: {resources: {requests: {storage: 1Gi}}}, b: {accessModes: [], resources: {requests: {storage: 1Gi}}}}}`},
+	{"mutual TLS that is left to the namespace, but for a port", `
+access: {peerAuthentication: {mtls: {}, portLevelMtls: {8080: {mode: DISABLE}}}}`},
 	{"labels that the chart leaves to its user", `
 workload: null
 service: {labels: {version: a, app: null}, ports: {http: {port: 80}}}
