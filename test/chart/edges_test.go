@@ -223,6 +223,8 @@ routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`},
 egress: {networkPolicy: {}, hosts: {a: {host: "*.example.com", ports: {grpc: {port: 8080, protocol: GRPC}, http: {port: 80, protocol: HTTP}, http2: {port: 81, protocol: HTTP2}, tls: {port: 443, protocol: TLS}}, resolution: DYNAMIC_DNS}}}`},
 	{"hosts that differ in a dash alone, without Routes", `
 exposure: {kind: ingress, port: 80, hosts: [shop-eu.example.com, shop.eu.example.com]}`},
+	{"a certificate for each host", `
+exposure: {kind: istio, port: 80, hosts: [a.example.com, b.example.com], tls: {redirect: false, certificates: {a: {hosts: [a.example.com], secretName: a}, b: {hosts: [b.example.com], secretName: b}}}}`},
 	{"another port of a host outside", `
 egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
 }

@@ -103,6 +103,16 @@ Exposed by Istio
   Its state:    istioctl analyze -n shop
   It needs the Secret cert in the namespace of the ingress gateway.
 `},
+		{"istio with certificates", `{kind: istio, hosts: [a.example.com, b.example.com, c.example.com], port: 80, tls: {secretName: c, certificates: {b: {hosts: [b.example.com], secretName: b}, a: {hosts: [a.example.com], secretName: b}}}}`, `
+Exposed by Istio
+  https://a.example.com/
+  https://b.example.com/
+  https://c.example.com/
+  Its address:  kubectl get services -A -l istio=ingressgateway
+  Its state:    istioctl analyze -n shop
+  It needs the Secret b in the namespace of the ingress gateway.
+  It needs the Secret c in the namespace of the ingress gateway.
+`},
 		{"gatewayAPI", `{kind: gatewayAPI, hosts: ["*.example.com"], port: 80, tls: {secretName: cert}}`, `
 Exposed by Gateway API
   https://<name>.example.com/
