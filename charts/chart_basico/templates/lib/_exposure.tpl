@@ -245,17 +245,20 @@ In: root. Out: JSON of {address, state}.
 {{- $gateway := .Values.exposure.gateway | default dict -}}
 {{- $get := printf "kubectl -n %s get" .Release.Namespace -}}
 {{- $kind := include "chart_basico.exposure.kind" . -}}
+{{- /* A Gateway without a namespace, or with the one that Istio calls `.`, is in that of the release. */ -}}
+{{- $existing := splitList "/" ($gateway.existing | default "") -}}
+{{- $there := ternary (first $existing) .Release.Namespace (and (gt (len $existing) 1) (ne (first $existing) ".")) -}}
 {{- if eq $kind "istio" -}}
 {{- $selector := list -}}
 {{- range $key, $value := $gateway.selector | default (dict "istio" "ingressgateway") -}}{{- $selector = append $selector (printf "%s=%s" $key $value) -}}{{- end -}}
 {{- $address := printf "kubectl get services -A -l %s" (join "," $selector) -}}
-{{- with $gateway.existing -}}
-{{- $address = printf "kubectl -n %s get gateways.networking.istio.io %s -o jsonpath='{.spec.selector}' says whose Service has it" (splitList "/" . | first) (splitList "/" . | last) -}}
+{{- if $gateway.existing -}}
+{{- $address = printf "kubectl -n %s get gateways.networking.istio.io %s -o jsonpath='{.spec.selector}' says whose Service has it" $there (last $existing) -}}
 {{- end -}}
 {{- dict "address" $address "state" (printf "istioctl analyze -n %s" .Release.Namespace) | toJson -}}
 {{- else if eq $kind "gatewayAPI" -}}
 {{- $address := printf "%s gateways.gateway.networking.k8s.io %s" $get $app -}}
-{{- with $gateway.existing -}}{{- $address = printf "kubectl -n %s get gateways.gateway.networking.k8s.io %s" (splitList "/" . | first) (splitList "/" . | last) -}}{{- end -}}
+{{- if $gateway.existing -}}{{- $address = printf "kubectl -n %s get gateways.gateway.networking.k8s.io %s" $there (last $existing) -}}{{- end -}}
 {{- dict "address" $address "state" (printf "%s httproutes.gateway.networking.k8s.io %s -o jsonpath='{.status.parents}'" $get $app) | toJson -}}
 {{- else if eq $kind "ingress" -}}
 {{- dict "address" (printf "%s ingresses.networking.k8s.io %s" $get $app) "state" (printf "kubectl -n %s describe ingresses.networking.k8s.io %s" .Release.Namespace $app) | toJson -}}
