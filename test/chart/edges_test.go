@@ -33,10 +33,24 @@ workload: {kind: StatefulSet, serviceName: shop-v1-3-4, containers: {main: {port
 service: {perVersion: true, clusterIP: None, ports: {http: {port: 80}}}`},
 	{"a StatefulSet whose claim has nulls", `
 workload: {kind: StatefulSet, volumeClaimTemplates: {store: {accessModes: [ReadWriteOnce], storageClassName: null, selector: {matchExpressions: []}, resources: {requests: {storage: 1Gi}}}}}`},
+	{"a StatefulSet whose claims do not say who may use them", `
+workload: {kind: StatefulSet, volumeClaimTemplates: {a: {resources: {requests: {storage: 1Gi}}}, b: {accessModes: [], resources: {requests: {storage: 1Gi}}}}}`},
+	{"mutual TLS that is left to the namespace, but for a port", `
+access: {peerAuthentication: {mtls: {}, portLevelMtls: {8080: {mode: DISABLE}}}}`},
 	{"labels that the chart leaves to its user", `
 workload: null
 service: {labels: {version: a, app: null}, ports: {http: {port: 80}}}
 namespace: {labels: {istio-injection: enabled, version: a}}`},
+	{"labels and annotations of what stands beside a workload", `
+workload:
+  labels: {of: workload}
+  disruptionBudget: {minAvailable: 1, labels: {of: budget, none: null}, annotations: {example.com/of: budget}}
+  autoscaling: {maxReplicas: 2, labels: {of: autoscaler}, annotations: {example.com/of: autoscaler}}
+identity:
+  labels: {of: identity}
+  annotations: {example.com/of: identity}
+  rules: [{apiGroups: [""], resources: [pods], verbs: [get]}]
+  clusterRules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]`},
 	{"config of no version", `
 version: null
 workload: null
@@ -209,6 +223,10 @@ routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`},
 egress: {networkPolicy: {}, hosts: {a: {host: "*.example.com", ports: {grpc: {port: 8080, protocol: GRPC}, http: {port: 80, protocol: HTTP}, http2: {port: 81, protocol: HTTP2}, tls: {port: 443, protocol: TLS}}, resolution: DYNAMIC_DNS}}}`},
 	{"hosts that differ in a dash alone, without Routes", `
 exposure: {kind: ingress, port: 80, hosts: [shop-eu.example.com, shop.eu.example.com]}`},
+	{"a certificate for each host", `
+exposure: {kind: istio, port: 80, hosts: [a.example.com, b.example.com], tls: {redirect: false, certificates: {a: {hosts: [a.example.com], secretName: a}, b: {hosts: [b.example.com], secretName: b}}}}`},
+	{"a Route whose headers are emptied", `
+exposure: {kind: route, hosts: [a.example.com], route: {httpHeaders: {}}}`},
 	{"another port of a host outside", `
 egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
 }

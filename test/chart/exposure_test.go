@@ -187,3 +187,83 @@ servers:
     port: {name: https, number: 443, protocol: HTTPS}
     tls: {mode: MUTUAL, credentialName: cert, minProtocolVersion: TLSV1_3}`)
 }
+
+// certified is one model of hosts with certificates of their own, and one for the others.
+const certified = `
+app: shop
+exposure:
+  hosts: [shop.example.com, "*.eu.example.com", shop.example.org, shop.example.net]
+  port: 80
+  tls:
+    secretName: other
+    certificates:
+      eu: {hosts: ["*.eu.example.com"], secretName: eu}
+      org: {hosts: [shop.example.org, shop.example.com], secretName: org}
+      gone: null
+`
+
+// TestCertificates: each host is answered with its own certificate, whichever way it is exposed.
+func TestCertificates(t *testing.T) {
+	certify := func(layer string) objects {
+		return renderValues(t, merge(parse(t, certified), parse(t, "exposure: "+layer)))
+	}
+	ingress := into[networkingv1.Ingress](t, certify(`{kind: ingress}`), "Ingress/shop")
+	assert.Equal(t, []networkingv1.IngressTLS{
+		{Hosts: []string{"*.eu.example.com"}, SecretName: "eu"},
+		{Hosts: []string{"shop.example.org", "shop.example.com"}, SecretName: "org"},
+		{Hosts: []string{"shop.example.net"}, SecretName: "other"},
+	}, ingress.Spec.TLS)
+
+	spec(t, certify(`{kind: istio, istio: {tls: {minProtocolVersion: TLSV1_3}}}`), "Gateway/shop", `
+selector: {istio: ingressgateway}
+servers:
+  - {hosts: [shop.example.com, "*.eu.example.com", shop.example.org, shop.example.net], port: {name: http, number: 80, protocol: HTTP}, tls: {httpsRedirect: true}}
+  - {hosts: ["*.eu.example.com"], port: {name: https-eu, number: 443, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: eu, minProtocolVersion: TLSV1_3}}
+  - {hosts: [shop.example.org, shop.example.com], port: {name: https-org, number: 443, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: org, minProtocolVersion: TLSV1_3}}
+  - {hosts: [shop.example.net], port: {name: https, number: 443, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: other, minProtocolVersion: TLSV1_3}}`)
+
+	got := certify(`{kind: gatewayAPI, gatewayAPI: {options: {a.example.com/b: c}}}`)
+	spec(t, got, "Gateway/shop", `
+gatewayClassName: istio
+listeners:
+  - {name: http, port: 80, protocol: HTTP}
+  - {name: https--eu.example.com, hostname: "*.eu.example.com", port: 443, protocol: HTTPS, tls: {mode: Terminate, certificateRefs: [{name: eu}], options: {a.example.com/b: c}}}
+  - {name: https-shop.example.org, hostname: shop.example.org, port: 443, protocol: HTTPS, tls: {mode: Terminate, certificateRefs: [{name: org}], options: {a.example.com/b: c}}}
+  - {name: https-shop.example.com, hostname: shop.example.com, port: 443, protocol: HTTPS, tls: {mode: Terminate, certificateRefs: [{name: org}], options: {a.example.com/b: c}}}
+  - {name: https-shop.example.net, hostname: shop.example.net, port: 443, protocol: HTTPS, tls: {mode: Terminate, certificateRefs: [{name: other}], options: {a.example.com/b: c}}}`)
+	spec(t, got, "HTTPRoute/shop", `
+parentRefs:
+  - {name: shop, sectionName: https--eu.example.com}
+  - {name: shop, sectionName: https-shop.example.org}
+  - {name: shop, sectionName: https-shop.example.com}
+  - {name: shop, sectionName: https-shop.example.net}
+hostnames: [shop.example.com, "*.eu.example.com", shop.example.org, shop.example.net]
+rules:
+  - matches: [{path: {type: PathPrefix, value: /}}]
+    backendRefs: [{name: shop, port: 80, weight: 100}]`)
+
+	spec(t, renderObjects(t, `
+app: shop
+exposure:
+  kind: gatewayAPI
+  hosts: ["*", shop.example.org]
+  port: 80
+  tls: {secretName: other, redirect: false, certificates: {org: {hosts: [shop.example.org], secretName: org}}}`), "Gateway/shop", `
+gatewayClassName: istio
+listeners:
+  - {name: http, port: 80, protocol: HTTP}
+  - {name: https-shop.example.org, hostname: shop.example.org, port: 443, protocol: HTTPS, tls: {mode: Terminate, certificateRefs: [{name: org}]}}
+  - {name: https, port: 443, protocol: HTTPS, tls: {mode: Terminate, certificateRefs: [{name: other}]}}`)
+
+	got = certify(`{kind: route, port: http, tls: {certificates: {eu: {secretName: null}}}}`)
+	for route, want := range map[string]string{
+		"Route/shop-shop-example-com":   `externalCertificate: {name: org}, `,
+		"Route/shop-any-eu-example-com": ``, // the router's own
+		"Route/shop-shop-example-org":   `externalCertificate: {name: org}, `,
+		"Route/shop-shop-example-net":   `externalCertificate: {name: other}, `,
+	} {
+		var tls any
+		require.NoError(t, yaml.Unmarshal([]byte(`{`+want+`termination: edge, insecureEdgeTerminationPolicy: Redirect}`), &tls))
+		assert.Equal(t, tls, got.get(t, route).Object["spec"].(map[string]any)["tls"], route)
+	}
+}

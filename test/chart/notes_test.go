@@ -55,6 +55,26 @@ CronJob shop-v1
   It is suspended; else it would run at "0 3 * * *".
   Its runs:  kubectl -n shop get jobs -l app=shop,version=v1
 `},
+		{"a suspended Job", "version: v1\nworkload: " + pods + "kind: Job, suspend: true}", `
+Job shop-v1
+  Watch it:  kubectl -n shop get jobs -l app=shop,version=v1 --watch
+  It is suspended: nothing runs until workload.suspend is false.
+`},
+		{"a Job", "version: v1\nworkload: " + pods + "kind: Job, suspend: false}", `
+Job shop-v1
+  Watch it:  kubectl -n shop get jobs -l app=shop,version=v1 --watch
+`},
+		{"pods of an autoscaler", "version: v1\nworkload: " + pods + "autoscaling: {minReplicas: 2, maxReplicas: 5}, disruptionBudget: {}}", `
+Deployment shop-v1
+  Watch it:  kubectl -n shop rollout status deployment/shop-v1
+  Pods:      2 to 5, as its autoscaler says: kubectl -n shop get horizontalpodautoscalers shop-v1
+  To drain:  kubectl -n shop get poddisruptionbudgets shop-v1 says how many pods may go at once
+`},
+		{"one pod at least", "version: v1\nworkload: " + pods + "kind: StatefulSet, autoscaling: {maxReplicas: 3}}", `
+StatefulSet shop-v1
+  Watch it:  kubectl -n shop rollout status statefulset/shop-v1
+  Pods:      1 to 3, as its autoscaler says: kubectl -n shop get horizontalpodautoscalers shop-v1
+`},
 		{"injection by a label", `namespace: {labels: {istio-injection: enabled}}`, `
 Namespace shop: pods get a sidecar.
   It stays when this release is uninstalled, with all that is in it.
@@ -96,12 +116,40 @@ Exposed by Istio, through the Gateway edge/shared
   Its address:  kubectl -n edge get gateways.networking.istio.io shared -o jsonpath='{.spec.selector}' says whose Service has it
   Its state:    istioctl analyze -n shop
 `},
+		{"istio existing here", `{kind: istio, hosts: [shop.example.com], port: 80, gateway: {existing: shared}}`, `
+Exposed by Istio, through the Gateway shared
+  http://shop.example.com/
+  Its address:  kubectl -n shop get gateways.networking.istio.io shared -o jsonpath='{.spec.selector}' says whose Service has it
+  Its state:    istioctl analyze -n shop
+`},
+		{"istio existing here by a dot", `{kind: istio, hosts: [shop.example.com], port: 80, gateway: {existing: ./shared}}`, `
+Exposed by Istio, through the Gateway ./shared
+  http://shop.example.com/
+  Its address:  kubectl -n shop get gateways.networking.istio.io shared -o jsonpath='{.spec.selector}' says whose Service has it
+  Its state:    istioctl analyze -n shop
+`},
+		{"gatewayAPI existing here", `{kind: gatewayAPI, hosts: [shop.example.com], port: 80, gateway: {existing: shared}}`, `
+Exposed by Gateway API, through the Gateway shared
+  http://shop.example.com/
+  Its address:  kubectl -n shop get gateways.gateway.networking.k8s.io shared
+  Its state:    kubectl -n shop get httproutes.gateway.networking.k8s.io shop -o jsonpath='{.status.parents}'
+`},
 		{"istio with TLS", `{kind: istio, hosts: [shop.example.com], port: 80, tls: {secretName: cert}}`, `
 Exposed by Istio
   https://shop.example.com/
   Its address:  kubectl get services -A -l istio=ingressgateway
   Its state:    istioctl analyze -n shop
   It needs the Secret cert in the namespace of the ingress gateway.
+`},
+		{"istio with certificates", `{kind: istio, hosts: [a.example.com, b.example.com, c.example.com], port: 80, tls: {secretName: c, certificates: {b: {hosts: [b.example.com], secretName: b}, a: {hosts: [a.example.com], secretName: b}}}}`, `
+Exposed by Istio
+  https://a.example.com/
+  https://b.example.com/
+  https://c.example.com/
+  Its address:  kubectl get services -A -l istio=ingressgateway
+  Its state:    istioctl analyze -n shop
+  It needs the Secret b in the namespace of the ingress gateway.
+  It needs the Secret c in the namespace of the ingress gateway.
 `},
 		{"gatewayAPI", `{kind: gatewayAPI, hosts: ["*.example.com"], port: 80, tls: {secretName: cert}}`, `
 Exposed by Gateway API

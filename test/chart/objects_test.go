@@ -84,6 +84,16 @@ func TestEmptyBlocks(t *testing.T) {
 	got.get(t, "Namespace/shop")
 	got.get(t, "ServiceAccount/shop")
 	got.get(t, "Sidecar/shop")
+
+	budget := renderValues(t, with(t, `workload: {disruptionBudget: {}}`))
+	spec(t, budget, "PodDisruptionBudget/shop-v1-3-4", `{maxUnavailable: 1, selector: {matchLabels: {app: shop, version: v1.3.4}}}`)
+	budget = renderValues(t, with(t, `workload: {disruptionBudget: {maxUnavailable: null, unhealthyPodEvictionPolicy: AlwaysAllow}}`))
+	spec(t, budget, "PodDisruptionBudget/shop-v1-3-4", `{maxUnavailable: 1, unhealthyPodEvictionPolicy: AlwaysAllow, selector: {matchLabels: {app: shop, version: v1.3.4}}}`)
+
+	spec(t, renderObjects(t, `{app: shop, access: {peerAuthentication: {}}}`), "PeerAuthentication/shop", `selector: {matchLabels: {app: shop}}`)
+	spec(t, renderObjects(t, `{app: shop, access: {scope: namespace, peerAuthentication: {}}}`), "PeerAuthentication/shop", `{}`)
+
+	assert.Empty(t, renderObjects(t, `{app: shop, service: null, access: {peerAuthentication: null}}`), "null is no block")
 }
 
 func TestIdentity(t *testing.T) {

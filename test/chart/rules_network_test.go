@@ -1,5 +1,7 @@
 package chart_test
 
+import "cmp"
+
 // stages are the least that a routing block needs.
 const stages = `stage: a, stages: [{name: a, weights: {v1: 100}}]`
 
@@ -51,6 +53,22 @@ var networkRules = []rule{
 		`exposure.tls.secretName: found a certificate for TLS that is passed through; allowed: one where the router ends TLS; fix: remove it, or change exposure.route.tls.termination`},
 	{"TLS without a certificate", `exposure: {kind: gatewayAPI, hosts: [a.example.com], port: 80, tls: {}}`,
 		`exposure.tls.secretName: found nothing; allowed: the Secret with key and certificate; fix: add exposure.tls.secretName`},
+	{"a host without a certificate", certificates("ingress", `certificates: {a: {hosts: [a.example.com], secretName: a}}`),
+		`exposure.tls.certificates: found none for b.example.com; allowed: one for each host; fix: add them to the hosts of a certificate, or set exposure.tls.secretName for all that have none`},
+	{"a host with two certificates", certificates("istio", `secretName: c, certificates: {a: {hosts: [a.example.com], secretName: a}, b: {hosts: [a.example.com], secretName: b}}`),
+		`exposure.tls.certificates.b.hosts[0]: found a.example.com, which exposure.tls.certificates.a has too; allowed: one certificate for a host; fix: remove one of the two`},
+	{"a certificate of a host that is not exposed", certificates("gatewayAPI", `secretName: c, certificates: {a: {hosts: [a.example.com, c.example.com], secretName: a}}`),
+		`exposure.tls.certificates.a.hosts[1]: found c.example.com, which is not exposed; allowed: a.example.com, b.example.com; fix: name one of them, or add it to exposure.hosts`},
+	{"a certificate of no host", certificates("ingress", `secretName: c, certificates: {a: {hosts: [a.example.com, b.example.com], secretName: a}}`),
+		`exposure.tls.secretName: found c, while each host has another certificate; allowed: it for hosts that have none in exposure.tls.certificates; fix: remove it`},
+	{"a certificate of some hosts without its Secret", certificates("gatewayAPI", `secretName: c, certificates: {a: {hosts: [a.example.com]}}`),
+		`exposure.tls.certificates.a.secretName: found nothing; allowed: the Secret with key and certificate; fix: add it`},
+	{"certificates for TLS that is passed through", certificates("route", `certificates: {a: {hosts: [a.example.com, b.example.com]}}}, route: {tls: {termination: passthrough}`),
+		`exposure.tls.certificates: found a certificate for TLS that is passed through; allowed: one where the router ends TLS; fix: remove it, or change exposure.route.tls.termination`},
+	{"one certificate on top of several", certificates("istio", `secretName: c, certificates: {a: {hosts: [a.example.com], secretName: a}}}, istio: {tls: {credentialName: d}`),
+		`exposure.istio.tls.credentialName: found it beside exposure.tls.certificates; allowed: one of the two, since it would hold for all hosts; fix: remove it`},
+	{"one certificate of a Route on top of several", certificates("route", `secretName: c, certificates: {a: {hosts: [a.example.com], secretName: a}}}, route: {tls: {termination: edge, externalCertificate: {name: d}}`),
+		`exposure.route.tls.externalCertificate: found it beside exposure.tls.certificates; allowed: one of the two, since it would hold for all hosts; fix: remove it`},
 	{"a gateway that does not end TLS", `exposure: {kind: istio, hosts: [a.example.com], port: 80, tls: {}, istio: {tls: {mode: PASSTHROUGH}}}`,
 		`exposure.istio.tls.mode: found PASSTHROUGH; allowed: a mode in which the gateway ends TLS, since its routes are HTTP's; fix: change the mode`},
 	{"a Route to a number", `exposure: {kind: route, hosts: [a.example.com], port: 80}`,
@@ -174,4 +192,9 @@ routing: {protocol: TCP, ` + stages + `}`,
 exposure: {kind: istio, hosts: [a.example.com], port: 80}
 egress: {gateway: {}, hosts: {exposure: {host: a.example.com, port: 443, protocol: TLS}}}`,
 		`egress.hosts.exposure: found a name that the VirtualService of exposure has too; allowed: another name; fix: rename it`},
+}
+
+// certificates are values that expose two hosts with TLS.
+func certificates(kind, tls string) string {
+	return `exposure: {kind: ` + kind + `, hosts: [a.example.com, b.example.com], port: ` + cmp.Or(map[string]string{"route": "http"}[kind], "80") + `, tls: {` + tls + `}}`
 }

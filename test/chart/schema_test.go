@@ -44,6 +44,10 @@ var shapes = []struct {
 		[]string{`at '/routing/timeout': '10' does not match pattern '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$'`}},
 	{"an egress gateway without its namespace", `egress: {gateway: {host: egress}}`,
 		[]string{`at '/egress/gateway/host': 'egress' does not match pattern '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$'`}},
+	{"hosts with capitals", `{egress: {hosts: {db: {host: DB.example.com, port: 1}}}, exposure: {kind: ingress, hosts: [Shop.example.com, "*.Example.com"]}}`, []string{
+		`at '/egress/hosts/db/host': 'DB.example.com' does not match pattern '^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'`,
+		`at '/exposure/hosts/0': 'Shop.example.com' does not match pattern '^(\\*|(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)$'`,
+		`at '/exposure/hosts/1': '*.Example.com' does not match pattern '^(\\*|(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)$'`}},
 	{"a label that Kubernetes refuses", `workload: {labels: {"a b": c, d: "e f"}}`, []string{
 		`at '/workload/labels': additional properties 'a b' not allowed`,
 		`at '/workload/labels/d': 'e f' does not match pattern '^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'`}},

@@ -1,8 +1,29 @@
 {{- define "chart_basico.check.claims" -}}
+{{- $w := .Values.workload | default dict -}}
 {{- range $name := include "chart_basico.names" .Values.claims | fromJsonArray -}}
-{{- if not (include "chart_basico.check.given" (dict "from" (get $.Values.claims $name) "path" "resources.requests.storage")) -}}
-{{- include "chart_basico.mistake" (dict
-      "path" (printf "claims.%s.resources.requests.storage" $name) "found" "nothing" "allowed" "a size such as 1Gi" "fix" "set it") -}}
+{{- include "chart_basico.check.claims.size" (dict "path" (printf "claims.%s" $name) "claim" (get $.Values.claims $name)) -}}
 {{- end -}}
+{{- range $name := include "chart_basico.names" $w.volumeClaimTemplates | fromJsonArray -}}
+{{- include "chart_basico.check.claims.size" (dict "path" (printf "workload.volumeClaimTemplates.%s" $name) "claim" (get $w.volumeClaimTemplates $name)) -}}
+{{- end -}}
+{{- range $name := include "chart_basico.names" $w.volumes | fromJsonArray -}}
+{{- $ephemeral := (get $w.volumes $name).ephemeral -}}
+{{- if not (kindIs "invalid" $ephemeral) -}}
+{{- $path := printf "workload.volumes.%s.ephemeral.volumeClaimTemplate.spec" $name -}}
+{{- $claim := ($ephemeral.volumeClaimTemplate | default dict).spec | default dict -}}
+{{- if not $claim.accessModes -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.accessModes" $path) "found" "nothing" "allowed" "who may use it at once" "fix" "set it, to [ReadWriteOnce] for one node") -}}
+{{- end -}}
+{{- include "chart_basico.check.claims.size" (dict "path" $path "claim" $claim) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* chart_basico.check.claims.size: the one thing that has no default. In: path, claim. */ -}}
+{{- define "chart_basico.check.claims.size" -}}
+{{- if not (include "chart_basico.check.given" (dict "from" .claim "path" "resources.requests.storage")) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.resources.requests.storage" .path) "found" "nothing" "allowed" "a size such as 1Gi" "fix" "set it") -}}
 {{- end -}}
 {{- end -}}

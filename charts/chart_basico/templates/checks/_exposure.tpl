@@ -119,7 +119,10 @@
 {{- $e := .exposure -}}
 {{- if not (kindIs "invalid" $e.tls) -}}
 {{- $own := (($e.istio | default dict).tls) | default dict -}}
-{{- if and (has $e.kind (list "istio" "gatewayAPI")) (not $e.tls.secretName) (not $own) -}}
+{{- $certificates := include "chart_basico.names" $e.tls.certificates | fromJsonArray -}}
+{{- if $certificates -}}
+{{- include "chart_basico.check.exposure.certificates" . -}}
+{{- else if and (has $e.kind (list "istio" "gatewayAPI")) (not $e.tls.secretName) (not $own) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "exposure.tls.secretName" "found" "nothing" "allowed" "the Secret with key and certificate"
       "fix" "add exposure.tls.secretName") -}}
@@ -130,10 +133,60 @@
       "fix" "change the mode") -}}
 {{- end -}}
 {{- $passes := eq ((($e.route | default dict).tls | default dict).termination | default "") "passthrough" -}}
-{{- if and $passes $e.tls.secretName -}}
+{{- if and $passes (or $certificates $e.tls.secretName) -}}
 {{- include "chart_basico.mistake" (dict
-      "path" "exposure.tls.secretName" "found" "a certificate for TLS that is passed through" "allowed" "one where the router ends TLS"
+      "path" (printf "exposure.tls.%s" (ternary "certificates" "secretName" (gt (len $certificates) 0))) "found" "a certificate for TLS that is passed through" "allowed" "one where the router ends TLS"
       "fix" "remove it, or change exposure.route.tls.termination") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* chart_basico.check.exposure.certificates: each host has one certificate, and each certificate a host. In: exposure, which has some. */ -}}
+{{- define "chart_basico.check.exposure.certificates" -}}
+{{- $e := .exposure -}}
+{{- $of := dict -}}
+{{- range $name := include "chart_basico.names" $e.tls.certificates | fromJsonArray -}}
+{{- $path := printf "exposure.tls.certificates.%s" $name -}}
+{{- $certificate := get $e.tls.certificates $name -}}
+{{- if and (has $e.kind (list "istio" "gatewayAPI")) (not $certificate.secretName) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.secretName" $path) "found" "nothing" "allowed" "the Secret with key and certificate" "fix" "add it") -}}
+{{- end -}}
+{{- range $i, $host := $certificate.hosts -}}
+{{- if not (has $host $e.hosts) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.hosts[%d]" $path $i) "found" (printf "%s, which is not exposed" $host) "allowed" (join ", " $e.hosts)
+      "fix" "name one of them, or add it to exposure.hosts") -}}
+{{- else if hasKey $of $host -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.hosts[%d]" $path $i) "found" (printf "%s, which %s has too" $host (get $of $host)) "allowed" "one certificate for a host"
+      "fix" "remove one of the two") -}}
+{{- end -}}
+{{- $_ := set $of $host $path -}}
+{{- end -}}
+{{- end -}}
+{{- $rest := list -}}
+{{- range $e.hosts -}}{{- if not (hasKey $of .) -}}{{- $rest = append $rest . -}}{{- end -}}{{- end -}}
+{{- if and $rest (not $e.tls.secretName) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "exposure.tls.certificates" "found" (printf "none for %s" (join ", " $rest)) "allowed" "one for each host"
+      "fix" "add them to the hosts of a certificate, or set exposure.tls.secretName for all that have none") -}}
+{{- end -}}
+{{- if and (not $rest) $e.tls.secretName -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "exposure.tls.secretName" "found" (printf "%s, while each host has another certificate" $e.tls.secretName) "allowed" "it for hosts that have none in exposure.tls.certificates"
+      "fix" "remove it") -}}
+{{- end -}}
+{{- range $kind, $fields := dict
+      "istio" (list "credentialName" "credentialNames" "privateKey" "serverCertificate" "tlsCertificates")
+      "route" (list "certificate" "externalCertificate" "key") -}}
+{{- range $field := $fields -}}
+{{- $path := printf "%s.tls.%s" $kind $field -}}
+{{- if include "chart_basico.check.given" (dict "from" $e "path" $path) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "exposure.%s" $path) "found" "it beside exposure.tls.certificates" "allowed" "one of the two, since it would hold for all hosts"
+      "fix" "remove it") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

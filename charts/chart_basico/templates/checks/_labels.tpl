@@ -5,6 +5,9 @@
 {{- range $block := list "access" "egress" "exposure" "identity" "namespace" "routing" "service" "workload" -}}
 {{- $_ := set $blocks $block (get $v $block) -}}
 {{- end -}}
+{{- range $block := list "autoscaling" "disruptionBudget" -}}
+{{- $_ := set $blocks (printf "workload.%s" $block) (get ($v.workload | default dict) $block) -}}
+{{- end -}}
 {{- range $path, $named := dict
       "access.authorizationPolicies" ($v.access | default dict).authorizationPolicies
       "claims" $v.claims "config" $v.config "egress.hosts" ($v.egress | default dict).hosts "secrets" $v.secrets -}}

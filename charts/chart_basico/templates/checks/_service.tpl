@@ -1,6 +1,6 @@
 {{- define "chart_basico.check.service" -}}
-{{- with .Values.service -}}
-{{- $s := . -}}
+{{- if not (kindIs "invalid" .Values.service) -}}
+{{- $s := .Values.service -}}
 {{- $kind := include "chart_basico.workload.kind" $ -}}
 {{- if has $kind (list "Job" "CronJob") -}}
 {{- include "chart_basico.mistake" (dict

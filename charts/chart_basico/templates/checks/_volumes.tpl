@@ -28,6 +28,12 @@
       "path" $at "found" (keys $from | sortAlpha | join " and " | default "no source") "allowed" "one source, such as fromConfig or serviceAccountToken"
       "fix" "keep one, and make another entry of the other") -}}
 {{- end -}}
+{{- if and (not (kindIs "invalid" $source.items)) (eq (len $from) 1) (not (or $source.fromConfig $source.fromSecret)) -}}
+{{- $other := keys $from | first -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.items" $at) "found" (printf "items beside %s" $other) "allowed" "items beside fromConfig or fromSecret"
+      "fix" (printf "move it to %s.%s.items, if it has such" $at $other)) -}}
+{{- end -}}
 {{- include "chart_basico.check.reference" (dict "root" $ "path" $at "entry" $source) -}}
 {{- end -}}
 {{- if has $name $claims -}}

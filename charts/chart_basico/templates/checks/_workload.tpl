@@ -52,16 +52,16 @@
       "fix" "lower it, or raise maxReplicas") -}}
 {{- end -}}
 {{- end -}}
-{{- with $w.disruptionBudget -}}
+{{- if not (kindIs "invalid" $w.disruptionBudget) -}}
 {{- if not (has $kind (list "Deployment" "StatefulSet")) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "workload.disruptionBudget" "found" (printf "a budget for a %s" $kind) "allowed" "Deployment, StatefulSet"
       "fix" "remove it, or change workload.kind") -}}
 {{- end -}}
-{{- $given := include "chart_basico.pick" (dict "from" . "keys" (list "maxUnavailable" "minAvailable")) | fromJson -}}
-{{- if ne (len $given) 1 -}}
+{{- $given := include "chart_basico.pick" (dict "from" $w.disruptionBudget "keys" (list "maxUnavailable" "minAvailable")) | fromJson -}}
+{{- if eq (len $given) 2 -}}
 {{- include "chart_basico.mistake" (dict
-      "path" "workload.disruptionBudget" "found" (keys $given | sortAlpha | join " and " | default "neither minAvailable nor maxUnavailable") "allowed" "one of minAvailable and maxUnavailable"
+      "path" "workload.disruptionBudget" "found" "maxUnavailable and minAvailable" "allowed" "one of minAvailable and maxUnavailable"
       "fix" "keep one") -}}
 {{- end -}}
 {{- end -}}

@@ -66,6 +66,27 @@ no subsets: with a routing block the one of each version, else the App's. In: ro
 {{- if and (not (kindIs "invalid" $tls)) (ne (toString ($tls | default dict).redirect) "false") -}}yes{{- end -}}
 {{- end -}}
 
+{{- /*
+chart_basico.exposure.certificates: which hosts have which certificate, with TLS: those of `certificates` by name, then
+the one without a name of all other hosts. In: root. Out: JSON list of {name, hosts, secretName (may be absent)}.
+*/ -}}
+{{- define "chart_basico.exposure.certificates" -}}
+{{- $e := .Values.exposure -}}
+{{- $out := list -}}
+{{- if not (kindIs "invalid" $e.tls) -}}
+{{- $rest := $e.hosts -}}
+{{- range $name := include "chart_basico.names" $e.tls.certificates | fromJsonArray -}}
+{{- $certificate := include "chart_basico.pick" (dict "from" (get $e.tls.certificates $name) "keys" (list "hosts" "secretName")) | fromJson -}}
+{{- $out = append $out (set $certificate "name" $name) -}}
+{{- range $certificate.hosts -}}{{- $rest = without $rest . -}}{{- end -}}
+{{- end -}}
+{{- with $rest -}}
+{{- $out = append $out (merge (dict "name" "" "hosts" .) (include "chart_basico.pick" (dict "from" $e.tls "keys" (list "secretName")) | fromJson)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $out -}}
+{{- end -}}
+
 {{- /* chart_basico.exposure.istio.servers. In: root. Out: JSON list. */ -}}
 {{- define "chart_basico.exposure.istio.servers" -}}
 {{- $e := .Values.exposure -}}
@@ -74,12 +95,12 @@ no subsets: with a routing block the one of each version, else the App's. In: ro
       "port" (dict "name" "http" "number" (($e.gateway | default dict).port | default 80) "protocol" "HTTP") -}}
 {{- if include "chart_basico.exposure.redirects" . -}}{{- $_ := set $http "tls" (dict "httpsRedirect" true) -}}{{- end -}}
 {{- $servers := list $http -}}
-{{- if not (kindIs "invalid" $e.tls) -}}
+{{- range include "chart_basico.exposure.certificates" . | fromJsonArray -}}
 {{- $tls := dict "mode" "SIMPLE" -}}
-{{- with $e.tls.secretName -}}{{- $_ := set $tls "credentialName" . -}}{{- end -}}
+{{- with .secretName -}}{{- $_ := set $tls "credentialName" . -}}{{- end -}}
 {{- $servers = append $servers (dict
-      "hosts" $e.hosts
-      "port" (dict "name" "https" "number" 443 "protocol" "HTTPS")
+      "hosts" .hosts
+      "port" (dict "name" (list "https" .name | compact | join "-") "number" 443 "protocol" "HTTPS")
       "tls" (mergeOverwrite $tls (deepCopy (($e.istio | default dict).tls | default dict)))) -}}
 {{- end -}}
 {{- toJson $servers -}}
@@ -135,6 +156,29 @@ In: root. Out: JSON list.
 - timeout
 {{- end -}}
 
+{{- /*
+chart_basico.exposure.gatewayAPI.listeners: those of TLS: one, or one for each host where they have certificates of
+their own, since a listener has one name of a host. In: root. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.exposure.gatewayAPI.listeners" -}}
+{{- $e := .Values.exposure -}}
+{{- $out := list -}}
+{{- range include "chart_basico.exposure.certificates" . | fromJsonArray -}}
+{{- $tls := dict "mode" "Terminate" "certificateRefs" (list (dict "name" .secretName)) -}}
+{{- with ($e.gatewayAPI | default dict).options -}}{{- $_ := set $tls "options" . -}}{{- end -}}
+{{- $listener := dict "port" 443 "protocol" "HTTPS" "tls" $tls -}}
+{{- range ternary .hosts (list "*") (not (empty $e.tls.certificates)) -}}
+{{- if eq . "*" -}}
+{{- $out = append $out (merge (dict "name" "https") $listener) -}}
+{{- else -}}
+{{- /* No host's name begins with a dash, so none has that of another. */ -}}
+{{- $out = append $out (merge (dict "name" (printf "https-%s" (. | replace "*." "-")) "hostname" .) $listener) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $out -}}
+{{- end -}}
+
 {{- /* chart_basico.exposure.gatewayAPI.parent: the Gateway of a route. In: root, listener (of a Gateway of ours). Out: JSON map. */ -}}
 {{- define "chart_basico.exposure.gatewayAPI.parent" -}}
 {{- $e := .root.Values.exposure -}}
@@ -151,14 +195,16 @@ In: root. Out: JSON list.
 {{- end -}}
 
 {{- /*
-chart_basico.exposure.gatewayAPI.route: an HTTPRoute. In: root, name, listener, rule.
+chart_basico.exposure.gatewayAPI.route: an HTTPRoute. In: root, name, listeners (empty for all), rule.
 Out: a document.
 */ -}}
 {{- define "chart_basico.exposure.gatewayAPI.route" -}}
 {{- $e := .root.Values.exposure -}}
-{{- $spec := dict
-      "parentRefs" (list (include "chart_basico.exposure.gatewayAPI.parent" . | fromJson))
-      "rules" (list .rule) -}}
+{{- $parents := list -}}
+{{- range .listeners | default (list "") -}}
+{{- $parents = append $parents (include "chart_basico.exposure.gatewayAPI.parent" (dict "root" $.root "listener" .) | fromJson) -}}
+{{- end -}}
+{{- $spec := dict "parentRefs" $parents "rules" (list .rule) -}}
 {{- if not (has "*" $e.hosts) -}}{{- $_ := set $spec "hostnames" $e.hosts -}}{{- end -}}
 {{- include "chart_basico.document" (dict
       "apiVersion" "gateway.networking.k8s.io/v1" "kind" "HTTPRoute"
@@ -166,13 +212,15 @@ Out: a document.
       "spec" $spec) -}}
 {{- end -}}
 
-{{- /* chart_basico.exposure.route.tls. In: root. Out: JSON map. */ -}}
+{{- /* chart_basico.exposure.route.tls. In: root, host. Out: JSON map. */ -}}
 {{- define "chart_basico.exposure.route.tls" -}}
-{{- $e := .Values.exposure -}}
+{{- $e := .root.Values.exposure -}}
 {{- $tls := dict
       "termination" "edge"
-      "insecureEdgeTerminationPolicy" (ternary "Redirect" "Allow" (include "chart_basico.exposure.redirects" . | eq "yes")) -}}
-{{- with $e.tls.secretName -}}{{- $_ := set $tls "externalCertificate" (dict "name" .) -}}{{- end -}}
+      "insecureEdgeTerminationPolicy" (ternary "Redirect" "Allow" (include "chart_basico.exposure.redirects" .root | eq "yes")) -}}
+{{- range include "chart_basico.exposure.certificates" .root | fromJsonArray -}}
+{{- if and .secretName (has $.host .hosts) -}}{{- $_ := set $tls "externalCertificate" (dict "name" .secretName) -}}{{- end -}}
+{{- end -}}
 {{- toJson (mergeOverwrite $tls (deepCopy (($e.route | default dict).tls | default dict))) -}}
 {{- end -}}
 
@@ -197,17 +245,20 @@ In: root. Out: JSON of {address, state}.
 {{- $gateway := .Values.exposure.gateway | default dict -}}
 {{- $get := printf "kubectl -n %s get" .Release.Namespace -}}
 {{- $kind := include "chart_basico.exposure.kind" . -}}
+{{- /* A Gateway without a namespace, or with the one that Istio calls `.`, is in that of the release. */ -}}
+{{- $existing := splitList "/" ($gateway.existing | default "") -}}
+{{- $there := ternary (first $existing) .Release.Namespace (and (gt (len $existing) 1) (ne (first $existing) ".")) -}}
 {{- if eq $kind "istio" -}}
 {{- $selector := list -}}
 {{- range $key, $value := $gateway.selector | default (dict "istio" "ingressgateway") -}}{{- $selector = append $selector (printf "%s=%s" $key $value) -}}{{- end -}}
 {{- $address := printf "kubectl get services -A -l %s" (join "," $selector) -}}
-{{- with $gateway.existing -}}
-{{- $address = printf "kubectl -n %s get gateways.networking.istio.io %s -o jsonpath='{.spec.selector}' says whose Service has it" (splitList "/" . | first) (splitList "/" . | last) -}}
+{{- if $gateway.existing -}}
+{{- $address = printf "kubectl -n %s get gateways.networking.istio.io %s -o jsonpath='{.spec.selector}' says whose Service has it" $there (last $existing) -}}
 {{- end -}}
 {{- dict "address" $address "state" (printf "istioctl analyze -n %s" .Release.Namespace) | toJson -}}
 {{- else if eq $kind "gatewayAPI" -}}
 {{- $address := printf "%s gateways.gateway.networking.k8s.io %s" $get $app -}}
-{{- with $gateway.existing -}}{{- $address = printf "kubectl -n %s get gateways.gateway.networking.k8s.io %s" (splitList "/" . | first) (splitList "/" . | last) -}}{{- end -}}
+{{- if $gateway.existing -}}{{- $address = printf "kubectl -n %s get gateways.gateway.networking.k8s.io %s" $there (last $existing) -}}{{- end -}}
 {{- dict "address" $address "state" (printf "%s httproutes.gateway.networking.k8s.io %s -o jsonpath='{.status.parents}'" $get $app) | toJson -}}
 {{- else if eq $kind "ingress" -}}
 {{- dict "address" (printf "%s ingresses.networking.k8s.io %s" $get $app) "state" (printf "kubectl -n %s describe ingresses.networking.k8s.io %s" .Release.Namespace $app) | toJson -}}
