@@ -32,10 +32,9 @@ import (
 
 // registry is a real registry on the loopback interface, with TLS and one user.
 type registry struct {
-	addr         string
-	ca           string // certificate of the registry, and of proxies before it
-	key          string
-	passwordFile string
+	addr string
+	ca   string // certificate of the registry, and of proxies before it
+	key  string
 }
 
 const (
@@ -50,9 +49,8 @@ var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:\d+)`)
 func newRegistry(t *testing.T) *registry {
 	t.Helper()
 	dir := t.TempDir()
-	r := &registry{passwordFile: filepath.Join(dir, "password")}
+	r := &registry{}
 	r.ca, r.key = certificate(t, dir)
-	write(t, r.passwordFile, registryPassword+"\n")
 	write(t, filepath.Join(dir, "users"), registryUser+":"+registryHash+"\n")
 	config := filepath.Join(dir, "config.yaml")
 	write(t, config, `version: 0.1
