@@ -22,6 +22,7 @@ import (
 
 	"chartbasico/internal/git/gittest"
 	"chartbasico/internal/helm3"
+	"chartbasico/internal/registrytest"
 	"chartbasico/pkg/publish"
 )
 
@@ -102,9 +103,9 @@ func (h helm) env() []string {
 	return append(os.Environ(), "HELM_CONFIG_HOME="+h.home, "HELM_CACHE_HOME="+h.home, "HELM_DATA_HOME="+h.home, "HELM_REGISTRY_CONFIG="+filepath.Join(h.home, "registry.json"))
 }
 
-func (h helm) login(t *testing.T, r *registry) {
+func (h helm) login(t *testing.T, r registry) {
 	t.Helper()
-	h.must(t, registryPassword, "registry", "login", r.addr, "--username", registryUser, "--password-stdin", "--ca-file", r.ca)
+	h.must(t, registrytest.Password, "registry", "login", r.Addr, "--username", registrytest.User, "--password-stdin", "--ca-file", r.CA)
 }
 
 func (h helm) must(t *testing.T, stdin string, args ...string) string {
@@ -120,9 +121,9 @@ func TestPublish(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
 	registry, repo := newRegistry(t), repository(t)
 	key, stranger := keys(t), keys(t)
-	to, out := "oci://"+registry.addr+"/charts", t.TempDir()
+	to, out := "oci://"+registry.Addr+"/charts", t.TempDir()
 	h := helm{"HELM", t.TempDir()}
-	args := []string{"publish", "--to", to, "--ca-file", registry.ca, "--key", key.private, "--destination", out}
+	args := []string{"publish", "--to", to, "--ca-file", registry.CA, "--key", key.private, "--destination", out}
 	status, said, wrong := basicoIn(t, repo.Dir, h, args...)
 	assert.Equal(t, 2, status, said)
 	assert.Contains(t, wrong, "credential not found", "nobody publishes without a password")
@@ -144,8 +145,8 @@ func TestPublish(t *testing.T) {
 	for _, name := range []string{"HELM", "HELM4"} {
 		t.Run(name, func(t *testing.T) {
 			h := helm{name, t.TempDir()}
-			chart := "oci://" + registry.addr + "/charts/" + ready.Chart
-			from := []string{"--version", ready.Version, "--ca-file", registry.ca}
+			chart := "oci://" + registry.Addr + "/charts/" + ready.Chart
+			from := []string{"--version", ready.Version, "--ca-file", registry.CA}
 			_, err := h.run(t, "", append([]string{"pull", chart}, from...)...)
 			require.Error(t, err, "nobody is let in without a password")
 			h.login(t, registry)
@@ -206,17 +207,17 @@ func TestPublish(t *testing.T) {
 	}
 	refused(fmt.Sprintf("refused: since %s-%s: the change is major, and %s after %s is too small: it must be %s or higher. Fix: raise version in Chart.yaml to %s",
 		ready.Chart, last, ready.Version, last, minimum, minimum))
-	_, err = registry.client().Resolve(ctx, registry.addr+"/charts/"+ready.Chart+":"+ready.Version)
+	_, err = registry.client().Resolve(ctx, registry.Addr+"/charts/"+ready.Chart+":"+ready.Version)
 	require.ErrorIs(t, err, helm3.ErrNoTag)
 
 	password := filepath.Join(t.TempDir(), "password")
 	write(t, password, "wrong\n")
-	status, said, wrong = basicoIn(t, repo.Dir, h, append(args, "--username", registryUser, "--password-file", password)...)
+	status, said, wrong = basicoIn(t, repo.Dir, h, append(args, "--username", registrytest.User, "--password-file", password)...)
 	assert.Equal(t, 2, status, said)
 	assert.Contains(t, wrong, "401")
 	assert.NotContains(t, wrong, "wrong", "no password is shown")
-	write(t, password, registryPassword+"\n")
-	status, said, wrong = basicoIn(t, repo.Dir, helm{"HELM", t.TempDir()}, append(args, "--username", registryUser, "--password-file", password)...)
+	write(t, password, registrytest.Password+"\n")
+	status, said, wrong = basicoIn(t, repo.Dir, helm{"HELM", t.TempDir()}, append(args, "--username", registrytest.User, "--password-file", password)...)
 	assert.Equal(t, 1, status, wrong)
 	assert.Contains(t, said, "nothing published", "let in, and refused by the gate")
 	status, said, wrong = basicoIn(t, repo.Dir, h, "publish", "--to", to, "--destination", out)
@@ -239,7 +240,7 @@ func TestPublishThatBreaks(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, refusals)
 		_, err = ready.Publish(ctx, t.TempDir())
-		direct := fmt.Sprintf("%s/broken-%d/chart_basico:1.0.0", registry.addr, n)
+		direct := fmt.Sprintf("%s/broken-%d/chart_basico:1.0.0", registry.Addr, n)
 		if !cut.Load() {
 			require.NoError(t, err, "without a cut")
 			assert.Equal(t, int64(uploads+1), n, "every upload was cut once")
@@ -258,7 +259,7 @@ func TestPublishThatBreaks(t *testing.T) {
 func TestPublishIsCancelled(t *testing.T) {
 	registry, repo := newRegistry(t), gittest.New(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	release := publish.Release{Dir: repo.Dir, Chart: "charts/chart_basico", Registry: registry.client(), To: "oci://" + registry.addr + "/cancelled"}
+	release := publish.Release{Dir: repo.Dir, Chart: "charts/chart_basico", Registry: registry.client(), To: "oci://" + registry.Addr + "/cancelled"}
 	ready, _, err := release.Prepare(ctx)
 	require.NoError(t, err)
 	why := errors.New("enough")
