@@ -208,6 +208,8 @@ func (d *decoder) release(node *yaml.Node, index int) {
 	}
 	if installed {
 		d.env.Releases = append(d.env.Releases, r)
+	} else {
+		d.env.Absent = append(d.env.Absent, r)
 	}
 }
 

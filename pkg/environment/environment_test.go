@@ -50,6 +50,8 @@ func TestLoad(t *testing.T) {
 		Values: []map[string]any{{"replicas": 3.0, "x": map[string]any{"y": "z"}}}, Needs: []string{"n/c", "n/a"}, File: "env.yaml", Line: 3, Path: "releases[0]",
 	}, b)
 	assert.True(t, env.Releases[0].CreateNamespace)
+	require.Len(t, env.Absent, 1)
+	assert.Equal(t, "n/gone", env.Absent[0].ID())
 }
 
 func TestCreateNamespaceIsHelmfilesDefault(t *testing.T) {
@@ -117,4 +119,31 @@ func TestNamesThatAreLegal(t *testing.T) {
 func TestFileThatIsNotThere(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// Environments may lie in folders, with values files beside them, which are none.
+func TestFind(t *testing.T) {
+	_, err := load(t, "releases:\n"+release("a", ""))
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"environments/dev.yml":             "releases:\n- {name: a, namespace: n, chart: ../chart, values: [eu/common.yaml]}\n",
+		"environments/eu/prod.yaml":        "releases:\n- {name: a, namespace: n, chart: ../../chart, values: [values/a.yml]}\n- {name: b, namespace: n, chart: ../../chart, values: [off.yaml], installed: false}\n",
+		"environments/eu/common.yaml":      "a: 1\n",
+		"environments/eu/off.yaml":         "a: 1\n",
+		"environments/eu/values/a.yml":     "a: 1\n",
+		"environments/eu/unread.yaml":      "releases: none\n",
+		"environments/eu/prod.yaml.gotmpl": "",
+		"environments/README.md":           "",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	}
+	found, err := Find("environments")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"environments/dev.yml", "environments/eu/prod.yaml", "environments/eu/unread.yaml"}, found)
+	found, err = Find("none")
+	require.NoError(t, err)
+	assert.Empty(t, found)
+	_, err = Find("v.yaml/x")
+	require.Error(t, err, "what cannot be looked at is not empty")
 }
