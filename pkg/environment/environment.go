@@ -27,7 +27,7 @@ type Environment struct {
 type Release struct {
 	Name            string
 	Namespace       string
-	Chart           string           // directory
+	Chart           string           // directory, or archive
 	ValuesFiles     []string         // in the order in which they are laid over each other
 	Values          []map[string]any // inline values, in order; they lie over the files
 	Needs           []string         // namespace/name of the releases that must be there before

@@ -70,6 +70,7 @@ func TestMistakes(t *testing.T) {
 		"no name":                       {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
 		"values missing":                {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
 		"chart missing":                 {"releases:\n- {name: a, namespace: n, chart: bitnami/x}\n", `env.yaml:2 releases[0].chart: no chart at "bitnami/x"`},
+		"archive missing":               {"releases:\n- {name: a, namespace: n, chart: x-1.0.0.tgz}\n", `no chart at "x-1.0.0.tgz"; expected a directory with a Chart.yaml, or a chart's archive, .tgz, relative to this file`},
 		"file after inline":             {"releases:\n" + release("a", "  values: [{a: 1}, v.yaml]\n"), "env.yaml:5 releases[0].values[1]: a values file after inline values"},
 		"template":                      {"releases:\n- {name: \"{{ .X }}\", namespace: n, chart: chart}\n", `env.yaml:2 releases[0].name: a template "{{ .X }}"`},
 		"values template":               {"releases:\n" + release("a", "  values: [v.yaml.gotmpl]\n"), `releases[0].values[0]: a template "v.yaml.gotmpl"`},

@@ -4,6 +4,7 @@
 package revision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +21,10 @@ import (
 	"chartbasico/pkg/render"
 )
 
-// Where environments and values files are looked for in a tree, besides the chart's own
+// Where the chart, environments and values files are looked for in a tree, besides the chart's own
 // ci/*-values.yaml.
 const (
+	DefaultChart    = "charts/chart_basico"
 	environmentsDir = "environments"
 	valuesDir       = "values"
 )
@@ -39,7 +41,7 @@ type Revision struct {
 // Opener says where revisions are looked for.
 type Opener struct {
 	Dir      string // of the repository; relative names are below it
-	Chart    string // the chart's directory in a tree
+	Chart    string // the chart's directory in a tree; empty for DefaultChart, or else what the environments name
 	Registry *helm3.Registry
 }
 
@@ -64,9 +66,9 @@ func (o Opener) Open(ctx context.Context, name string) (*Revision, error) {
 	case err == nil && exists(filepath.Join(path, "Chart.yaml")):
 		r.chart = path
 	case err == nil:
-		r.root, r.chart = path, filepath.Join(path, o.Chart)
-		if !exists(filepath.Join(r.chart, "Chart.yaml")) {
-			err = fmt.Errorf("%s: no Chart.yaml in it, and no chart at %s below it", name, o.Chart)
+		r.root = path
+		if err = o.find(r); errors.Is(err, errNoChart) {
+			err = fmt.Errorf("%s: no Chart.yaml in it, and %w below it", name, err)
 		}
 	default:
 		err = o.checkout(ctx, r, name)
@@ -113,11 +115,50 @@ func (o Opener) checkout(ctx context.Context, r *Revision, name string) error {
 	if err := git.Write(r.temp, files); err != nil {
 		return err
 	}
-	r.root, r.chart = r.temp, filepath.Join(r.temp, filepath.FromSlash(o.Chart))
-	if !exists(filepath.Join(r.chart, "Chart.yaml")) {
-		return fmt.Errorf("revision %s has no chart at %s", name, o.Chart)
+	r.root = r.temp
+	if err = o.find(r); errors.Is(err, errNoChart) {
+		err = fmt.Errorf("revision %s has %w", name, err)
 	}
-	return nil
+	return err
+}
+
+var errNoChart = errors.New("no chart")
+
+// find finds the chart of a tree.
+func (o Opener) find(r *Revision) error {
+	chart := cmp.Or(o.Chart, DefaultChart)
+	r.chart = filepath.Join(r.root, filepath.FromSlash(chart))
+	if exists(filepath.Join(r.chart, "Chart.yaml")) {
+		return nil
+	}
+	none := fmt.Errorf("%w at %s", errNoChart, chart)
+	if o.Chart != "" {
+		return none
+	}
+	files, err := environment.Find(filepath.Join(r.root, environmentsDir))
+	if err != nil {
+		return err
+	}
+	var named []string
+	for _, file := range files {
+		env, err := environment.Load(file)
+		if err != nil {
+			continue // it is said to be not compared
+		}
+		for _, release := range env.Releases {
+			if !slices.Contains(named, release.Chart) {
+				named = append(named, release.Chart)
+			}
+		}
+	}
+	switch len(named) {
+	case 0:
+		return none
+	case 1:
+		r.chart = named[0]
+		return nil
+	}
+	return fmt.Errorf("%s: no chart at %s, and the environments name %d: %s. Fix: say which by --chart", r.Name, chart, len(named), within(r.root, strings.Join(named, ", ")))
 }
 
 func (r *Revision) makeTemp() (err error) {

@@ -1,6 +1,10 @@
 package revision
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"chartbasico/internal/git"
 	"chartbasico/internal/git/gittest"
 	"chartbasico/pkg/diff"
 )
@@ -100,6 +105,66 @@ func TestCompareUnreadable(t *testing.T) {
 	assert.Equal(t, diff.Compared{Releases: 3, Objects: 3}, both.Compared, "its values files stand alone on both")
 	require.Len(t, both.NotCompared, 2)
 	assert.NotContains(t, both.NotCompared[0].Reason, "cannot be read in")
+}
+
+// A tree whose chart is an archive, or lies elsewhere, is compared by what its environments name.
+func TestCompareByTheChartOfEnvironments(t *testing.T) {
+	r := gittest.New(t)
+	commit := func(env, text string) {
+		r.Write(env, text)
+		r.Commit("next")
+	}
+	r.Git("mv", "charts/chart_basico", "vendored")
+	commit("environments/env.yaml", "releases:\n- {name: one, namespace: default, chart: ../vendored, values: [../values/one.yaml]}\n")
+	commit("values/one.yaml", "app: one\ndata: b\n")
+	elsewhere := func(before, after string) *diff.Result {
+		opener := Opener{Dir: r.Dir}
+		a, err := opener.Open(t.Context(), before)
+		require.NoError(t, err)
+		b, err := opener.Open(t.Context(), after)
+		require.NoError(t, err)
+		result, err := Compare(t.Context(), a, b, r.Dir)
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(a.Close(), b.Close()))
+		return result
+	}
+	got := elsewhere("HEAD~1", "HEAD")
+	assert.Empty(t, got.Chart)
+	assert.Equal(t, []string{"configuration env default/one"}, rulesOf(got.Values))
+	assert.Empty(t, elsewhere("HEAD~2", "HEAD~1").Chart, "it moved")
+
+	repository, err := git.Open(t.Context(), r.Dir)
+	require.NoError(t, err)
+	head, err := repository.Commit(t.Context(), "HEAD")
+	require.NoError(t, err)
+	files, err := repository.Files(t.Context(), head, "vendored")
+	require.NoError(t, err)
+	var archive bytes.Buffer
+	zip := gzip.NewWriter(&archive)
+	tarball := tar.NewWriter(zip)
+	for _, f := range files {
+		require.NoError(t, tarball.WriteHeader(&tar.Header{Name: f.Path, Mode: 0o644, Size: int64(len(f.Data))}))
+		_, err := tarball.Write(f.Data)
+		require.NoError(t, err)
+	}
+	require.NoError(t, errors.Join(tarball.Close(), zip.Close()))
+	r.Write("charts/chart.tgz", archive.String())
+	r.Git("rm", "-r", "--quiet", "vendored")
+	commit("environments/env.yaml", "releases:\n- {name: one, namespace: default, chart: ../charts/chart.tgz, values: [../values/one.yaml]}\n")
+	commit("values/one.yaml", "app: one\n")
+	got = elsewhere("HEAD~1", ".")
+	assert.Empty(t, got.Chart)
+	assert.Equal(t, []string{"configuration env default/one"}, rulesOf(got.Values))
+	assert.Empty(t, elsewhere("HEAD~2", "HEAD~1").Chart, "the same chart in an archive")
+
+	r.Write("other/Chart.yaml", "apiVersion: v2\nname: other\nversion: 1.0.0\n")
+	r.Write("environments/z.yaml", "releases:\n- {name: one, namespace: default, chart: ../other}\n")
+	_, err = Opener{Dir: r.Dir}.Open(t.Context(), ".")
+	require.EqualError(t, err, ".: no chart at charts/chart_basico, and the environments name 2: charts/chart.tgz, other. Fix: say which by --chart")
+	r.Git("rm", "-r", "--quiet", "--force", "environments/env.yaml")
+	require.NoError(t, os.Remove(filepath.Join(r.Dir, "environments/z.yaml")))
+	_, err = Opener{Dir: r.Dir}.Open(t.Context(), ".")
+	require.EqualError(t, err, ".: no Chart.yaml in it, and no chart at charts/chart_basico below it")
 }
 
 // An environment in a folder is one, and so is a file of .yml.
