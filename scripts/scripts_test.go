@@ -179,6 +179,12 @@ func TestActionElsewhere(t *testing.T) {
 	assert.Equal(t, "?? reports/", r.Git("status", "--short"), "nothing else is left in the repository")
 }
 
+func TestScriptsWithoutHome(t *testing.T) {
+	status, said := run(t, "..", []string{"HOME=", "XDG_CACHE_HOME="}, script(t, "demo.sh"))
+	assert.Equal(t, 1, status)
+	assert.Equal(t, "neither HOME nor XDG_CACHE_HOME is set, one of which says where to keep what is built. Fix: export HOME, as Go needs it too\n", said)
+}
+
 func TestDiffScript(t *testing.T) {
 	r := gittest.New(t)
 	with(t, r, "diff.sh")
