@@ -9,6 +9,7 @@
 #
 # Everything is run, also where something fell short; the exit status is the gravest.
 set -euo pipefail
+shopt -s globstar
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 reports=${REPORTS:-reports}
 status=0
@@ -33,7 +34,9 @@ environments=(${ENVIRONMENTS:-environments/*.yaml})
 try "$BASICO" check "${environments[@]}"
 if [ "${VERIFY:-true}" = true ] && [ "$status" -eq 0 ]; then
   for env in "${environments[@]}"; do
-    name=$(basename "$env" .yaml)
+    name=${env#environments/}
+    name=${name%.*}
+    name=${name//\//-}
     try "$BASICO" verify "$env" --junit "$reports/$name.xml" --report "$reports/$name.html"
   done
 elif [ "${VERIFY:-true}" = true ]; then
@@ -41,14 +44,13 @@ elif [ "${VERIFY:-true}" = true ]; then
 fi
 
 if [ -n "${BASE:-}" ]; then
-  chart=charts/chart_basico
   if ! git cat-file -e "$BASE^{commit}" 2>/dev/null; then
     echo "there is no revision $BASE here. Fix: check out with fetch-depth: 0" >&2
     exit 2
-  elif git cat-file -e "$BASE:$chart/Chart.yaml" 2>/dev/null; then
+  elif git ls-tree -r --name-only "$BASE" | grep -E '(^|/)Chart\.yaml$|\.tgz$' >/dev/null; then
     try "$BASICO" diff "$BASE" HEAD -o markdown >"$reports/diff.md"
   else
-    echo "### Rendered difference: not compared, as $BASE has no chart at $chart" >"$reports/diff.md"
+    echo "### Rendered difference: not compared, as there is no chart in $BASE" >"$reports/diff.md"
   fi
   cat "$reports/diff.md" >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
 fi

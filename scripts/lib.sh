@@ -1,6 +1,10 @@
 # Shared by the scripts: where slow results are kept, and how a slow step says what it does.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+if [ -z "${XDG_CACHE_HOME:-}${HOME:-}" ]; then
+  echo "neither HOME nor XDG_CACHE_HOME is set, one of which says where to keep what is built. Fix: export HOME, as Go needs it too" >&2
+  exit 1
+fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/basico
 # One way to compile for all: what a program, a test and an image have in common is compiled once.
 export CGO_ENABLED=0

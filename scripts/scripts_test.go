@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"chartbasico/internal/git/gittest"
+	"chartbasico/internal/owncache"
 )
 
 // basico is the built command.
@@ -125,6 +126,63 @@ func TestAction(t *testing.T) {
 	assert.Contains(t, said, "Fix: check out with fetch-depth: 0")
 	status, said = run(t, r.Dir, []string{"VERIFY=false", "ENVIRONMENTS=environments/none.yaml"}, action)
 	assert.Equal(t, 2, status, said)
+
+	r.Git("checkout", "--quiet", "--orphan", "bare")
+	r.Git("rm", "-r", "--quiet", "--cached", "charts")
+	r.Git("commit", "--quiet", "--message", "no chart yet")
+	r.Commit("with the chart")
+	status, said = run(t, r.Dir, []string{"VERIFY=false", "BASE=HEAD~1"}, action)
+	require.Zero(t, status, said)
+	assert.Equal(t, "### Rendered difference: not compared, as there is no chart in HEAD~1\n", read(t, filepath.Join(r.Dir, "reports", "diff.md")))
+}
+
+// As on a runner: the action's checkout, of which nothing is built, and beside it a repository of values, which has the
+// chart as an archive and its environments in folders.
+func TestActionElsewhere(t *testing.T) {
+	checkout := t.TempDir()
+	list := exec.CommandContext(t.Context(), "git", "-C", "..", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "go.*", "cmd", "pkg", "internal", "scripts", "charts")
+	out, err := list.Output()
+	require.NoError(t, err)
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		info, err := os.Stat(filepath.Join("..", name))
+		if os.IsNotExist(err) {
+			continue // deleted and not yet committed
+		}
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(checkout, name)), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(checkout, name), []byte(read(t, filepath.Join("..", name))), info.Mode()))
+	}
+
+	r := gittest.New(t)
+	r.Git("rm", "-r", "--quiet", ".")
+	pack := exec.CommandContext(t.Context(), basico(t), "package", "--destination", filepath.Join(r.Dir, "charts"))
+	pack.Dir = ".."
+	said, err := pack.Output()
+	require.NoError(t, err)
+	archive, _, _ := strings.Cut(string(said), " ")
+	r.Write("environments/eu/prod.yml", "releases:\n- {name: app1, namespace: apps, chart: ../../charts/"+filepath.Base(archive)+", values: [../../values/app1.yaml]}\n")
+	r.Write("values/app1.yaml", read(t, "../values/app1.yaml"))
+	r.Commit("the values")
+	r.Write("values/app1.yaml", strings.Replace(read(t, "../values/app1.yaml"), "replicas: ", "replicas: 1", 1))
+	r.Commit("more pods")
+	env := []string{"BASICO=", "BASE=HEAD~1", "ENVIRONMENTS=environments/**/*.yml"}
+	for name, value := range owncache.Env(t) {
+		env = append(env, name+"="+value)
+	}
+	status, text := run(t, r.Dir, env, filepath.Join(checkout, "scripts/action.sh"))
+	require.Zero(t, status, text)
+	assert.FileExists(t, filepath.Join(checkout, "bin/basico"))
+	assert.Contains(t, text, "prod: held")
+	assert.Contains(t, read(t, filepath.Join(r.Dir, "reports/diff.md")), "### Rendered difference: chart none, values minor")
+	assert.FileExists(t, filepath.Join(r.Dir, "reports/eu-prod.xml"))
+	assert.FileExists(t, filepath.Join(r.Dir, "reports/eu-prod.html"))
+	assert.Equal(t, "?? reports/", r.Git("status", "--short"), "nothing else is left in the repository")
+}
+
+func TestScriptsWithoutHome(t *testing.T) {
+	status, said := run(t, "..", []string{"HOME=", "XDG_CACHE_HOME="}, script(t, "demo.sh"))
+	assert.Equal(t, 1, status)
+	assert.Equal(t, "neither HOME nor XDG_CACHE_HOME is set, one of which says where to keep what is built. Fix: export HOME, as Go needs it too\n", said)
 }
 
 func TestDiffScript(t *testing.T) {
@@ -331,6 +389,11 @@ func TestWorkflows(t *testing.T) {
 	require.NoError(t, yaml.Unmarshal([]byte(read(t, "../action.yaml")), &action))
 	require.NotEmpty(t, action.Runs.Steps)
 	steps(t, "action.yaml", action.Runs.Steps)
+	for _, s := range action.Runs.Steps {
+		if strings.HasPrefix(s.Uses, "actions/upload-artifact@") {
+			assert.Equal(t, "${{ inputs.artifact }}", s.With["name"], "two jobs of one workflow have two artifacts")
+		}
+	}
 }
 
 // The workflow that docs/actions.md shows is one, of ten lines or so, and pins what it uses; the

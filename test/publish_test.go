@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,12 +15,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/Masterminds/semver/v3"
 	"github.com/ProtonMail/go-crypto/openpgp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"chartbasico/internal/git/gittest"
 	"chartbasico/internal/helm3"
+	"chartbasico/internal/registrytest"
 	"chartbasico/pkg/publish"
 )
 
@@ -36,10 +39,13 @@ func repository(t *testing.T) gittest.Repository {
 	return r
 }
 
-// keys makes a key with a passphrase, and the keyring that knows its public half.
-func keys(t *testing.T) (signer *helm3.Signer, ring string) {
+// keypair is a private key with a passphrase, and the keyring that knows its public half.
+type keypair struct{ private, ring string }
+
+const passphrase = "sesame"
+
+func keys(t *testing.T) keypair {
 	t.Helper()
-	const passphrase = "sesame"
 	entity, err := openpgp.NewEntity("Releases", "", "releases@example.com", nil)
 	require.NoError(t, err)
 	var public, private bytes.Buffer
@@ -47,12 +53,35 @@ func keys(t *testing.T) (signer *helm3.Signer, ring string) {
 	require.NoError(t, entity.EncryptPrivateKeys([]byte(passphrase), nil))
 	require.NoError(t, entity.SerializePrivateWithoutSigning(&private, nil))
 	dir := t.TempDir()
-	ring = filepath.Join(dir, "public.gpg")
-	write(t, ring, public.String())
-	write(t, filepath.Join(dir, "private.gpg"), private.String())
-	signer, err = helm3.NewSigner(filepath.Join(dir, "private.gpg"), "", func() (string, error) { return passphrase, nil })
+	k := keypair{filepath.Join(dir, "private.gpg"), filepath.Join(dir, "public.gpg")}
+	write(t, k.ring, public.String())
+	write(t, k.private, private.String())
+	return k
+}
+
+func (k keypair) signer(t *testing.T) *helm3.Signer {
+	t.Helper()
+	signer, err := helm3.NewSigner(k.private, "", func() (string, error) { return passphrase, nil })
 	require.NoError(t, err)
-	return signer, ring
+	return signer
+}
+
+// basicoIn runs the command in a directory, as those who have helm's settings in their environment, and returns its exit
+// status and both its streams.
+func basicoIn(t *testing.T, dir string, h helm, args ...string) (status int, out, said string) {
+	t.Helper()
+	path, err := basico()
+	require.NoError(t, err)
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Dir = dir
+	cmd.Env = append(h.env(), "BASICO_PASSPHRASE="+passphrase)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err = cmd.Run(); err != nil {
+		var exit *exec.ExitError
+		require.ErrorAs(t, err, &exit)
+	}
+	return cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()
 }
 
 // helm runs one of the two Helms with directories of its own.
@@ -65,9 +94,18 @@ func (h helm) run(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), tool(t, h.name), args...)
 	cmd.Stdin = strings.NewReader(stdin)
-	cmd.Env = append(os.Environ(), "HELM_CONFIG_HOME="+h.home, "HELM_CACHE_HOME="+h.home, "HELM_DATA_HOME="+h.home, "HELM_REGISTRY_CONFIG="+filepath.Join(h.home, "registry.json"))
+	cmd.Env = h.env()
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+func (h helm) env() []string {
+	return append(os.Environ(), "HELM_CONFIG_HOME="+h.home, "HELM_CACHE_HOME="+h.home, "HELM_DATA_HOME="+h.home, "HELM_REGISTRY_CONFIG="+filepath.Join(h.home, "registry.json"))
+}
+
+func (h helm) login(t *testing.T, r registry) {
+	t.Helper()
+	h.must(t, registrytest.Password, "registry", "login", r.Addr, "--username", registrytest.User, "--password-stdin", "--ca-file", r.CA)
 }
 
 func (h helm) must(t *testing.T, stdin string, args ...string) string {
@@ -77,50 +115,58 @@ func (h helm) must(t *testing.T, stdin string, args ...string) string {
 	return out
 }
 
-// What is published to a registry with TLS and authentication, both Helms pull, verify and
+// What the command publishes to a registry with TLS and authentication, both Helms pull, verify and
 // install; and it cannot be published again.
 func TestPublish(t *testing.T) {
 	ctx := within(t, 5*time.Minute)
 	registry, repo := newRegistry(t), repository(t)
-	signer, ring := keys(t)
-	_, stranger := keys(t)
-	release := publish.Release{Dir: repo.Dir, Chart: "charts/chart_basico", Signer: signer, Registry: registry.client(), To: "oci://" + registry.addr + "/charts"}
-	ready, refusals, err := release.Prepare(ctx)
-	require.NoError(t, err)
-	require.Empty(t, refusals)
-	assert.Contains(t, ready.Gate.Reason, "no release yet")
-	out := t.TempDir()
-	digest, err := ready.Publish(ctx, out)
+	key, stranger := keys(t), keys(t)
+	to, out := "oci://"+registry.Addr+"/charts", t.TempDir()
+	h := helm{"HELM", t.TempDir()}
+	args := []string{"publish", "--to", to, "--ca-file", registry.CA, "--key", key.private, "--destination", out}
+	status, said, wrong := basicoIn(t, repo.Dir, h, args...)
+	assert.Equal(t, 2, status, said)
+	assert.Contains(t, wrong, "credential not found", "nobody publishes without a password")
+	h.login(t, registry)
+
+	status, said, wrong = basicoIn(t, repo.Dir, h, append(args, "-o", "json")...)
+	require.Zero(t, status, said+wrong)
+	var ready struct{ Chart, Version, Archive, SHA256, Reference, Digest, Gate string }
+	require.NoError(t, json.Unmarshal([]byte(said), &ready))
+	assert.Contains(t, ready.Gate, "no release yet")
+	assert.Equal(t, to+"/"+ready.Chart+":"+ready.Version, "oci://"+ready.Reference)
+	file := filepath.Base(ready.Archive)
+	archive, err := os.ReadFile(ready.Archive)
 	require.NoError(t, err)
 	there, err := registry.client().Resolve(ctx, ready.Reference)
 	require.NoError(t, err)
-	assert.Equal(t, digest, there)
+	assert.Equal(t, ready.Digest, there)
 
 	for _, name := range []string{"HELM", "HELM4"} {
 		t.Run(name, func(t *testing.T) {
 			h := helm{name, t.TempDir()}
-			chart := "oci://" + registry.addr + "/charts/" + ready.Name
-			from := []string{"--version", ready.Version, "--ca-file", registry.ca}
+			chart := "oci://" + registry.Addr + "/charts/" + ready.Chart
+			from := []string{"--version", ready.Version, "--ca-file", registry.CA}
 			_, err := h.run(t, "", append([]string{"pull", chart}, from...)...)
 			require.Error(t, err, "nobody is let in without a password")
-			h.must(t, registryPassword, "registry", "login", registry.addr, "--username", registryUser, "--password-stdin", "--ca-file", registry.ca)
+			h.login(t, registry)
 
 			dir := t.TempDir()
-			h.must(t, "", append([]string{"pull", chart, "--destination", dir, "--verify", "--keyring", ring}, from...)...)
-			pulled, err := os.ReadFile(filepath.Join(dir, ready.File))
+			h.must(t, "", append([]string{"pull", chart, "--destination", dir, "--verify", "--keyring", key.ring}, from...)...)
+			pulled, err := os.ReadFile(filepath.Join(dir, file))
 			require.NoError(t, err)
-			assert.Equal(t, ready.Archive, pulled, "the same bytes come back")
-			said := h.must(t, "", "verify", filepath.Join(dir, ready.File), "--keyring", ring)
+			assert.Equal(t, archive, pulled, "the same bytes come back")
+			said := h.must(t, "", "verify", filepath.Join(dir, file), "--keyring", key.ring)
 			assert.Contains(t, said, "releases@example.com")
-			_, err = h.run(t, "", "verify", filepath.Join(dir, ready.File), "--keyring", stranger)
+			_, err = h.run(t, "", "verify", filepath.Join(dir, file), "--keyring", stranger.ring)
 			require.Error(t, err, "another's key is not the signer's")
-			require.NoError(t, os.WriteFile(filepath.Join(dir, ready.File), append(pulled, 0), 0o600))
-			_, err = h.run(t, "", "verify", filepath.Join(dir, ready.File), "--keyring", ring)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, file), append(pulled, 0), 0o600))
+			_, err = h.run(t, "", "verify", filepath.Join(dir, file), "--keyring", key.ring)
 			require.Error(t, err, "an archive that was changed does not verify")
 
 			namespace := "publish-" + strings.ToLower(name)
 			values := filepath.Join(repo.Dir, "values", "app1.yaml")
-			install := append([]string{"install", "app1", chart, "--verify", "--keyring", ring, "--values", values, "--namespace", namespace, "--create-namespace",
+			install := append([]string{"install", "app1", chart, "--verify", "--keyring", key.ring, "--values", values, "--namespace", namespace, "--create-namespace",
 				"--kubeconfig", shared(t).Kubeconfig(), "--wait", "--timeout", "2m"}, from...)
 			h.must(t, "", install...)
 			t.Cleanup(func() {
@@ -133,18 +179,50 @@ func TestPublish(t *testing.T) {
 		})
 	}
 
-	_, refusals, err = release.Prepare(ctx)
-	require.NoError(t, err)
-	require.Len(t, refusals, 1)
-	assert.Equal(t, ready.Reference+" is there already, "+digest+". Fix: raise version in Chart.yaml; what is published never changes", refusals[0].String())
+	refused := func(want string) {
+		t.Helper()
+		status, said, wrong := basicoIn(t, repo.Dir, h, args...)
+		assert.Equal(t, 1, status, wrong)
+		assert.Equal(t, want+"\n"+ready.Chart+" "+ready.Version+": nothing published\n", said)
+	}
+	again := "refused: " + ready.Reference + " is there already, " + ready.Digest + ". Fix: raise version in Chart.yaml; what is published never changes"
+	refused(again)
+	repo.Write("new.txt", "x")
+	refused("refused: the tree is not what is committed: ?? new.txt. Fix: commit it, or remove it\n" + again)
 
-	release.Registry = helm3.NewRegistry(helm3.RegistryOptions{Username: registryUser, Password: "wrong", CAFile: registry.ca})
-	_, _, err = release.Prepare(ctx)
-	require.ErrorContains(t, err, "401")
-	assert.NotContains(t, err.Error(), "wrong", "no password is shown")
-	release.Registry = helm3.NewRegistry(helm3.RegistryOptions{Username: registryUser, Password: registryPassword})
-	_, _, err = release.Prepare(ctx)
-	require.ErrorContains(t, err, "certificate", "an unknown certificate is refused")
+	repo.Git("tag", ready.Chart+"-"+ready.Version)
+	last := ready.Version
+	v, err := semver.StrictNewVersion(last)
+	require.NoError(t, err)
+	ready.Version = v.IncPatch().String()
+	chartFile := filepath.Join(repo.Dir, "charts/chart_basico/Chart.yaml")
+	text, err := os.ReadFile(chartFile)
+	require.NoError(t, err)
+	write(t, chartFile, strings.Replace(string(text), "version: "+last, "version: "+ready.Version, 1))
+	require.NoError(t, os.Remove(filepath.Join(repo.Dir, "charts/chart_basico/templates/service.yaml")))
+	repo.Commit("a chart without Services")
+	minimum := v.IncMajor().String()
+	if v.Major() == 0 {
+		minimum = v.IncMinor().String()
+	}
+	refused(fmt.Sprintf("refused: since %s-%s: the change is major, and %s after %s is too small: it must be %s or higher. Fix: raise version in Chart.yaml to %s",
+		ready.Chart, last, ready.Version, last, minimum, minimum))
+	_, err = registry.client().Resolve(ctx, registry.Addr+"/charts/"+ready.Chart+":"+ready.Version)
+	require.ErrorIs(t, err, helm3.ErrNoTag)
+
+	password := filepath.Join(t.TempDir(), "password")
+	write(t, password, "wrong\n")
+	status, said, wrong = basicoIn(t, repo.Dir, h, append(args, "--username", registrytest.User, "--password-file", password)...)
+	assert.Equal(t, 2, status, said)
+	assert.Contains(t, wrong, "401")
+	assert.NotContains(t, wrong, "wrong", "no password is shown")
+	write(t, password, registrytest.Password+"\n")
+	status, said, wrong = basicoIn(t, repo.Dir, helm{"HELM", t.TempDir()}, append(args, "--username", registrytest.User, "--password-file", password)...)
+	assert.Equal(t, 1, status, wrong)
+	assert.Contains(t, said, "nothing published", "let in, and refused by the gate")
+	status, said, wrong = basicoIn(t, repo.Dir, h, "publish", "--to", to, "--destination", out)
+	assert.Equal(t, 2, status, said)
+	assert.Contains(t, wrong, "certificate", "an unknown certificate is refused")
 }
 
 // An upload that is cut, wherever, leaves nothing under the tag; the next one succeeds.
@@ -153,7 +231,7 @@ func TestPublishThatBreaks(t *testing.T) {
 	registry, repo := newRegistry(t), gittest.New(t)
 	repo.Write("charts/chart_basico/files/random", strings.Repeat("0123456789abcdef", 1<<14))
 	repo.Commit("some size")
-	signer, _ := keys(t)
+	signer := keys(t).signer(t)
 	const uploads = 5 // the archive, its provenance, the configuration, the manifest by its digest, and last by its tag
 	for n := int64(1); ; n++ {
 		through, cut := registry.cutting(t, n)
@@ -162,7 +240,7 @@ func TestPublishThatBreaks(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, refusals)
 		_, err = ready.Publish(ctx, t.TempDir())
-		direct := fmt.Sprintf("%s/broken-%d/chart_basico:1.0.0", registry.addr, n)
+		direct := fmt.Sprintf("%s/broken-%d/chart_basico:1.0.0", registry.Addr, n)
 		if !cut.Load() {
 			require.NoError(t, err, "without a cut")
 			assert.Equal(t, int64(uploads+1), n, "every upload was cut once")
@@ -181,7 +259,7 @@ func TestPublishThatBreaks(t *testing.T) {
 func TestPublishIsCancelled(t *testing.T) {
 	registry, repo := newRegistry(t), gittest.New(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
-	release := publish.Release{Dir: repo.Dir, Chart: "charts/chart_basico", Registry: registry.client(), To: "oci://" + registry.addr + "/cancelled"}
+	release := publish.Release{Dir: repo.Dir, Chart: "charts/chart_basico", Registry: registry.client(), To: "oci://" + registry.Addr + "/cancelled"}
 	ready, _, err := release.Prepare(ctx)
 	require.NoError(t, err)
 	why := errors.New("enough")
@@ -192,11 +270,10 @@ func TestPublishIsCancelled(t *testing.T) {
 	require.ErrorIs(t, err, helm3.ErrNoTag)
 }
 
-// Both Helms find and verify what an index of a pages branch lists.
+// Both Helms find and verify what the command entered into the index of a pages branch.
 func TestPublishedIndex(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
 	repo, pages := gittest.New(t), t.TempDir()
-	signer, ring := keys(t)
+	key := keys(t)
 	server := httptest.NewServer(http.FileServer(http.Dir(pages)))
 	t.Cleanup(server.Close)
 	for _, version := range []string{"1.0.0", "1.0.1"} {
@@ -205,17 +282,15 @@ func TestPublishedIndex(t *testing.T) {
 			repo.Chart(version)
 			repo.Commit(version)
 		}
-		release := publish.Release{Dir: repo.Dir, Chart: "charts/chart_basico", Signer: signer, Index: filepath.Join(pages, "index.yaml"), URL: server.URL + "/releases"}
-		ready, refusals, err := release.Prepare(ctx)
-		require.NoError(t, err)
-		require.Empty(t, refusals)
-		_, err = ready.Publish(ctx, filepath.Join(pages, "releases"))
-		require.NoError(t, err)
+		status, said, wrong := basicoIn(t, repo.Dir, helm{"HELM", t.TempDir()}, "publish", "--key", key.private, "--index", filepath.Join(pages, "index.yaml"),
+			"--url", server.URL+"/releases", "--destination", filepath.Join(pages, "releases"))
+		require.Zero(t, status, said+wrong)
+		assert.Contains(t, said, "entered into "+filepath.Join(pages, "index.yaml")+"\n")
 	}
 	for _, name := range []string{"HELM", "HELM4"} {
 		for _, version := range []string{"1.0.0", "1.0.1"} {
 			h, dir := helm{name, t.TempDir()}, t.TempDir()
-			h.must(t, "", "pull", "chart_basico", "--repo", server.URL, "--version", version, "--destination", dir, "--verify", "--keyring", ring)
+			h.must(t, "", "pull", "chart_basico", "--repo", server.URL, "--version", version, "--destination", dir, "--verify", "--keyring", key.ring)
 			assert.FileExists(t, filepath.Join(dir, "chart_basico-"+version+".tgz"))
 		}
 	}

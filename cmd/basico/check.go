@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,11 +35,12 @@ func newCheckCommand(s streams) *cobra.Command {
 		Short: "Say what is wrong with environments before anything runs",
 		Long: `check renders the releases of each environment and holds every object against the schema
 of its Kubernetes version or of Istio, against Kubernetes' and Istio's own validation and
-analyzers, and against rules that need the whole environment.
+analyzers, and against rules that need the whole environment. ENV is a file, or a directory
+with the environments at and below it.
 
 With -f it checks the one release that values files make, later files over earlier ones;
 what other releases may bring, such as the Service that a route sends to, is not asked for.`,
-		Example: `  basico check environments/*.yaml
+		Example: `  basico check environments
   basico check environments/bookinfo-prod.yaml --kube-version 1.31 -o json
   basico check -f values/app1.yaml`,
 		Args: func(_ *cobra.Command, args []string) error { return f.validate(args) },
@@ -98,7 +100,11 @@ func runCheck(ctx context.Context, s streams, f checkFlags, args []string) error
 	}
 	// Every environment that can be read is checked, also where another cannot.
 	var unread []error
-	for _, file := range args {
+	files, err := environmentFiles(args)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
 		result, err := checkFile(ctx, renderer, checker, file)
 		if err != nil {
 			unread = append(unread, err)
@@ -125,6 +131,26 @@ func runCheck(ctx context.Context, s streams, f checkFlags, args []string) error
 		}
 	}
 	return outcome
+}
+
+// environmentFiles puts the environments of a directory in its place.
+func environmentFiles(args []string) ([]string, error) {
+	var files []string
+	for _, arg := range args {
+		if info, err := os.Stat(arg); err != nil || !info.IsDir() {
+			files = append(files, arg) // loading it says what is wrong
+			continue
+		}
+		found, err := environment.Find(arg)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return nil, fmt.Errorf("%s: no environment in it; expected files of .yaml or .yml in Helmfile's format", arg)
+		}
+		files = append(files, found...)
+	}
+	return files, nil
 }
 
 func checkFile(ctx context.Context, renderer *render.Renderer, checker *check.Checker, file string) (checked, error) {

@@ -80,6 +80,23 @@ func TestCheck(t *testing.T) {
 	assert.Equal(t, struct{ Rule, File, Object, Path, Fix, Severity string }{"schema", "v.yaml", "ConfigMap/default/shop", "dta", "write data", "error"}, parsed.Checked[0].Problems[0])
 }
 
+// A directory stands for the environments in it, and in its folders.
+func TestCheckOfADirectory(t *testing.T) {
+	small(t, "app: shop\n")
+	for _, name := range []string{"environments/eu/prod.yml", "environments/dev.yaml"} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		text := "releases:\n- {name: one, namespace: default, chart: " + strings.Repeat("../", strings.Count(name, "/")) + "charts/chart_basico, values: [one.yaml]}\n"
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(name), "one.yaml"), []byte("app: shop\n"), 0o600))
+	}
+	const each = ": 1 release, 1 object, 0 problems in N ms\n"
+	assert.Equal(t, result{out: "env" + each + "dev" + each + "prod" + each}, verb(t, newCheckCommand, "env.yaml", "environments"))
+	require.NoError(t, os.Mkdir("empty", 0o755))
+	got := verb(t, newCheckCommand, "empty")
+	assert.Equal(t, exitCouldNot, got.status)
+	assert.Equal(t, "empty: no environment in it; expected files of .yaml or .yml in Helmfile's format", got.err)
+}
+
 func TestCheckThatCannotRun(t *testing.T) {
 	small(t, "app: shop\n")
 	for name, c := range map[string]struct {

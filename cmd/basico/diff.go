@@ -38,7 +38,7 @@ or, with --since-release, since the last tag CHART-VERSION on the way to HEAD.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return runDiff(cmd.Context(), s, f, args) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.chart, "chart", defaultChart, "directory of the chart in a revision")
+	flags.StringVar(&f.chart, "chart", "", "directory of the chart in a revision; default "+revision.DefaultChart+", or else the one that the environments name")
 	flags.StringVarP(&f.output, "output", "o", "text", "format of the result: text, json or markdown")
 	flags.BoolVar(&f.sinceRelease, "since-release", false, "judge the version by the changes since the last release instead of OLD")
 	f.registry.add(flags)

@@ -14,9 +14,10 @@ import (
 	"chartbasico/internal/git"
 	"chartbasico/internal/helm3"
 	"chartbasico/pkg/publish"
+	"chartbasico/pkg/revision"
 )
 
-const defaultChart = "charts/chart_basico"
+const defaultChart = revision.DefaultChart
 
 // signFlags say by which key an archive is signed.
 type signFlags struct {

@@ -23,7 +23,7 @@ import (
 
 // The sizes that are measured, by their number of applications, of which one in ten is routed.
 var (
-	checked = []int{4, 40, 440}
+	checked = []int{4, 40, 453}
 	run     = []int{10, 50, 200}
 )
 
@@ -231,23 +231,27 @@ func replace(text, with string) (string, error) {
 	return before + begin + with + end + after, nil
 }
 
-// figures are two tables, each with its curve.
+// figures are two tables, each with its curves.
 func figures(checks []checking, runs []running) string {
 	var b strings.Builder
 	b.WriteString("\n| values files | `basico check` | memory |\n| ---: | ---: | ---: |\n")
-	var x, y []string
+	var x, y, memory []string
 	for _, c := range checks {
 		fmt.Fprintf(&b, "| %d | %.1f s | %d MB |\n", c.files, c.elapsed.Seconds(), c.memory>>20)
 		x, y = append(x, fmt.Sprint(c.files)), append(y, fmt.Sprintf("%.1f", c.elapsed.Seconds()))
+		memory = append(memory, fmt.Sprint(c.memory>>20))
 	}
 	b.WriteString(curve("Checking values files", "values files", x, "seconds", y))
+	b.WriteString(curve("Memory of a check", "values files", x, "MB", memory))
 	b.WriteString("\n| applications | of them routed | pods | proxies | installed | verified in all | memory |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n")
-	x, y = nil, nil
+	x, y, memory = nil, nil, nil
 	for _, r := range runs {
 		fmt.Fprintf(&b, "| %d | %d | %d | %d | %.0f s | %.0f s | %.1f GB |\n", r.apps, r.routed, r.pods, r.proxies, r.install.Seconds(), r.verify.Seconds(), float64(r.memory)/1e9)
 		x, y = append(x, fmt.Sprint(r.pods)), append(y, fmt.Sprintf("%.0f", r.verify.Seconds()))
+		memory = append(memory, fmt.Sprintf("%.1f", float64(r.memory)/1e9))
 	}
 	b.WriteString(curve("Verifying on a local cluster", "pods", x, "seconds", y))
+	b.WriteString(curve("Memory of a local cluster", "pods", x, "GB", memory))
 	return b.String() + "\n"
 }
 

@@ -59,6 +59,8 @@ func TestFiguresGoIntoTheDocument(t *testing.T) {
 	assert.Contains(t, got, "| 10 | 1 | 51 | 7 | 4 s | 20 s | 1.3 GB |\n")
 	assert.Contains(t, got, end+"More.\n")
 	assert.NotContains(t, got, "old")
+	assert.Contains(t, got, "  title \"Memory of a check\"\n  x-axis \"values files\" [13, 1130]\n  y-axis \"MB\"\n  line [150, 220]\n")
+	assert.Contains(t, got, "  title \"Memory of a local cluster\"\n  x-axis \"pods\" [51]\n  y-axis \"GB\"\n  line [1.3]\n")
 
 	_, err = replace("# Scale\n", figures)
 	assert.ErrorContains(t, err, "expected the lines")

@@ -21,9 +21,11 @@ type Judgement struct {
 	// Why says what fell short. It is empty if nothing did.
 	Why string `json:"why,omitempty"`
 	// PValue is the probability of an outcome at least as unlikely as this one, if what is tested holds. 1 where
-	// nothing is left to chance and it passed, 0 where it failed.
+	// nothing is left to chance and it passed, 0 where it failed. Of SplitSoFar, 1 over the evidence against what is
+	// tested, which is no such probability.
 	PValue float64 `json:"pValue"`
-	// Interval is the Clopper-Pearson interval of each version's share, in percent, at confidence 1 - rate.
+	// Interval is the Clopper-Pearson interval of each version's share, in percent, at confidence 1 - rate. Of
+	// SplitSoFar, what its confidence sequence leaves of them, at the same confidence over all the times that it is asked.
 	Interval map[string][2]float64 `json:"interval,omitempty"`
 }
 

@@ -19,6 +19,7 @@ type Release struct {
 	Name        string // of the release, namespace/name, or the values file
 	Objects     []*unstructured.Unstructured
 	Refused     []string // why it does not render; Objects is empty then
+	Absent      bool     // it is to be uninstalled; Objects is empty then
 }
 
 // Change is one difference.
@@ -39,8 +40,15 @@ func change(rule rule) Change {
 	return Change{Rule: rule.Name, Level: rule.Level, Meaning: rule.Meaning}
 }
 
-// Releases compares releases of the same environment and name. What only one side has is added
-// or removed with all its objects.
+// Renamed is the change of an environment, or of a values file by itself, that has another name now.
+func Renamed(environment, old, new string) Change {
+	c := change(renamed)
+	c.Environment, c.Old, c.New = environment, old, new
+	return c
+}
+
+// Releases compares releases of the same environment and name. What only the new side has is added
+// with all its objects; what only the old side has stays installed, as no upgrade touches it.
 func Releases(before, after []Release) []Change {
 	var out []Change
 	type key struct{ environment, name string }
@@ -55,7 +63,12 @@ func Releases(before, after []Release) []Change {
 	}
 	for _, r := range before {
 		if _, gone := was[key{r.Environment, r.Name}]; gone {
-			out = append(out, release(r, Release{Environment: r.Environment, Name: r.Name})...)
+			if r.Absent {
+				continue
+			}
+			c := change(releaseDropped)
+			c.Environment, c.Release, c.Old, c.New = r.Environment, r.Name, "listed", "dropped"
+			out = append(out, c)
 		}
 	}
 	out = append(out, selections(before, after)...)
@@ -64,8 +77,10 @@ func Releases(before, after []Release) []Change {
 
 func release(was, now Release) []Change {
 	var out []Change
+	there := was.Name != "" && !was.Absent
 	switch {
-	case len(was.Refused) > 0 && len(now.Refused) > 0:
+	case len(now.Refused) > 0 && !there: // nothing of it ran
+	case len(was.Refused) > 0 && (len(now.Refused) > 0 || now.Absent):
 	case len(now.Refused) > 0:
 		c := change(valuesRefused)
 		c.New = strings.Join(now.Refused, "; ")
@@ -74,6 +89,10 @@ func release(was, now Release) []Change {
 		c := change(valuesAccepted)
 		c.Old = strings.Join(was.Refused, "; ")
 		out = append(out, c)
+	case now.Absent && there:
+		c := change(releaseUninstalled)
+		c.Old, c.New = "installed", "installed: false"
+		out = append(objects(was.Objects, nil), c)
 	default:
 		out = objects(was.Objects, now.Objects)
 	}

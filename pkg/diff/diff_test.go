@@ -164,8 +164,11 @@ func others(t *testing.T) map[string][]Change {
 		"values-refused":        Releases(one(t, service), refused),
 		"values-accepted":       Releases(refused, one(t, service)),
 		"object-added":          Releases(nil, one(t, service)),
-		"object-removed":        Releases(one(t, service), nil),
-		"object-kept":           Releases(one(t, keptNamespace), nil),
+		"object-removed":        Releases(one(t, service), one(t, "")),
+		"object-kept":           Releases(one(t, keptNamespace), one(t, "")),
+		"release-dropped":       Releases(one(t, service), nil),
+		"release-uninstalled":   Releases(one(t, keptNamespace), []Release{{Environment: "e", Name: "r", Absent: true}}),
+		"renamed":               {Renamed("e", "d", "e")},
 		"access":                Releases(nil, one(t, manifest("NetworkPolicy", ""))),
 		"selection-lost":        Releases(one(t, service+"\n---\n"+deployment), one(t, service+"\n---\n"+relabelled)),
 		"chart-renamed":         charts(Chart{Name: "a"}, Chart{Name: "b"}),
@@ -190,7 +193,27 @@ func TestKept(t *testing.T) {
 	assert.Equal(t, Change{Rule: "object-kept", Level: Minor, Environment: "e", Release: "r", Object: "Namespace/x", New: "kept",
 		Meaning: "Helm keeps the object, as its annotation asks: it stays as it is, and belongs to no release any more"}, got[1])
 	other := strings.Replace(keptNamespace, "policy: keep", "policy: drop", 1)
-	assert.Equal(t, "object-removed", Releases(one(t, other), nil)[0].Rule)
+	assert.Equal(t, "object-removed", Releases(one(t, other), one(t, ""))[0].Rule)
+}
+
+// No upgrade touches a release that is listed no more; one that is not to be installed goes with its objects.
+func TestReleaseThatGoes(t *testing.T) {
+	services := manifest("Service", "") + "\n---\n" + keptNamespace
+	absent := []Release{{Environment: "e", Name: "r", Absent: true}}
+	said := func(before, after []Release) (out []string) {
+		for _, c := range Releases(before, after) {
+			out = append(out, strings.TrimSpace(c.Environment+" "+c.Release+" "+c.Rule+" "+c.Object))
+		}
+		return out
+	}
+	assert.Equal(t, []string{"e r release-dropped"}, said(one(t, services), nil))
+	assert.Equal(t, []string{"e r release-dropped"}, said([]Release{{Environment: "e", Name: "r", Refused: []string{"no"}}}, nil))
+	assert.Equal(t, []string{"e r object-removed Service/ns/x", "e r release-uninstalled", "e r object-kept Namespace/x"}, said(one(t, services), absent))
+	assert.Equal(t, []string{"e r object-added Namespace/x", "e r object-added Service/ns/x"}, said(absent, one(t, services)))
+	assert.Empty(t, said(absent, nil))
+	assert.Empty(t, said(absent, []Release{{Environment: "e", Name: "r", Refused: []string{"no"}}}), "nothing ran that is refused")
+	assert.Empty(t, said(nil, absent))
+	assert.Empty(t, said(absent, absent))
 }
 
 func TestOthers(t *testing.T) {

@@ -23,8 +23,10 @@ var (
 	chartRenamed  = rule{"chart-renamed", Major, "it is another chart: upgrades need another name, and registries another path"}
 	kubeNarrowed  = rule{"kube-version-narrowed", Major, "Helm refuses to install it on Kubernetes versions that were served"}
 
+	releaseUninstalled = rule{"release-uninstalled", Major, "Helmfile uninstalls the release, with all its objects"}
+
 	immutable     = rule{"immutable-field", Major, "the API server refuses the upgrade; the object has to be deleted and made anew"}
-	objectRemoved = rule{"object-removed", Major, "the object is deleted by the upgrade"}
+	objectRemoved = rule{"object-removed", Major, "the object is deleted"}
 	objectRenamed = rule{"object-renamed", Major, "one object is made and the other deleted; what refers to the old name finds nothing"}
 	selector      = rule{"selector", Major, "it applies to other pods than before"}
 	selectionLost = rule{"selection-lost", Major, "the pods' labels changed and the selector did not: the pods are left out"}
@@ -41,6 +43,7 @@ var (
 	keyAdded       = rule{"key-added", Minor, "there is a new key"}
 	valueWidened   = rule{"value-widened", Minor, "more values are legal here"}
 	kubeWidened    = rule{"kube-version-widened", Minor, "Helm installs it on more Kubernetes versions"}
+	releaseDropped = rule{"release-dropped", Minor, "the release is listed no more, and stays installed: no upgrade touches it, and helm uninstall is left to you"}
 	objectAdded    = rule{"object-added", Minor, "the object is made by the upgrade"}
 	objectKept     = rule{"object-kept", Minor, "Helm keeps the object, as its annotation asks: it stays as it is, and belongs to no release any more"}
 	jobRerun       = rule{"job-rerun", Minor, "the Job runs again: Helm makes it anew under its new name and deletes the old one"}
@@ -49,6 +52,7 @@ var (
 	apiVersion     = rule{"api-version", Minor, "the same object is sent in another version of its API"}
 	settings       = rule{"settings", Minor, "the object behaves differently from the upgrade on"}
 
+	renamed  = rule{"renamed", Patch, "another name for the same releases; nothing behaves differently"}
 	metadata = rule{"metadata", Patch, "descriptive labels only; nothing behaves differently"}
 	archive  = rule{"archive", Patch, "the packaged files differ, and one version may name one archive only"}
 )
@@ -56,15 +60,15 @@ var (
 // Rules lists every rule, the gravest first.
 var rules = []rule{
 	valuesRefused, keyRemoved, keyRequired, valueNarrowed, chartRenamed, kubeNarrowed,
-	immutable, objectRemoved, objectRenamed, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
-	valuesAccepted, keyAdded, valueWidened, kubeWidened, objectAdded, objectKept, jobRerun, restart, configuration, apiVersion, settings,
-	metadata, archive,
+	releaseUninstalled, immutable, objectRemoved, objectRenamed, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
+	valuesAccepted, keyAdded, valueWidened, kubeWidened, releaseDropped, objectAdded, objectKept, jobRerun, restart, configuration, apiVersion, settings,
+	renamed, metadata, archive,
 }
 
 // loss is the meaning of removing objects of some kinds, where it is more than the object.
 var loss = map[string]string{
-	"PersistentVolumeClaim":    "the claim is deleted by the upgrade, and its data with it where the volume's reclaim policy says so",
-	"Namespace":                "the namespace is deleted by the upgrade, with everything in it",
+	"PersistentVolumeClaim":    "the claim is deleted, and its data with it where the volume's reclaim policy says so",
+	"Namespace":                "the namespace is deleted, with everything in it",
 	"Service":                  "the name does not resolve any more",
 	"Deployment":               "its pods are stopped",
 	"StatefulSet":              "its pods are stopped; the claims of its templates stay",

@@ -208,6 +208,8 @@ func (d *decoder) release(node *yaml.Node, index int) {
 	}
 	if installed {
 		d.env.Releases = append(d.env.Releases, r)
+	} else {
+		d.env.Absent = append(d.env.Absent, r)
 	}
 }
 
@@ -236,11 +238,16 @@ func (d *decoder) chart(node *yaml.Node, path string) string {
 	if name == "" {
 		return ""
 	}
-	dir := d.abs(name)
-	if _, err := os.Stat(filepath.Join(dir, "Chart.yaml")); err != nil {
-		d.add(node.Line, path, "no chart at "+problem.Quote(name), "a directory with a Chart.yaml, relative to this file", "correct the path; charts of repositories and registries are not read")
+	at := d.abs(name)
+	_, err := os.Stat(filepath.Join(at, "Chart.yaml"))
+	if filepath.Ext(at) == ".tgz" {
+		_, err = os.Stat(at)
 	}
-	return dir
+	if err != nil {
+		d.add(node.Line, path, "no chart at "+problem.Quote(name), "a directory with a Chart.yaml, or a chart's archive, .tgz, relative to this file",
+			"correct the path; charts of repositories and registries are not read: helm pull one")
+	}
+	return at
 }
 
 func (d *decoder) values(r *Release, node *yaml.Node, path string) {

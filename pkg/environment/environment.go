@@ -4,7 +4,9 @@
 package environment
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,13 +20,14 @@ type Environment struct {
 	Name     string // the file's base name without its extension
 	File     string // as it was given to Load
 	Releases []Release
+	Absent   []Release // installed: false, which Helmfile uninstalls
 }
 
 // Release is one release as the environment wants it. Paths are absolute.
 type Release struct {
 	Name            string
 	Namespace       string
-	Chart           string           // directory
+	Chart           string           // directory, or archive
 	ValuesFiles     []string         // in the order in which they are laid over each other
 	Values          []map[string]any // inline values, in order; they lie over the files
 	Needs           []string         // namespace/name of the releases that must be there before
@@ -58,6 +61,43 @@ func Load(path string) (*Environment, error) {
 		return nil, err
 	}
 	return env, nil
+}
+
+// Find lists the environments at and below a directory: its YAML files, but for those that are values of another.
+// None where there is no such directory.
+func Find(dir string) ([]string, error) {
+	files, err := YAML(dir)
+	values := map[string]bool{}
+	for _, file := range files {
+		env, err := Load(file)
+		if err != nil {
+			continue // whoever loads it again says why
+		}
+		for _, r := range slices.Concat(env.Releases, env.Absent) {
+			for _, f := range r.ValuesFiles {
+				values[f] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(files, func(file string) bool {
+		abs, err := filepath.Abs(file)
+		return err == nil && values[abs]
+	}), err
+}
+
+// YAML lists the YAML files at and below a directory, .yaml and .yml. None where there is no such directory.
+func YAML(dir string) ([]string, error) {
+	var files []string
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if path == dir && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if ext := filepath.Ext(path); err == nil && !entry.IsDir() && (ext == ".yaml" || ext == ".yml") {
+			files = append(files, path)
+		}
+		return err
+	})
+	return files, err
 }
 
 // order sorts releases by their needs: always the first in the file that lacks nothing.

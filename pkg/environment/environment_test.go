@@ -50,6 +50,8 @@ func TestLoad(t *testing.T) {
 		Values: []map[string]any{{"replicas": 3.0, "x": map[string]any{"y": "z"}}}, Needs: []string{"n/c", "n/a"}, File: "env.yaml", Line: 3, Path: "releases[0]",
 	}, b)
 	assert.True(t, env.Releases[0].CreateNamespace)
+	require.Len(t, env.Absent, 1)
+	assert.Equal(t, "n/gone", env.Absent[0].ID())
 }
 
 func TestCreateNamespaceIsHelmfilesDefault(t *testing.T) {
@@ -68,6 +70,7 @@ func TestMistakes(t *testing.T) {
 		"no name":                       {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
 		"values missing":                {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
 		"chart missing":                 {"releases:\n- {name: a, namespace: n, chart: bitnami/x}\n", `env.yaml:2 releases[0].chart: no chart at "bitnami/x"`},
+		"archive missing":               {"releases:\n- {name: a, namespace: n, chart: x-1.0.0.tgz}\n", `no chart at "x-1.0.0.tgz"; expected a directory with a Chart.yaml, or a chart's archive, .tgz, relative to this file`},
 		"file after inline":             {"releases:\n" + release("a", "  values: [{a: 1}, v.yaml]\n"), "env.yaml:5 releases[0].values[1]: a values file after inline values"},
 		"template":                      {"releases:\n- {name: \"{{ .X }}\", namespace: n, chart: chart}\n", `env.yaml:2 releases[0].name: a template "{{ .X }}"`},
 		"values template":               {"releases:\n" + release("a", "  values: [v.yaml.gotmpl]\n"), `releases[0].values[0]: a template "v.yaml.gotmpl"`},
@@ -117,4 +120,31 @@ func TestNamesThatAreLegal(t *testing.T) {
 func TestFileThatIsNotThere(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
 	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// Environments may lie in folders, with values files beside them, which are none.
+func TestFind(t *testing.T) {
+	_, err := load(t, "releases:\n"+release("a", ""))
+	require.NoError(t, err)
+	for name, text := range map[string]string{
+		"environments/dev.yml":             "releases:\n- {name: a, namespace: n, chart: ../chart, values: [eu/common.yaml]}\n",
+		"environments/eu/prod.yaml":        "releases:\n- {name: a, namespace: n, chart: ../../chart, values: [values/a.yml]}\n- {name: b, namespace: n, chart: ../../chart, values: [off.yaml], installed: false}\n",
+		"environments/eu/common.yaml":      "a: 1\n",
+		"environments/eu/off.yaml":         "a: 1\n",
+		"environments/eu/values/a.yml":     "a: 1\n",
+		"environments/eu/unread.yaml":      "releases: none\n",
+		"environments/eu/prod.yaml.gotmpl": "",
+		"environments/README.md":           "",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		require.NoError(t, os.WriteFile(name, []byte(text), 0o600))
+	}
+	found, err := Find("environments")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"environments/dev.yml", "environments/eu/prod.yaml", "environments/eu/unread.yaml"}, found)
+	found, err = Find("none")
+	require.NoError(t, err)
+	assert.Empty(t, found)
+	_, err = Find("v.yaml/x")
+	require.Error(t, err, "what cannot be looked at is not empty")
 }

@@ -1,14 +1,13 @@
 package promote
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"sigs.k8s.io/yaml"
 
+	"chartbasico/internal/wholefile"
 	"chartbasico/internal/yamlnode"
 	"chartbasico/pkg/environment"
 )
@@ -71,21 +70,5 @@ func WriteStage(file, stage string) (changed bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return true, replace(file, out, info.Mode().Perm())
-}
-
-func replace(file string, data []byte, mode fs.FileMode) error {
-	temporary, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = temporary.Write(data)
-	err = errors.Join(err, temporary.Chmod(mode), temporary.Sync(), temporary.Close())
-	if err == nil {
-		err = os.Rename(temporary.Name(), file)
-	}
-	if err != nil {
-		return errors.Join(err, os.Remove(temporary.Name()))
-	}
-	return nil
+	return true, wholefile.Write(file, out, info.Mode().Perm())
 }

@@ -19,6 +19,7 @@ import (
 
 	"chartbasico/internal/git"
 	"chartbasico/internal/helm3"
+	"chartbasico/internal/wholefile"
 )
 
 // Package is a chart's archive.
@@ -107,23 +108,9 @@ func (p *Package) Write(dir string) error {
 		return err
 	}
 	if p.Provenance != nil {
-		if err := replace(filepath.Join(dir, p.File+".prov"), p.Provenance); err != nil {
+		if err := wholefile.Write(filepath.Join(dir, p.File+".prov"), p.Provenance, 0o644); err != nil {
 			return err
 		}
 	}
-	return replace(filepath.Join(dir, p.File), p.Archive)
-}
-
-// replace writes a file that others see whole, the old one or the new one.
-func replace(path string, data []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already when all went well
-	_, err = file.Write(data)
-	if err := errors.Join(err, file.Chmod(0o644), file.Close()); err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
+	return wholefile.Write(filepath.Join(dir, p.File), p.Archive, 0o644)
 }

@@ -10,6 +10,7 @@ import (
 
 	"chartbasico/internal/git"
 	"chartbasico/internal/helm3"
+	"chartbasico/internal/wholefile"
 	"chartbasico/pkg/diff"
 	"chartbasico/pkg/revision"
 )
@@ -173,7 +174,7 @@ func (r *Ready) Publish(ctx context.Context, out string) (digest string, err err
 		if err != nil {
 			return digest, err
 		}
-		if err := replace(r.release.Index, data); err != nil {
+		if err := wholefile.Write(r.release.Index, data, 0o644); err != nil {
 			return digest, err
 		}
 	}

@@ -35,7 +35,6 @@ type Release struct {
 // disk are seen by a new Renderer only. Safe for concurrent use.
 type Renderer struct {
 	kubeVersion string
-	apiVersions []string
 	mu          sync.Mutex
 	charts      map[string]func() (*chart, error)
 }
@@ -48,15 +47,9 @@ func WithKubeVersion(version string) Option {
 	return func(r *Renderer) { r.kubeVersion = version }
 }
 
-// WithAPIVersions replaces the APIs that templates see beyond those of Kubernetes itself. The
-// default is those of Istio, Gateway API and OpenShift's routes.
-func WithAPIVersions(versions ...string) Option {
-	return func(r *Renderer) { r.apiVersions = versions }
-}
-
 // New returns a Renderer.
 func New(opts ...Option) *Renderer {
-	r := &Renderer{kubeVersion: DefaultKubeVersion, apiVersions: apiVersions, charts: map[string]func() (*chart, error){}}
+	r := &Renderer{kubeVersion: DefaultKubeVersion, charts: map[string]func() (*chart, error){}}
 	for _, opt := range opts {
 		opt(r)
 	}
@@ -148,7 +141,7 @@ func (r *Renderer) Release(ctx context.Context, release environment.Release, ove
 	}
 	manifest, notes, err := helm3.Template(ctx, chart.Chart,
 		helm3.Spec{Name: release.Name, Namespace: release.Namespace, Values: values},
-		helm3.Capabilities{KubeVersion: version(r.kubeVersion), APIVersions: r.apiVersions})
+		helm3.Capabilities{KubeVersion: version(r.kubeVersion), APIVersions: apiVersions})
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

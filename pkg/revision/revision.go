@@ -4,10 +4,10 @@
 package revision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,9 +21,10 @@ import (
 	"chartbasico/pkg/render"
 )
 
-// Where environments and values files are looked for in a tree, besides the chart's own
+// Where the chart, environments and values files are looked for in a tree, besides the chart's own
 // ci/*-values.yaml.
 const (
+	DefaultChart    = "charts/chart_basico"
 	environmentsDir = "environments"
 	valuesDir       = "values"
 )
@@ -40,7 +41,7 @@ type Revision struct {
 // Opener says where revisions are looked for.
 type Opener struct {
 	Dir      string // of the repository; relative names are below it
-	Chart    string // the chart's directory in a tree
+	Chart    string // the chart's directory in a tree; empty for DefaultChart, or else what the environments name
 	Registry *helm3.Registry
 }
 
@@ -65,9 +66,9 @@ func (o Opener) Open(ctx context.Context, name string) (*Revision, error) {
 	case err == nil && exists(filepath.Join(path, "Chart.yaml")):
 		r.chart = path
 	case err == nil:
-		r.root, r.chart = path, filepath.Join(path, o.Chart)
-		if !exists(filepath.Join(r.chart, "Chart.yaml")) {
-			err = fmt.Errorf("%s: no Chart.yaml in it, and no chart at %s below it", name, o.Chart)
+		r.root = path
+		if err = o.find(r); errors.Is(err, errNoChart) {
+			err = fmt.Errorf("%s: no Chart.yaml in it, and %w below it", name, err)
 		}
 	default:
 		err = o.checkout(ctx, r, name)
@@ -114,11 +115,50 @@ func (o Opener) checkout(ctx context.Context, r *Revision, name string) error {
 	if err := git.Write(r.temp, files); err != nil {
 		return err
 	}
-	r.root, r.chart = r.temp, filepath.Join(r.temp, filepath.FromSlash(o.Chart))
-	if !exists(filepath.Join(r.chart, "Chart.yaml")) {
-		return fmt.Errorf("revision %s has no chart at %s", name, o.Chart)
+	r.root = r.temp
+	if err = o.find(r); errors.Is(err, errNoChart) {
+		err = fmt.Errorf("revision %s has %w", name, err)
 	}
-	return nil
+	return err
+}
+
+var errNoChart = errors.New("no chart")
+
+// find finds the chart of a tree.
+func (o Opener) find(r *Revision) error {
+	chart := cmp.Or(o.Chart, DefaultChart)
+	r.chart = filepath.Join(r.root, filepath.FromSlash(chart))
+	if exists(filepath.Join(r.chart, "Chart.yaml")) {
+		return nil
+	}
+	none := fmt.Errorf("%w at %s", errNoChart, chart)
+	if o.Chart != "" {
+		return none
+	}
+	files, err := environment.Find(filepath.Join(r.root, environmentsDir))
+	if err != nil {
+		return err
+	}
+	var named []string
+	for _, file := range files {
+		env, err := environment.Load(file)
+		if err != nil {
+			continue // it is said to be not compared
+		}
+		for _, release := range env.Releases {
+			if !slices.Contains(named, release.Chart) {
+				named = append(named, release.Chart)
+			}
+		}
+	}
+	switch len(named) {
+	case 0:
+		return none
+	case 1:
+		r.chart = named[0]
+		return nil
+	}
+	return fmt.Errorf("%s: no chart at %s, and the environments name %d: %s. Fix: say which by --chart", r.Name, chart, len(named), within(r.root, strings.Join(named, ", ")))
 }
 
 func (r *Revision) makeTemp() (err error) {
@@ -137,7 +177,9 @@ func (r *Revision) Close() error {
 // input is the releases of one side's files, before anything is rendered.
 type input struct {
 	environment string
+	name        string // namespace/name in an environment, else the values file
 	release     environment.Release
+	absent      bool // it is to be uninstalled
 }
 
 // Compare renders the releases of both sides, by both charts, and judges the difference. Where
@@ -174,9 +216,10 @@ func Compare(ctx context.Context, before, after *Revision, dir string) (*diff.Re
 		return nil, err
 	}
 	if len(olds.inputs) == 0 && len(news.inputs) == 0 {
-		return nil, fmt.Errorf("nothing to compare: no release in %s/*.yaml, and no values file in %s/ or the chart's ci/", environmentsDir, valuesDir)
+		return nil, fmt.Errorf("nothing to compare: no release in %s/, and no values file in %s/ or the chart's ci/", environmentsDir, valuesDir)
 	}
 	result.NotCompared = alike(&olds, &news, before.Name, after.Name)
+	renames := olds.rename(news)
 
 	renderer := render.New()
 	by := func(inputs []input, root, chart string) ([]diff.Release, error) {
@@ -203,7 +246,8 @@ func Compare(ctx context.Context, before, after *Revision, dir string) (*diff.Re
 	result.Chart = append(result.Chart, diff.Releases(oldByOld, oldByNew)...)
 	diff.Sort(result.Chart)
 	if oldRoot != newRoot {
-		result.Values = diff.Releases(base(oldByOld, oldByNew, newByNew), newByNew)
+		result.Values = append(renames, diff.Releases(base(oldByOld, oldByNew, newByNew), newByNew)...)
+		diff.Sort(result.Values)
 	}
 	for _, r := range newByNew {
 		if len(r.Refused) > 0 && !renders(oldByOld, r) {
@@ -237,7 +281,7 @@ func compared(releases []diff.Release) diff.Compared {
 	var c diff.Compared
 	seen := map[string]bool{}
 	for _, r := range releases {
-		if len(r.Refused) > 0 {
+		if len(r.Refused) > 0 || r.Absent {
 			continue
 		}
 		if r.Environment != "" && !seen[r.Environment] {
@@ -265,6 +309,7 @@ func (r *Revision) load() (*diff.Chart, error) {
 
 // tree is the inputs of one side's files.
 type tree struct {
+	root    string
 	inputs  []input
 	skipped []diff.Skipped      // environments that cannot be read
 	named   map[string][]string // the values files of each environment, below the root
@@ -298,28 +343,33 @@ func (t *tree) skips(environment string) bool {
 func (t *tree) leave(environment string, unread *tree) {
 	t.inputs = slices.DeleteFunc(t.inputs, func(in input) bool { return in.environment == environment })
 	unread.inputs = slices.DeleteFunc(unread.inputs, func(in input) bool {
-		return in.environment == "" && slices.Contains(t.named[environment], in.release.File)
+		return in.environment == "" && slices.Contains(t.named[environment], in.name)
 	})
 }
 
 // inputs reads the environments of a tree, and every values file that none of them names as a
 // release by itself. Only releases of the named chart take part.
 func inputs(root, chart string) (t tree, err error) {
-	t.named = map[string][]string{}
+	t.root, t.named = root, map[string][]string{}
 	used := map[string]bool{}
-	files, err := filepath.Glob(filepath.Join(root, environmentsDir, "*.yaml"))
+	files, err := environment.Find(filepath.Join(root, environmentsDir))
 	if err != nil {
 		return t, err
 	}
 	charts := map[string]string{}
+	first := map[string]string{}
 	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
+		name := within(filepath.Join(root, environmentsDir), strings.TrimSuffix(file, filepath.Ext(file)))
+		if other := first[name]; other != "" {
+			return t, fmt.Errorf("%s and %s: two environments of the name %s. Fix: rename one", within(root, other), within(root, file), name)
+		}
+		first[name] = file
 		env, err := environment.Load(file)
 		if err != nil {
 			t.skipped = append(t.skipped, diff.Skipped{Name: name, Reason: within(root, err.Error())})
 			continue
 		}
-		for _, release := range env.Releases {
+		for i, release := range slices.Concat(env.Releases, env.Absent) {
 			for _, f := range release.ValuesFiles {
 				used[f] = true
 				t.named[name] = append(t.named[name], within(root, f))
@@ -332,7 +382,7 @@ func inputs(root, chart string) (t tree, err error) {
 				charts[release.Chart] = loaded.Name
 			}
 			if charts[release.Chart] == chart {
-				t.inputs = append(t.inputs, input{name, release})
+				t.inputs = append(t.inputs, input{name, release.ID(), release, i >= len(env.Releases)})
 			}
 		}
 	}
@@ -345,11 +395,7 @@ func inputs(root, chart string) (t tree, err error) {
 			continue
 		}
 		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
-		rel, err := filepath.Rel(root, file)
-		if err != nil {
-			return t, err
-		}
-		t.inputs = append(t.inputs, input{"", environment.Release{Name: name, Namespace: "default", ValuesFiles: []string{file}, File: rel}})
+		t.inputs = append(t.inputs, input{name: within(root, file), release: environment.Release{Name: name, Namespace: "default", ValuesFiles: []string{file}}})
 	}
 	return t, nil
 }
@@ -359,25 +405,18 @@ func valuesFiles(root string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = filepath.WalkDir(filepath.Join(root, valuesDir), func(path string, entry fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
-		if err == nil && !entry.IsDir() && filepath.Ext(path) == ".yaml" {
-			files = append(files, path)
-		}
-		return err
-	})
-	return files, err
+	more, err := environment.YAML(filepath.Join(root, valuesDir))
+	return append(files, more...), err
 }
 
 // renderAll renders each release by the chart. One that is refused says why.
 func renderAll(ctx context.Context, renderer *render.Renderer, inputs []input, root, chart string) ([]diff.Release, error) {
 	out := make([]diff.Release, 0, len(inputs))
 	for _, in := range inputs {
-		r := diff.Release{Environment: in.environment, Name: in.release.ID()}
-		if in.environment == "" {
-			r.Name = in.release.File
+		r := diff.Release{Environment: in.environment, Name: in.name, Absent: in.absent}
+		if in.absent {
+			out = append(out, r)
+			continue
 		}
 		in.release.Chart = chart
 		rendered, err := renderer.Release(ctx, in.release)

@@ -1,13 +1,20 @@
 package revision
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"chartbasico/internal/git"
 	"chartbasico/internal/git/gittest"
 	"chartbasico/pkg/diff"
 )
@@ -98,6 +105,144 @@ func TestCompareUnreadable(t *testing.T) {
 	assert.Equal(t, diff.Compared{Releases: 3, Objects: 3}, both.Compared, "its values files stand alone on both")
 	require.Len(t, both.NotCompared, 2)
 	assert.NotContains(t, both.NotCompared[0].Reason, "cannot be read in")
+}
+
+// A tree whose chart is an archive, or lies elsewhere, is compared by what its environments name.
+func TestCompareByTheChartOfEnvironments(t *testing.T) {
+	r := gittest.New(t)
+	commit := func(env, text string) {
+		r.Write(env, text)
+		r.Commit("next")
+	}
+	r.Git("mv", "charts/chart_basico", "vendored")
+	commit("environments/env.yaml", "releases:\n- {name: one, namespace: default, chart: ../vendored, values: [../values/one.yaml]}\n")
+	commit("values/one.yaml", "app: one\ndata: b\n")
+	elsewhere := func(before, after string) *diff.Result {
+		opener := Opener{Dir: r.Dir}
+		a, err := opener.Open(t.Context(), before)
+		require.NoError(t, err)
+		b, err := opener.Open(t.Context(), after)
+		require.NoError(t, err)
+		result, err := Compare(t.Context(), a, b, r.Dir)
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(a.Close(), b.Close()))
+		return result
+	}
+	got := elsewhere("HEAD~1", "HEAD")
+	assert.Empty(t, got.Chart)
+	assert.Equal(t, []string{"configuration env default/one"}, rulesOf(got.Values))
+	assert.Empty(t, elsewhere("HEAD~2", "HEAD~1").Chart, "it moved")
+
+	repository, err := git.Open(t.Context(), r.Dir)
+	require.NoError(t, err)
+	head, err := repository.Commit(t.Context(), "HEAD")
+	require.NoError(t, err)
+	files, err := repository.Files(t.Context(), head, "vendored")
+	require.NoError(t, err)
+	var archive bytes.Buffer
+	zip := gzip.NewWriter(&archive)
+	tarball := tar.NewWriter(zip)
+	for _, f := range files {
+		require.NoError(t, tarball.WriteHeader(&tar.Header{Name: f.Path, Mode: 0o644, Size: int64(len(f.Data))}))
+		_, err := tarball.Write(f.Data)
+		require.NoError(t, err)
+	}
+	require.NoError(t, errors.Join(tarball.Close(), zip.Close()))
+	r.Write("charts/chart.tgz", archive.String())
+	r.Git("rm", "-r", "--quiet", "vendored")
+	commit("environments/env.yaml", "releases:\n- {name: one, namespace: default, chart: ../charts/chart.tgz, values: [../values/one.yaml]}\n")
+	commit("values/one.yaml", "app: one\n")
+	got = elsewhere("HEAD~1", ".")
+	assert.Empty(t, got.Chart)
+	assert.Equal(t, []string{"configuration env default/one"}, rulesOf(got.Values))
+	assert.Empty(t, elsewhere("HEAD~2", "HEAD~1").Chart, "the same chart in an archive")
+
+	r.Write("other/Chart.yaml", "apiVersion: v2\nname: other\nversion: 1.0.0\n")
+	r.Write("environments/z.yaml", "releases:\n- {name: one, namespace: default, chart: ../other}\n")
+	_, err = Opener{Dir: r.Dir}.Open(t.Context(), ".")
+	require.EqualError(t, err, ".: no chart at charts/chart_basico, and the environments name 2: charts/chart.tgz, other. Fix: say which by --chart")
+	r.Git("rm", "-r", "--quiet", "--force", "environments/env.yaml")
+	require.NoError(t, os.Remove(filepath.Join(r.Dir, "environments/z.yaml")))
+	_, err = Opener{Dir: r.Dir}.Open(t.Context(), ".")
+	require.EqualError(t, err, ".: no Chart.yaml in it, and no chart at charts/chart_basico below it")
+}
+
+// An environment in a folder is one, and so is a file of .yml.
+func TestCompareEveryFile(t *testing.T) {
+	r := gittest.New(t)
+	r.Write("environments/eu/prod.yml", "releases:\n- {name: one, namespace: eu, chart: ../../charts/chart_basico, values: [values.yaml]}\n")
+	r.Write("environments/eu/values.yaml", "app: eu\n")
+	r.Write("values/two.yml", "app: two\n")
+	r.Commit("more")
+	got := compare(t, r.Dir, "HEAD~1", "HEAD")
+	assert.Equal(t, []string{"object-added  values/two.yml", "object-added eu/prod eu/one"}, rulesOf(got.Values))
+	assert.Equal(t, diff.Compared{Environments: 2, Releases: 5, Objects: 5}, got.Compared)
+	require.Len(t, got.NotCompared, 1, "values/layer.yaml")
+
+	r.Git("mv", "environments/eu/prod.yml", "environments/eu/prod.yaml")
+	r.Commit("the same name")
+	assert.Empty(t, compare(t, r.Dir, "HEAD~1", "HEAD").Values)
+
+	r.Write("environments/eu/prod.yml", "releases: []\n")
+	now, err := Opener{Dir: r.Dir, Chart: "charts/chart_basico"}.Open(t.Context(), ".")
+	require.NoError(t, err)
+	_, err = Compare(t.Context(), now, now, r.Dir)
+	require.EqualError(t, err, "environments/eu/prod.yaml and environments/eu/prod.yml: two environments of the name eu/prod. Fix: rename one")
+}
+
+// Under another name an environment is the same one, whatever else changes in it.
+func TestCompareRenamed(t *testing.T) {
+	r := gittest.New(t)
+	stage := "releases:\n- {name: one, namespace: default, chart: ../charts/chart_basico, values: [../values/one.yaml, ../values/%s.yaml]}\n" +
+		"- {name: two, namespace: default, chart: ../charts/chart_basico, values: [../values/two.yaml]}\n"
+	r.Write("values/two.yaml", "app: two\n")
+	for _, name := range []string{"dev", "prod"} {
+		r.Write("values/"+name+".yaml", "data: "+name+"\n")
+		r.Write("environments/"+name+".yaml", fmt.Sprintf(stage, name))
+	}
+	r.Commit("two that are nearly the same")
+	r.Write("environments/eu/production.yaml", strings.ReplaceAll(fmt.Sprintf(stage, "prod"), "../", "../../"))
+	r.Write("environments/z.yaml", fmt.Sprintf(stage, "dev"))
+	r.Write("values/prod.yaml", "data: x\n")
+	r.Git("rm", "--quiet", "environments/prod.yaml", "environments/dev.yaml")
+	r.Git("mv", "values/deep/alone.yaml", "values/alone.yaml")
+	r.Commit("renamed")
+	got := compare(t, r.Dir, "HEAD~1", "HEAD")
+	require.Equal(t, []string{"configuration eu/production default/one", "renamed  ", "renamed eu/production ", "renamed z "}, rulesOf(got.Values))
+	assert.Equal(t, "prod → x", got.Values[0].Old+" → "+got.Values[0].New)
+	for i, want := range []string{"values/deep/alone.yaml → values/alone.yaml", "prod → eu/production", "dev → z"} {
+		assert.Equal(t, want, got.Values[i+1].Old+" → "+got.Values[i+1].New)
+	}
+	assert.Equal(t, diff.Patch, got.Values[1].Level)
+
+	r.Git("rm", "--quiet", "environments/z.yaml")
+	r.Write("environments/b.yaml", "releases:\n- {name: one, namespace: elsewhere, chart: ../charts/chart_basico, values: [../values/one.yaml]}\n")
+	r.Commit("another one")
+	got = compare(t, r.Dir, "HEAD~1", "HEAD")
+	assert.Equal(t, []string{"object-added b elsewhere/one", "release-dropped z default/one", "release-dropped z default/two"}, rulesOf(got.Values))
+}
+
+// A release that an environment drops stays installed; one that it does not want is uninstalled.
+func TestCompareDropped(t *testing.T) {
+	r := gittest.New(t)
+	line := "- {name: %s, namespace: default, chart: ../charts/chart_basico, values: [../values/%[1]s.yaml]%s}\n"
+	r.Write("values/two.yaml", "app: two\n")
+	write := func(two string) {
+		r.Write("environments/env.yaml", "releases:\n"+fmt.Sprintf(line, "one", "")+two)
+		r.Commit("two")
+	}
+	write(fmt.Sprintf(line, "two", ""))
+	write(fmt.Sprintf(line, "two", ", installed: false"))
+	got := compare(t, r.Dir, "HEAD~1", "HEAD")
+	assert.Equal(t, []string{"object-removed env default/two", "release-uninstalled env default/two"}, rulesOf(got.Values))
+	assert.Equal(t, diff.Compared{Environments: 1, Releases: 3, Objects: 3}, got.Compared)
+	assert.Len(t, got.NotCompared, 1, "values/layer.yaml")
+	write("")
+	r.Git("rm", "--quiet", "values/two.yaml")
+	r.Commit("its values too")
+	got = compare(t, r.Dir, "HEAD~3", "HEAD")
+	assert.Equal(t, []string{"release-dropped env default/two"}, rulesOf(got.Values))
+	assert.Empty(t, compare(t, r.Dir, "HEAD~2", "HEAD").Values, "it was not installed")
 }
 
 func TestOpenWhatIsNotThere(t *testing.T) {

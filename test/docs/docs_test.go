@@ -1,13 +1,19 @@
 // Package docs does what the documents say, as a reader would: it writes the files that they show, runs their commands
 // in order, and compares what is printed. A document is README.md, or in docs/.
 //
-// BASICO, HELM and KUBECTL are the paths of those commands.
+// BASICO, HELM, KUBECTL and REGISTRY are the paths of those commands.
 package docs
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"flag"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,10 +23,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/armor"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"chartbasico/internal/owncache"
+	"chartbasico/internal/registrytest"
 )
 
 var update = flag.Bool("update", false, "write what is printed into the documents, where nothing is left out by …")
@@ -34,7 +43,7 @@ type instead struct {
 
 // followed are the documents that are followed from top to bottom. The others are for looking things up: each of their
 // commands must be run in one of these, or be listed.
-var followed = []string{"README.md", "docs/howto.md", "docs/guia.es.md"}
+var followed = []string{"README.md", "docs/howto.md", "docs/guia.es.md", "docs/releasing.md"}
 
 // TestDocuments follows one document after the other: they use one name for their cluster, and would slow each other.
 func TestDocuments(t *testing.T) {
@@ -196,6 +205,49 @@ func (r *reader) writes(s *step) {
 	require.NoError(r.t, os.WriteFile(path, []byte(s.text), 0o600))
 }
 
+// releases gives the reader what those who release have: a key to sign by, and a registry that they are logged in to.
+func (r *reader) releases() {
+	t := r.t
+	entity, err := openpgp.NewEntity("Ana", "", "ana@example.com", nil)
+	require.NoError(t, err)
+	var private bytes.Buffer
+	w, err := armor.Encode(&private, openpgp.PrivateKeyType, nil)
+	require.NoError(t, err)
+	require.NoError(t, entity.SerializePrivate(w, nil))
+	require.NoError(t, w.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(r.dir, "release-key.asc"), private.Bytes(), 0o600))
+
+	registry := registrytest.Start(t)
+	login := filepath.Join(t.TempDir(), "registry.json")
+	secret := base64.StdEncoding.EncodeToString([]byte(registrytest.User + ":" + registrytest.Password))
+	require.NoError(t, os.WriteFile(login, fmt.Appendf(nil, `{"auths":{%q:{"auth":%q}}}`, registrytest.Host, secret), 0o600))
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.Method != http.MethodConnect || req.Host != registrytest.Host+":443" {
+			http.Error(w, "only "+registrytest.Host+" is here", http.StatusForbidden)
+			return
+		}
+		to, err := (&net.Dialer{}).DialContext(req.Context(), "tcp", registry.Addr)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		defer to.Close()
+		from, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		defer from.Close()
+		_, _ = io.WriteString(from, "HTTP/1.1 200 Connection established\r\n\r\n")
+		go func() {
+			defer to.Close()
+			_, _ = io.Copy(to, from)
+		}()
+		_, _ = io.Copy(from, to)
+	}))
+	t.Cleanup(proxy.Close)
+	r.env = append(r.env, "HELM_REGISTRY_CONFIG="+login, "REGISTRY_PROXY="+proxy.URL, "REGISTRY_CA="+registry.CA)
+}
+
 // settle makes the copy of the repository, when it is first needed.
 func (r *reader) settle() {
 	if r.dir != "" {
@@ -234,6 +286,7 @@ func (r *reader) settle() {
 	r.env = append(r.env, "PATH="+bin+":"+os.Getenv("PATH"), "EXPORTED="+filepath.Join(own["XDG_CACHE_HOME"], "exported"),
 		"KUBECONFIG=/dev/null", // whatever cluster the developer works on is not touched
 		"GIT_CONFIG_GLOBAL=/dev/null", "GIT_AUTHOR_NAME=Ana", "GIT_AUTHOR_EMAIL=ana@example.com", "GIT_COMMITTER_NAME=Ana", "GIT_COMMITTER_EMAIL=ana@example.com")
+	r.releases()
 	said, err := r.shell("git init -q -b main && git add -A && git commit -q -m before && git commit -q --allow-empty -m now || failed=1\n")
 	require.NoErrorf(t, err, "%s", said)
 	t.Cleanup(func() {

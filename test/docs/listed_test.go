@@ -1,11 +1,11 @@
 package docs
 
 const (
-	elsewhere = "test/publish_test.go publishes to a registry of its own; this one is nobody's"
-	kind      = "a cluster of kind needs a container runtime, and minutes"
-	minutes   = "make test runs the same tests, with fewer cases"
-	arriving  = "on a busy machine the proxies may have what Helm has installed a moment later"
-	fewer     = "fewer requests do, as numbers are not compared"
+	nobodys  = "the host is nobody's: a registry of the test answers in its place, which is reached by a proxy"
+	kind     = "a cluster of kind needs a container runtime, and minutes"
+	minutes  = "make test runs the same tests, with fewer cases"
+	arriving = "on a busy machine the proxies may have what Helm has installed a moment later"
+	fewer    = "fewer requests do, as numbers are not compared"
 )
 
 // listed are the commands that are not run as they stand.
@@ -17,11 +17,12 @@ var listed = map[string]instead{
 	"basico verify environments/bookinfo-prod.yaml": {"it is run in place of make demo", ""},
 	"basico promote environments/bookinfo-prod.yaml reviews --to canary --write": {fewer,
 		"bin/basico promote environments/bookinfo-prod.yaml reviews --to canary --write --requests 1000 --pace 1000"},
-	"basico promote environments/bookinfo-prod.yaml reviews":                      {"the guide goes all the way", ""},
-	"basico promote environments/bookinfo-prod.yaml reviews --to v1":              {"the guide and the how-tos go back", ""},
-	"basico package --key release-key.asc":                                        {"there is no key", "bin/basico package"},
-	"basico publish --key release-key.asc --to oci://registry.example.com/charts": {elsewhere, ""},
-	"basico publish --to oci://registry.example.com/charts --dry-run":             {elsewhere, ""},
+	"basico promote environments/bookinfo-prod.yaml reviews":         {"the guide goes all the way", ""},
+	"basico promote environments/bookinfo-prod.yaml reviews --to v1": {"the guide and the how-tos go back", ""},
+	"basico publish --key release-key.asc --to oci://registry.example.com/charts": {nobodys,
+		"HTTPS_PROXY=$REGISTRY_PROXY SSL_CERT_FILE=$REGISTRY_CA bin/basico publish --key release-key.asc --to oci://registry.example.com/charts"},
+	"basico publish --to oci://registry.example.com/charts --dry-run": {nobodys,
+		"HTTPS_PROXY=$REGISTRY_PROXY SSL_CERT_FILE=$REGISTRY_CA bin/basico publish --to oci://registry.example.com/charts --dry-run"},
 	"export KUBECONFIG=…": {"it is done in place of make demo", ""},
 	"basico verify environments/hello.yaml --cluster basico --requests 1000 --junit junit.xml --report report.html -o json >result.json": {
 		"verify is run three times above; the flags are the same for traffic, which is shorter",

@@ -154,9 +154,6 @@ func (c *Cluster) StandIns() bool { return true }
 // Kubeconfig implements cluster.Cluster.
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, kubeconfigFile) }
 
-// Logs is the directory with the log of each of the cluster's processes.
-func (c *Cluster) Logs() string { return filepath.Join(c.dir, "logs") }
-
 // Status returns the state of the cluster.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	var status Status
