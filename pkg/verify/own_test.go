@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
@@ -28,6 +29,7 @@ import (
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/clustertest"
 	"chartbasico/pkg/environment"
+	"chartbasico/pkg/lease"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/rollout"
@@ -289,6 +291,35 @@ func TestARefusalOnTheWayFailsTheRun(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Where a promotion moves a route, verify neither installs nor walks.
+func TestVerifyMovesNoRouteThatAnotherMoves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) { return traffic.Tally{}, nil })
+		r.installer = installerOn(t, nil)
+		r.entries, r.workloads = nil, []Workload{{Namespace: "shop", App: "front", Version: "v1", Calls: []Call{{Host: "cart", Port: "8080", Path: "/"}}}}
+		r.Release = &render.Release{Release: environment.Release{Namespace: "releases"}}
+		began, done, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+		go func() {
+			ended <- lease.Alone(t.Context(), r.installer.Client(), "releases", "cart", "basico promote by ana@host", r.say, func(context.Context, bool) error {
+				close(began)
+				<-done
+				return nil
+			})
+		}()
+		<-began
+		for name, err := range map[string]error{
+			"to install": r.unmoved(t.Context(), []App{r.App}),
+			"to walk":    r.routing(t.Context(), r.App, func(func(context.Context) error) { t.Error("it walks") }),
+		} {
+			require.ErrorIs(t, err, lease.ErrBusy, name)
+			require.ErrorContains(t, err, "basico promote by ana@host", name)
+		}
+		close(done)
+		require.NoError(t, <-ended)
+		require.NoError(t, r.unmoved(t.Context(), []App{r.App}))
+	})
 }
 
 func TestOnlyWhatTheReleasesMakeIsTheirs(t *testing.T) {

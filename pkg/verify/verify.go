@@ -282,6 +282,13 @@ func (r *run) install(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	apps, err := Apps(r.releases)
+	if err != nil {
+		return err
+	}
+	if err := r.unmoved(ctx, apps); err != nil {
+		return err
+	}
 	r.say("%s: installing %d releases", r.env.Name, len(r.releases))
 	r.report.Cluster.Kubernetes = r.installer.KubernetesVersion()
 	return r.installer.Install(ctx, r.releases)
