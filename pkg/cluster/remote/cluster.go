@@ -62,7 +62,8 @@ type Cluster struct {
 
 var _ cluster.Cluster = (*Cluster)(nil)
 
-// Open reads the kubeconfig and asks the API server whether it is there. Close removes what Open made.
+// Open reads the kubeconfig and asks the API server whether it is there; and where nobody says what Kind it is, whether Istio
+// is. Close removes what Open made.
 func Open(ctx context.Context, o Options) (*Cluster, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
@@ -78,7 +79,8 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Context != "" {
 		raw.CurrentContext = o.Context
 	}
-	if o.Kind == "" {
+	anybodys := o.Kind == ""
+	if anybodys {
 		o.Kind = "context"
 	}
 	if o.Name == "" {
@@ -102,6 +104,11 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 		return nil, err
 	}
 	c := &Cluster{kind: o.Kind, name: o.Name, dir: dir, config: config, client: client, nodesNear: o.NodesNear, progress: o.Progress, senders: map[string]*sender{}, refused: map[types.UID]*refusals{}}
+	if anybodys {
+		if err := c.findIstio(limited); err != nil {
+			return nil, errors.Join(fmt.Errorf("cluster %s at %s: %w", o.Name, config.Host, err), c.Close())
+		}
+	}
 	// Whoever is given the path takes the current context of it, and needs no other cluster's credentials.
 	if err := clientcmdapi.MinifyConfig(&raw); err != nil {
 		return nil, errors.Join(fmt.Errorf("kubeconfig: %w", err), c.Close())
