@@ -202,6 +202,9 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 		texts = a.texts()
 		load.Texts = slices.Sorted(maps.Values(texts))
 	}
+	load.Progress = func(sent int) {
+		a.say("  %s %s from %s: %d of %d requests so far", a.Title, stage.Name, o.Name, sent, load.Requests)
+	}
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {
 		return report.Split{}, fmt.Errorf("%s at stage %s from %s: %w", a.Title, stage.Name, o.Name, err)
