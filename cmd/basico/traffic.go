@@ -152,6 +152,9 @@ func (f trafficFlags) measure(ctx context.Context, c cluster.Cluster, env string
 		say(fmt.Sprintf("  from %s: %d requests: %s", o.Name, r.Tally.Requests, shares(r)))
 		return false
 	}
+	opts.Progress = func(sent int) {
+		say(fmt.Sprintf("  from %s: %d of %d requests so far", o.Name, sent, opts.Requests))
+	}
 	r, err := measure.Split(ctx, c, o, stage.Weights, opts)
 	split := report.Split{
 		Environment: env, App: app.Title, Stage: stage.Name, From: o.Name,

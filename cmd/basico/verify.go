@@ -212,7 +212,7 @@ func (f verifyFlags) startKind(ctx context.Context, say func(string), images []s
 	}
 	return c, func() error {
 		// The context may have been what ended the run.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Minute)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), kind.RemoveTimeout)
 		defer cancel()
 		_, err := kind.Delete(ctx, name)
 		return errors.Join(c.Close(), err)

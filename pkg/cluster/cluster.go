@@ -62,9 +62,13 @@ type Cluster interface {
 
 // Proxy is a sidecar or a gateway.
 type Proxy struct {
-	Namespace string   `json:"namespace"`
-	Pod       string   `json:"pod"`
-	Gateway   bool     `json:"gateway,omitempty"`  // an ingress gateway
-	Synced    bool     `json:"synced"`             // it accepted all that istiod has to send
-	Rejected  []string `json:"rejected,omitempty"` // Envoy's messages on configuration it refused
+	Namespace string            `json:"namespace"`
+	Pod       string            `json:"pod"`
+	Labels    map[string]string `json:"labels,omitempty"`   // the pod's
+	Gateway   bool              `json:"gateway,omitempty"`  // an ingress gateway
+	Synced    bool              `json:"synced"`             // it accepted all that istiod has to send
+	Rejected  []string          `json:"rejected,omitempty"` // Envoy's messages on configuration it refused, where it accepted nothing newer since
+	// Refused are all such messages of that pod, the oldest first, whatever was accepted since. Of a cluster that is not
+	// ours they are those that held when somebody asked for the proxies.
+	Refused []string `json:"refused,omitempty"`
 }

@@ -27,6 +27,8 @@ type Options struct {
 	Points float64
 	// Pace is how many requests a second are sent. 0: as fast as they are answered.
 	Pace float64
+	// Progress is told every ten seconds how many requests were sent so far. Default: nobody is told.
+	Progress func(sent int)
 	// After is told what is known after each round; an answer of true ends the measurement. Default: nobody is told.
 	After func(Result) (stop bool)
 }
@@ -94,6 +96,9 @@ func Split(ctx context.Context, c cluster.Cluster, o rollout.Origin, want map[st
 	for _, n := range Rounds(opts.Requests) {
 		load := o.Load
 		load.Requests, load.Concurrency, load.Rate = n, o.Concurrency(c.StandIns()), opts.Pace
+		if before := r.Tally.Requests; opts.Progress != nil {
+			load.Progress = func(sent int) { opts.Progress(before + sent) }
+		}
 		tally, err := c.Send(ctx, o.From, load)
 		r.Tally = r.Tally.Plus(tally)
 		r.judge(want, opts)

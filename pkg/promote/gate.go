@@ -125,7 +125,9 @@ func (p *promotion) gate(ctx context.Context, previous, stage verify.Stage) (why
 	looks := len(measure.Rounds(n))
 	for i, o := range p.origins {
 		var judged []comparison
-		r, err := measure.Split(ctx, p.cluster, o, stage.Weights, measure.Options{Requests: n, Rate: p.opts.Rate, Pace: p.opts.Pace, After: func(r measure.Result) bool {
+		r, err := measure.Split(ctx, p.cluster, o, stage.Weights, measure.Options{Requests: n, Rate: p.opts.Rate, Pace: p.opts.Pace, Progress: func(sent int) {
+			p.say("    from %s: %d of %d requests so far", o.Name, sent, n)
+		}, After: func(r measure.Result) bool {
 			// Judged after each round: each time may fail by chance as often as the rate over all rounds says.
 			judged = p.compare(previous, stage, o, served(r), p.opts.Rate/float64(looks))
 			return r.Lost() > 0 || slices.ContainsFunc(judged, comparison.failed)

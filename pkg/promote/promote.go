@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
-	"os/user"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,6 +18,7 @@ import (
 	"chartbasico/pkg/assert"
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/environment"
+	"chartbasico/pkg/lease"
 	"chartbasico/pkg/measure"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
@@ -65,7 +64,7 @@ func (o Options) withDefaults(standIns bool) Options {
 		o.Limit = assert.Slower{Factor: 1.5, Slack: time.Millisecond}
 	}
 	if o.Who == "" {
-		o.Who = who()
+		o.Who = lease.User()
 	}
 	if o.Renderer == nil {
 		o.Renderer = render.New()
@@ -74,18 +73,6 @@ func (o Options) withDefaults(standIns bool) Options {
 		o.Progress = func(string) {}
 	}
 	return o
-}
-
-func who() string {
-	name := "unknown"
-	if u, err := user.Current(); err == nil {
-		name = u.Username
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return name
-	}
-	return name + "@" + host
 }
 
 // Outcome is where a promotion ended.
@@ -177,15 +164,8 @@ func (p *promotion) run(ctx context.Context, env *environment.Environment, name 
 			return err
 		}
 	}
-	held, err := acquire(ctx, p.running.Client(), p.app.Release.Namespace, "basico-promote-"+p.app.Name, p.opts.Who, p.say)
-	if err != nil {
-		return err
-	}
-	err = p.alone(held.ctx, held.orphan, to)
-	if cause := context.Cause(held.ctx); cause != nil && ctx.Err() == nil {
-		err = cause
-	}
-	return errors.Join(err, held.release())
+	return lease.Alone(ctx, p.running.Client(), p.app.Release.Namespace, p.app.Name, "basico promote by "+p.opts.Who, p.say,
+		func(ctx context.Context, orphan bool) error { return p.alone(ctx, orphan, to) })
 }
 
 // alone promotes while nobody else does. orphan says that somebody who did was killed.

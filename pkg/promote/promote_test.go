@@ -1,7 +1,6 @@
 package promote
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,13 +9,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	coordinationv1 "k8s.io/api/coordination/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/fake"
-	clienttesting "k8s.io/client-go/testing"
-	"k8s.io/client-go/tools/leaderelection/resourcelock"
-	"k8s.io/utils/ptr"
 
 	judge "chartbasico/pkg/assert"
 	"chartbasico/pkg/environment"
@@ -178,86 +170,4 @@ func TestWriteStage(t *testing.T) {
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Len(t, left, 4, "nothing temporary is left")
-}
-
-func TestLease(t *testing.T) {
-	client := fake.NewClientset()
-	say := func(string, ...any) {}
-	first, err := acquire(t.Context(), client, "apps", "basico-promote-cart", "ana@host", say)
-	require.NoError(t, err)
-	assert.False(t, first.orphan)
-	held, err := client.CoordinationV1().Leases("apps").Get(t.Context(), "basico-promote-cart", metav1.GetOptions{})
-	require.NoError(t, err)
-	assert.Contains(t, *held.Spec.HolderIdentity, "ana@host")
-	require.NoError(t, first.release())
-	require.Error(t, first.ctx.Err())
-
-	second, err := acquire(t.Context(), client, "apps", "basico-promote-cart", "eva@host", say)
-	require.NoError(t, err)
-	assert.False(t, second.orphan, "the first gave it back")
-	require.NoError(t, second.release())
-}
-
-// A lease that nobody renews is somebody's who died, and it is seen that it was not given back.
-func TestLeaseOfTheDead(t *testing.T) {
-	t.Parallel()
-	client := fake.NewClientset(heldBy(ptr.To("ana@host/1")))
-	said := ""
-	l, err := acquire(t.Context(), client, "apps", "basico-promote-cart", "eva@host", func(format string, _ ...any) { said = format })
-	require.NoError(t, err)
-	assert.True(t, l.orphan)
-	assert.NotEmpty(t, said)
-	require.NoError(t, l.release())
-}
-
-// Who gives it back while another waits was not killed, and an upgrade that goes on then is somebody else's.
-func TestLeaseThatIsGivenBackMeanwhile(t *testing.T) {
-	client := fake.NewClientset()
-	_, err := client.CoordinationV1().Leases("apps").Create(t.Context(), heldBy(ptr.To("ana@host/1")), metav1.CreateOptions{})
-	require.NoError(t, err)
-	waits := false
-	l, err := acquire(t.Context(), client, "apps", "basico-promote-cart", "eva@host", func(string, ...any) {
-		waits = true
-		_, err := client.CoordinationV1().Leases("apps").Update(t.Context(), heldBy(nil), metav1.UpdateOptions{})
-		assert.NoError(t, err)
-	})
-	require.NoError(t, err)
-	assert.True(t, waits)
-	assert.False(t, l.orphan)
-	require.NoError(t, l.release())
-}
-
-// A write that was done, but of which no answer came, does not make us the one whom we replace.
-func TestWhomALeaseReplaces(t *testing.T) {
-	for _, before := range []string{"", "ana@host/1", "eva@host/7"} {
-		client := fake.NewClientset(heldBy(ptr.To(before)))
-		lock := &watched{LeaseLock: &resourcelock.LeaseLock{
-			LeaseMeta: metav1.ObjectMeta{Namespace: "apps", Name: "basico-promote-cart"}, Client: client.CoordinationV1(),
-			LockConfig: resourcelock.ResourceLockConfig{Identity: "eva@host/7"},
-		}}
-		answered := false
-		client.PrependReactor("update", "leases", func(action clienttesting.Action) (bool, runtime.Object, error) {
-			if answered {
-				return false, nil, nil
-			}
-			answered = true
-			update := action.(clienttesting.UpdateAction)
-			return true, nil, errors.Join(client.Tracker().Update(update.GetResource(), update.GetObject(), "apps"), errors.New("no answer"))
-		})
-		for i := range 3 {
-			_, _, err := lock.Get(t.Context())
-			require.NoError(t, err)
-			err = lock.Update(t.Context(), resourcelock.LeaderElectionRecord{HolderIdentity: "eva@host/7"})
-			assert.Equal(t, i == 0, err != nil)
-			assert.Equal(t, before, lock.holder)
-		}
-	}
-}
-
-func heldBy(holder *string) *coordinationv1.Lease {
-	return &coordinationv1.Lease{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "basico-promote-cart"},
-		Spec: coordinationv1.LeaseSpec{HolderIdentity: holder, LeaseDurationSeconds: ptr.To[int32](1),
-			AcquireTime: &metav1.MicroTime{}, RenewTime: &metav1.MicroTime{}, LeaseTransitions: ptr.To[int32](0)},
-	}
 }

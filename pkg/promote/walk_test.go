@@ -141,6 +141,27 @@ func TestBackFromABrokenStage(t *testing.T) {
 	}
 }
 
+// However long a round is, it is said how far it is.
+func TestALongRoundIsNotSilent(t *testing.T) {
+	p := walking()
+	f := &field{ready: []string{"v1", "v2"}, at: stages[0]}
+	var said []string
+	p.opts.Progress = func(line string) { said = append(said, line) }
+	p.mover, p.running, p.report = f, inShop(), &report.Report{}
+	p.origins = []rollout.Origin{{Name: "front/v1"}}
+	p.cluster = &clustertest.Fake{OnSend: func(ctx context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
+		require.NotNil(t, load.Progress)
+		assert.LessOrEqual(t, load.Every, 15*time.Second)
+		load.Progress(load.Requests / 2)
+		return f.send(ctx, from, load)
+	}}
+	why, err := p.gate(t.Context(), stages[0], stages[0])
+	require.NoError(t, err)
+	require.Empty(t, why)
+	assert.Contains(t, said, "    from front/v1: 125 of 10000 requests so far")
+	assert.Contains(t, said, "    from front/v1: 6000 of 10000 requests so far", "with those of the rounds before")
+}
+
 func TestBackNeedsPodsOfTheStageToReach(t *testing.T) {
 	p, err := led(t, &field{ready: []string{"v2"}}, 3, 0)
 	require.ErrorContains(t, err, "cart v1 gets 100% at stage v1 and has no ready pod; install it first")

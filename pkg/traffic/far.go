@@ -8,32 +8,72 @@ import (
 	"io"
 )
 
-// outcome is what Serve tells Ask.
+// order is the first that Ask tells Serve.
+type order struct {
+	Load     Load `json:"load"`
+	Names    bool `json:"names,omitempty"`    // Load.Names can be asked
+	Progress bool `json:"progress,omitempty"` // Load.Progress wants to be told
+}
+
+// word is what Ask tells Serve after that: the answer of Load.Names, or that the load's context has ended.
+type word struct {
+	Pods map[string]string `json:"pods,omitempty"`
+	End  bool              `json:"end,omitempty"`
+}
+
+// outcome is what Serve tells Ask in the end. Before that it tells how many requests were sent so far, or asks for names.
 type outcome struct {
-	Tally Tally  `json:"tally"`
+	Tally *Tally `json:"tally,omitempty"`
 	Error string `json:"error,omitempty"`
+	Sent  int    `json:"sent,omitempty"`
+	Names bool   `json:"names,omitempty"`
 }
 
 // Serve runs the load that Ask sends to it, wherever that is, and answers with what came of it. The end of in is the
 // end of the load's context.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	var load Load
-	decoder := json.NewDecoder(in)
-	if err := decoder.Decode(&load); err != nil {
+	var told order
+	decoder, encoder := json.NewDecoder(in), json.NewEncoder(out)
+	if err := decoder.Decode(&told); err != nil {
 		return fmt.Errorf("traffic: read the load: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	names := make(chan map[string]string, 1) // they are asked for once
 	go func() {
+		defer close(names)
 		defer cancel()
-		_, _ = io.Copy(io.Discard, in) // nothing more is said; it ends when Ask is done
+		for {
+			var w word
+			if decoder.Decode(&w) != nil {
+				return // nothing more is said; it ends when Ask is done
+			}
+			if w.End {
+				cancel()
+				continue
+			}
+			names <- w.Pods
+		}
 	}()
-	var o outcome
-	var err error
-	if o.Tally, err = Run(ctx, load, nil); err != nil {
+	load := told.Load
+	// Nothing is told and asked at the same time. Where nobody listens any more, the last that is said fails too.
+	if told.Progress {
+		load.Progress = func(sent int) { _ = encoder.Encode(outcome{Sent: sent}) }
+	}
+	if told.Names {
+		load.Names = func() map[string]string {
+			if encoder.Encode(outcome{Names: true}) != nil {
+				return nil
+			}
+			return <-names
+		}
+	}
+	tally, err := Run(ctx, load, nil)
+	o := outcome{Tally: &tally}
+	if err != nil {
 		o.Error = err.Error()
 	}
-	return json.NewEncoder(out).Encode(o)
+	return encoder.Encode(o)
 }
 
 // Ask runs a load elsewhere, as Run would there: connect starts Serve with that input and output, and returns when it
@@ -44,11 +84,22 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 	}
 	in, toServe := io.Pipe()
 	fromServe, out := io.Pipe()
-	stop := context.AfterFunc(ctx, func() { _ = toServe.Close() })
+	words := make(chan any, 3) // the load, the end of its context, names
+	words <- order{Load: load, Names: load.Names != nil, Progress: load.Progress != nil}
+	stop := context.AfterFunc(ctx, func() { words <- word{End: true} })
 	defer stop()
+	done := make(chan struct{})
+	defer close(done)
 	go func() {
-		// The error is the other end's, which tells more of it.
-		_ = json.NewEncoder(toServe).Encode(load)
+		encoder := json.NewEncoder(toServe)
+		for {
+			select {
+			case w := <-words:
+				_ = encoder.Encode(w) // the error is the other end's, which tells more of it
+			case <-done:
+				return
+			}
+		}
 	}()
 	ended := make(chan error, 1)
 	go func() {
@@ -57,22 +108,42 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 		_ = out.Close()
 		ended <- err
 	}()
-	var o outcome
-	decodeErr := json.NewDecoder(fromServe).Decode(&o)
+	o, decodeErr := listen(fromServe, load, words)
 	_ = toServe.Close()
 	_, _ = io.Copy(io.Discard, fromServe)
+	var tally Tally
+	if o.Tally != nil {
+		tally = *o.Tally
+	}
 	if err := <-ended; err != nil {
-		return o.Tally, fmt.Errorf("traffic: %s: %w", load.URL, err)
+		return tally, fmt.Errorf("traffic: %s: %w", load.URL, err)
 	}
 	switch {
 	case decodeErr != nil:
-		return o.Tally, fmt.Errorf("traffic: %s: its sender ended without an answer: %w", load.URL, decodeErr)
+		return tally, fmt.Errorf("traffic: %s: its sender ended without an answer: %w", load.URL, decodeErr)
 	case o.Error == "":
-		return o.Tally, nil
+		return tally, nil
 	case ctx.Err() != nil:
-		return o.Tally, stopped(ctx, load, o.Tally)
+		return tally, stopped(ctx, load, tally)
 	}
-	return o.Tally, errors.New(o.Error)
+	return tally, errors.New(o.Error)
+}
+
+// listen takes what Serve tells until it tells what came of the load.
+func listen(from io.Reader, load Load, words chan<- any) (outcome, error) {
+	decoder := json.NewDecoder(from)
+	for {
+		var o outcome
+		err := decoder.Decode(&o)
+		switch {
+		case err != nil || o.Tally != nil:
+			return o, err
+		case o.Names:
+			words <- word{Pods: load.Names()}
+		default:
+			load.Progress(o.Sent)
+		}
+	}
 }
 
 // stopped says that a fixed number of requests was not complete when ctx ended.

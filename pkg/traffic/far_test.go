@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -87,4 +88,103 @@ func TestAnyStatus(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, tally.Errors, path)
 	}
+}
+
+// Who answers and was not known before is found out after the last answer, here and elsewhere, and counts as if it had
+// been known: also where the load has no end but its context's.
+func TestPodsThatComeWhileItIsSent(t *testing.T) {
+	for name, send := range map[string]func(ctx context.Context, load Load) (Tally, error){
+		"here":      func(ctx context.Context, load Load) (Tally, error) { return Run(ctx, load, nil) },
+		"elsewhere": func(ctx context.Context, load Load) (Tally, error) { return Ask(ctx, load, here) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				switch n := asked.Add(1); {
+				case n%4 == 0:
+					w.WriteHeader(http.StatusServiceUnavailable)
+					fmt.Fprint(w, `on "reviews-v2-came-0": broken`)
+				case n%4 == 1:
+					fmt.Fprint(w, `on nobody-of-ours`)
+				case n%2 == 0:
+					fmt.Fprintf(w, `from a-front at 2026-11-27: {"podname": "reviews-v2-came-0."} not "reviews-v1-a"`)
+				default:
+					fmt.Fprint(w, `on reviews-v1-a`)
+				}
+			}))
+			defer server.Close()
+			times := 0
+			load := Load{URL: server.URL, App: "reviews", Pods: map[string]string{"another": "v0"}, Requests: 40, Sequence: true, Names: func() map[string]string {
+				times++
+				assert.EqualValues(t, 40, asked.Load(), "after the last answer")
+				return map[string]string{"reviews-v1-a": "v1", "reviews-v2-came-0": "v2"}
+			}}
+			tally, err := send(t.Context(), load)
+			require.NoError(t, err)
+			assert.Equal(t, 1, times)
+			assert.Equal(t, 40, tally.Requests)
+			assert.Equal(t, map[string]int{"v1": 10, "v2": 10}, tally.Versions)
+			assert.Equal(t, map[string]int{"v2": 10}, tally.VersionErrors)
+			assert.Equal(t, map[string]int{"reviews-v1-a": 10, "reviews-v2-came-0": 10}, tally.Pods)
+			assert.Equal(t, 20, tally.Errors)
+			assert.Equal(t, 10, tally.Failures["200 names no version of reviews"])
+			assert.Equal(t, map[int]int{200: 30, 503: 10}, tally.Statuses)
+			assert.Equal(t, 10, tally.VersionLatency["v2"].Count())
+			named := 0
+			for _, pod := range tally.Sequence {
+				if pod != "" {
+					named++
+				}
+			}
+			assert.Equal(t, 20, named)
+
+			load.Requests, load.Sequence, load.Rate = 0, false, 500
+			load.Names = func() map[string]string { return map[string]string{"reviews-v1-a": "v1", "reviews-v2-came-0": "v2"} }
+			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			tally, err = send(ctx, load)
+			require.NoError(t, err)
+			assert.Positive(t, tally.Versions["v2"])
+			assert.Positive(t, tally.Versions["v1"])
+		})
+	}
+}
+
+func TestWhoIsKnownIsNotAskedFor(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "on reviews-v1-a, no-other") }))
+	defer server.Close()
+	tally, err := Ask(t.Context(), Load{URL: server.URL, App: "reviews", Requests: 5, Pods: map[string]string{"reviews-v1-a": "v1"}, Names: func() map[string]string {
+		t.Error("it is asked")
+		return nil
+	}}, here)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"v1": 5}, tally.Versions)
+}
+
+func TestProgress(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	for name, send := range map[string]func(ctx context.Context, load Load) (Tally, error){
+		"here":      func(ctx context.Context, load Load) (Tally, error) { return Run(ctx, load, nil) },
+		"elsewhere": func(ctx context.Context, load Load) (Tally, error) { return Ask(ctx, load, here) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			var told []int
+			tally, err := send(ctx, Load{URL: server.URL, Rate: 2000, Every: 5 * time.Millisecond, Progress: func(sent int) {
+				if told = append(told, sent); len(told) == 5 {
+					cancel()
+				}
+			}})
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, len(told), 5)
+			assert.IsNonDecreasing(t, told)
+			assert.LessOrEqual(t, told[4], tally.Requests+tally.Cut)
+			assert.Positive(t, told[4])
+		})
+	}
+	load, err := newRun(Load{URL: server.URL}, nil)
+	require.NoError(t, err)
+	assert.Equal(t, 10*time.Second, load.load.Every)
 }

@@ -37,6 +37,10 @@ type Load struct {
 	// Pods are the pods of App by name, with the version of each. An answer without ServedBy, as real applications
 	// give, is that of the one whose name its body has first: many say in it where they run, some in errors as well.
 	Pods map[string]string `json:"pods,omitempty"`
+	// Names is asked once, after the last answer, if answers named none of Pods: it returns the pods of App that were there
+	// while the load was sent, those that came or went meanwhile too. A pod that comes has a dash in its name, as all that
+	// controllers make. Default: such answers are errors.
+	Names func() map[string]string `json:"-"`
 	// Texts are looked for in good answers: what people see of an application. Tally.Shown counts them.
 	Texts []string `json:"texts,omitempty"`
 	// AnyStatus says that an application's answer of any status below 500 is good, but not a proxy's own.
@@ -52,6 +56,10 @@ type Load struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Sequence asks for Tally.Sequence. It needs Requests, since its memory grows with them.
 	Sequence bool `json:"sequence,omitempty"`
+	// Progress is told from time to time how many requests were sent so far. Default: nobody is told.
+	Progress func(sent int) `json:"-"`
+	// Every is how often Progress is told. Default 10 s.
+	Every time.Duration `json:"every,omitempty"`
 }
 
 // ServedBy is the response header that names the pods an answer passed through, outermost first:
@@ -64,6 +72,7 @@ const ErrorHeader = "Basico-Error"
 const (
 	defaultConcurrency = 16
 	defaultTimeout     = 30 * time.Second
+	defaultEvery       = 10 * time.Second
 )
 
 // Dial opens a connection as net.Dialer.DialContext does: addr is the host and port of the URL as written there.
@@ -124,7 +133,11 @@ func Run(ctx context.Context, load Load, dial Dial) (Tally, error) {
 	for _, w := range workers {
 		wg.Go(func() { w.loop(ctx) })
 	}
+	told := r.tell()
 	wg.Wait()
+	told()
+	elapsed := time.Since(r.start)
+	settle(workers)
 
 	total := newTally()
 	var good, failed histogram
@@ -137,7 +150,7 @@ func Run(ctx context.Context, load Load, dial Dial) (Tally, error) {
 		failed.add(&w.failed)
 	}
 	total.Latency, total.ErrorLatency = good.summary(), failed.summary()
-	total.Elapsed = time.Since(r.start)
+	total.Elapsed = elapsed
 	if r.sequence != nil {
 		total.Sequence = r.sequence[:min(int(r.tickets.Load()), len(r.sequence))]
 	}
@@ -172,6 +185,9 @@ func newRun(load Load, dial Dial) (*run, error) {
 	}
 	if load.Timeout == 0 {
 		load.Timeout = defaultTimeout
+	}
+	if load.Every == 0 {
+		load.Every = defaultEvery
 	}
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
@@ -217,6 +233,9 @@ func (l Load) check() (*url.URL, error) {
 	if l.Timeout < 0 {
 		bad("timeout", l.Timeout, "0 (the default) or more")
 	}
+	if l.Every < 0 {
+		bad("every", l.Every, "0 (the default) or more")
+	}
 	if l.Sequence && l.Requests == 0 {
 		bad("sequence", "true without requests", "a fixed number of requests beside it")
 	}
@@ -236,6 +255,28 @@ func encode(load Load, u *url.URL) ([]byte, error) {
 		return nil, fmt.Errorf("traffic: request to %s: %w", load.URL, err)
 	}
 	return []byte(b.String()), nil
+}
+
+// tell tells of the progress until it is ended.
+func (r *run) tell() (end func()) {
+	if r.load.Progress == nil {
+		return func() {}
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		tick := time.NewTicker(r.load.Every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				r.load.Progress(int(r.tickets.Load()))
+			case <-stop:
+				return
+			}
+		}
+	})
+	return func() { close(stop); wg.Wait() }
 }
 
 // ticket takes the number of the next request and waits until it is due. It is false when there is none left.

@@ -26,13 +26,15 @@ type worker struct {
 	tally        Tally
 	good, failed histogram
 	byVersion    map[string]*histogram // of good answers
+	unsettled    []unsettled
+	texts        map[string]string // each text of them once
 
 	conn   *http1.Conn
 	unhook func() bool // forgets to close conn when the context ends
 }
 
 func newWorker(r *run) *worker {
-	return &worker{run: r, tally: newTally(), byVersion: map[string]*histogram{}}
+	return &worker{run: r, tally: newTally(), byVersion: map[string]*histogram{}, texts: map[string]string{}}
 }
 
 func (w *worker) loop(ctx context.Context) {
@@ -59,9 +61,40 @@ type answer struct {
 	version, pod string // of Load.App; "" if it is not named
 	shown        string // of Load.Texts
 	reason       string // why it counts as an error; "" if it does not
+	words        string // among which is the name of the pod, perhaps, if it is none of Load.Pods
+}
+
+// unsettled is an answer of which it is found out after the last one who gave it.
+type unsettled struct {
+	answer
+	n    int64
+	took time.Duration
+}
+
+// settle counts what is unsettled, once it can be asked which pods there were.
+func settle(workers []*worker) {
+	i := slices.IndexFunc(workers, func(w *worker) bool { return len(w.unsettled) > 0 })
+	if i < 0 {
+		return
+	}
+	pods := workers[i].load.Names()
+	for _, w := range workers {
+		for _, u := range w.unsettled {
+			u.version, u.pod = named(u.words, pods)
+			if u.version != "" && u.reason == w.unnamed(u.status) {
+				u.reason = ""
+			}
+			u.words = ""
+			w.count(u.n, u.answer, nil, u.took)
+		}
+	}
 }
 
 func (w *worker) count(n int64, a answer, err error, took time.Duration) {
+	if err == nil && a.words != "" {
+		w.unsettled = append(w.unsettled, unsettled{a, n, took})
+		return
+	}
 	w.tally.Requests++
 	if err != nil {
 		a.reason = cause(err)
@@ -121,7 +154,7 @@ const maxReason = 512
 const maxBody = 1 << 20
 
 func (w *worker) most() int64 {
-	if len(w.load.Pods)+len(w.load.Texts) > 0 {
+	if len(w.load.Pods)+len(w.load.Texts) > 0 || w.load.Names != nil {
 		return maxBody
 	}
 	return maxReason
@@ -159,6 +192,9 @@ func (w *worker) judge(resp http1.Response) answer {
 		if a.version == "" {
 			a.version, a.pod = named(body, w.load.Pods)
 		}
+		if a.version == "" && w.load.Names != nil {
+			a.words = w.once(dashed(body))
+		}
 	}
 	if i := slices.IndexFunc(w.load.Texts, func(text string) bool { return strings.Contains(body, text) }); i >= 0 {
 		a.shown = w.load.Texts[i]
@@ -168,9 +204,23 @@ func (w *worker) judge(resp http1.Response) answer {
 	case a.status >= 400:
 		a.reason = strings.TrimSpace(strconv.Itoa(a.status) + " " + explain(resp.Header, body))
 	case w.load.App != "" && a.version == "":
-		a.reason = fmt.Sprintf("%d names no version of %s", a.status, w.load.App)
+		a.reason = w.unnamed(a.status)
 	}
 	return a
+}
+
+func (w *worker) unnamed(status int) string {
+	return fmt.Sprintf("%d names no version of %s", status, w.load.App)
+}
+
+// once keeps one copy of equal texts.
+func (w *worker) once(text string) string {
+	kept, ok := w.texts[text]
+	if !ok {
+		kept = text
+		w.texts[text] = text
+	}
+	return kept
 }
 
 // upstreamHeader is Envoy's on an answer that it passes on, and not on its own.

@@ -316,8 +316,8 @@ func addressOf(n corev1.Node) (string, error) {
 // sidecarsReady judges that the sidecar of each of the environment's pods is ready.
 func (r *run) sidecarsReady() {
 	var pods []*corev1.Pod
-	for _, p := range r.installer.Pods("", labels.Everything()) {
-		if hasSidecar(p) && p.Labels["app"] != "" && slices.ContainsFunc(r.workloads, func(w Workload) bool {
+	for _, p := range r.own.made(r.installer.Pods("", labels.Everything())) {
+		if hasSidecar(p) && slices.ContainsFunc(r.workloads, func(w Workload) bool {
 			return w.Namespace == p.Namespace && w.App == p.Labels["app"] && w.Version == p.Labels["version"]
 		}) {
 			pods = append(pods, p)

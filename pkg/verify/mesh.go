@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ import (
 // injectLabel is Istio's label of a pod that asks for injection or forbids it.
 const injectLabel = "sidecar.istio.io/inject"
 
-// injection looks at every pod that runs, and at pods that are sent to the API server as dry runs, which pass through
+// injection looks at every pod of the environment that runs, and at pods that are sent to the API server as dry runs, which pass through
 // Istio's webhook and are not kept: where nothing forbids the sidecar and where something does.
 func (r *run) injection(ctx context.Context) error {
 	client := r.installer.Client()
@@ -33,21 +34,17 @@ func (r *run) injection(ctx context.Context) error {
 	for i := range list.Items {
 		namespaces[list.Items[i].Name] = &list.Items[i]
 	}
-	for _, p := range r.installer.Pods("", labels.Everything()) {
+	for _, p := range r.own.pods(r.installer.Pods("", labels.Everything())) {
 		if ns := namespaces[p.Namespace]; ns != nil {
 			r.check("injection", "Pod/"+p.Namespace+"/"+p.Name, assert.Injected(p, ns), 0)
 		}
 	}
 	r.sidecarsReady()
-	probed := []string{metav1.NamespaceDefault}
-	for _, rel := range r.releases {
-		for _, o := range rel.Objects {
-			if ns := o.GetNamespace(); ns != "" && !slices.Contains(probed, ns) {
-				probed = append(probed, ns)
-			}
-		}
+	probed := maps.Clone(r.own.namespaces)
+	for _, rel := range r.releases { // one that makes a Namespace is in another, which may have no label
+		probed[rel.Namespace] = true
 	}
-	for _, name := range probed {
+	for _, name := range slices.Sorted(maps.Keys(probed)) {
 		ns := namespaces[name]
 		if ns == nil {
 			return fmt.Errorf("Namespace/%s does not exist", name)
@@ -86,7 +83,10 @@ func (r *run) probe(ctx context.Context, ns *corev1.Namespace, inject string) er
 	return nil
 }
 
-// proxies judges that all proxies are in sync at the end, with nothing rejected on the way.
+const inSync = "every proxy is in sync and has rejected nothing"
+
+// proxies judges that the environment's proxies are in sync at the end, and that none, of those that went meanwhile too,
+// has rejected anything on the way.
 func (r *run) proxies(ctx context.Context) error {
 	start := time.Now()
 	limit, cancel := context.WithTimeout(ctx, r.opts.Settle)
@@ -100,9 +100,20 @@ func (r *run) proxies(ctx context.Context) error {
 		}
 		var judged []assert.Proxy
 		settled := true
+		refused := r.refused()
 		for _, p := range proxies {
-			judged = append(judged, assert.Proxy{Name: p.Namespace + "/" + p.Pod, Synced: p.Synced, Rejected: p.Rejected})
+			j := assert.Proxy{Name: p.Namespace + "/" + p.Pod, Synced: p.Synced, Rejected: refused[p.Namespace+"/"+p.Pod]}
+			for _, message := range p.Rejected { // it may be from before this run
+				if !slices.Contains(j.Rejected, message) {
+					j.Rejected = append(j.Rejected, message)
+				}
+			}
+			delete(refused, j.Name)
+			judged = append(judged, j)
 			settled = settled && (p.Synced || len(p.Rejected) > 0)
+		}
+		for _, gone := range slices.Sorted(maps.Keys(refused)) {
+			judged = append(judged, assert.Proxy{Name: gone, Synced: true, Rejected: refused[gone]})
 		}
 		if !settled { // a push may be on its way
 			select {
@@ -111,7 +122,7 @@ func (r *run) proxies(ctx context.Context) error {
 			case <-limit.Done():
 			}
 		}
-		r.check("every proxy is in sync and has rejected nothing", fmt.Sprintf("%d proxies", len(proxies)), assert.Synced(judged), time.Since(start))
+		r.check(inSync, fmt.Sprintf("%d proxies", len(judged)), assert.Synced(judged), time.Since(start))
 		for _, p := range judged {
 			if len(p.Rejected) > 0 {
 				r.mu.Lock()
@@ -124,6 +135,17 @@ func (r *run) proxies(ctx context.Context) error {
 		}
 		return nil
 	}
+}
+
+// refused is what proxies have refused in this run, by namespace/pod.
+func (r *run) refused() map[string][]string {
+	c, ok := r.cluster.(*ownCluster)
+	if !ok {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.refused)
 }
 
 // startedOnly matches no resource, so that only how the proxy was started is left.

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"chartbasico/pkg/assert"
+	"chartbasico/pkg/lease"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
 	"chartbasico/pkg/rollout"
@@ -45,7 +46,29 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 		a.notRun("what people see of "+a.Title, "a stand-in shows no page", true)
 	}
 	a.say("%s: stages %s", a.Title, a.stages())
+	return lease.Alone(ctx, r.installer.Client(), app.Release.Namespace, app.Name, verifier(), r.say,
+		func(ctx context.Context, _ bool) error { return a.stageByStage(ctx, beside) })
+}
 
+// verifier is who has the lease of an app.
+func verifier() string { return "basico verify by " + lease.User() }
+
+// unmoved waits until nobody moves the route of one of the apps: to install the releases moves it too.
+func (r *run) unmoved(ctx context.Context, apps []App) error {
+	in := map[string][]string{}
+	for _, a := range apps {
+		in[a.Release.Namespace] = append(in[a.Release.Namespace], a.Name)
+	}
+	for _, namespace := range slices.Sorted(maps.Keys(in)) {
+		if err := lease.Free(ctx, r.installer.Client(), namespace, in[namespace], verifier(), r.say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stageByStage walks the stages while nobody else moves the route.
+func (a *routed) stageByStage(ctx context.Context, beside func(func(context.Context) error)) error {
 	back := false
 	defer func() {
 		if !back {
@@ -85,8 +108,8 @@ func (a *routed) named() Stage {
 // putBack takes the app to the stage that its values name, after a run that ended on the way, and does not wait until
 // it has arrived: a cluster that others use goes on with that stage.
 func (a *routed) putBack(ctx context.Context) {
-	if errors.Is(context.Cause(ctx), ErrCluster) {
-		return
+	if cause := context.Cause(ctx); errors.Is(cause, ErrCluster) || errors.Is(cause, lease.ErrBusy) {
+		return // there is no cluster, or it is somebody else who moves it now
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
@@ -178,6 +201,9 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 	if !a.cluster.StandIns() && o.Name == GatewayName {
 		texts = a.texts()
 		load.Texts = slices.Sorted(maps.Values(texts))
+	}
+	load.Progress = func(sent int) {
+		a.say("  %s %s from %s: %d of %d requests so far", a.Title, stage.Name, o.Name, sent, load.Requests)
 	}
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {

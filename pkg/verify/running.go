@@ -24,6 +24,7 @@ import (
 
 // Running is an environment that somebody has installed on a cluster. Looking at it changes nothing.
 type Running struct {
+	// Cluster shows of the proxies those of the environment alone.
 	Cluster   cluster.Cluster
 	Env       *environment.Environment
 	Installer *release.Installer
@@ -32,6 +33,7 @@ type Running struct {
 	Apps     []App
 
 	renderer *render.Renderer
+	own      own
 	entries  []Entry
 	dynamic  dynamic.Interface
 	settle   time.Duration
@@ -48,6 +50,10 @@ func Look(ctx context.Context, c cluster.Cluster, env *environment.Environment, 
 	if r.Apps, err = Apps(r.Releases); err != nil {
 		return nil, err
 	}
+	if r.own, err = ownOf(r.Releases); err != nil {
+		return nil, err
+	}
+	r.Cluster = ownIn(c, r.own)
 	if r.entries, err = Entries(r.Releases); err != nil {
 		return nil, err
 	}
@@ -127,9 +133,9 @@ func (a App) StageOf(name string) (Stage, error) {
 	return Stage{}, fmt.Errorf("%s has no stage %s, only %s%s", a.Name, name, strings.Join(names, ", "), fix)
 }
 
-// Workloads are those that run now, in the whole cluster.
+// Workloads are those of the environment that run now.
 func (r *Running) Workloads() ([]Workload, error) {
-	return Workloads(r.Installer.Pods("", labels.Everything()))
+	return Workloads(r.own.made(r.Installer.Pods("", labels.Everything())))
 }
 
 // Origins are where requests to the app come from now, the ingress gateway first. One request was sent from each, which

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -105,6 +106,7 @@ type run struct {
 	opts      Options
 	installer *release.Installer
 	releases  []*render.Release
+	own       own
 	entries   []Entry
 	workloads []Workload
 	filling   *sync.Mutex // held while a queue is filled: several at once would not be full before the slow request ends
@@ -146,7 +148,13 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.routings(ctx, apps); err != nil {
 		return err
 	}
-	return r.step(ctx, "proxies", r.proxies)
+	return r.step(ctx, "proxies", func(ctx context.Context) error {
+		if len(r.own.gateways) == 0 && !slices.ContainsFunc(r.own.pods(r.installer.Pods("", labels.Everything())), hasSidecar) {
+			r.notRun(inSync, "no pod of the environment has a proxy, and no gateway leads to it", true)
+			return nil
+		}
+		return r.proxies(ctx)
+	})
 }
 
 // sideBySide is how many apps are measured at once: while one waits for its route, others keep the machine busy.
@@ -165,7 +173,7 @@ func (r *run) routings(ctx context.Context, apps []App) error {
 	for i := range apps {
 		parts[i] = &run{
 			cluster: r.cluster, env: r.env, opts: r.opts, installer: r.installer,
-			releases: r.releases, entries: r.entries, workloads: r.workloads, filling: r.filling, report: &report.Report{},
+			releases: r.releases, own: r.own, entries: r.entries, workloads: r.workloads, filling: r.filling, report: &report.Report{},
 		}
 	}
 	for _, together := range related(apps, r.workloads) {
@@ -256,6 +264,14 @@ func (r *run) install(ctx context.Context) error {
 	if r.releases, err = r.opts.Renderer.Environment(ctx, r.env); err != nil {
 		return err
 	}
+	if r.own, err = ownOf(r.releases); err != nil {
+		return err
+	}
+	ours := ownIn(r.cluster, r.own)
+	r.cluster = ours
+	if err := ours.begin(ctx); err != nil {
+		return err
+	}
 	var timeout time.Duration // the usual one
 	if !r.cluster.StandIns() {
 		timeout = 10 * time.Minute // real applications may take minutes to start on a busy machine
@@ -264,6 +280,13 @@ func (r *run) install(ctx context.Context) error {
 		r.say("  %s ready (%.1f s)", name, took.Seconds())
 	}})
 	if err != nil {
+		return err
+	}
+	apps, err := Apps(r.releases)
+	if err != nil {
+		return err
+	}
+	if err := r.unmoved(ctx, apps); err != nil {
 		return err
 	}
 	r.say("%s: installing %d releases", r.env.Name, len(r.releases))
@@ -280,6 +303,6 @@ func (r *run) look(ctx context.Context) error {
 	if r.entries, err = Entries(r.releases); err != nil {
 		return err
 	}
-	r.workloads, err = Workloads(r.installer.Pods("", labels.Everything()))
+	r.workloads, err = Workloads(r.own.made(r.installer.Pods("", labels.Everything())))
 	return err
 }

@@ -78,15 +78,15 @@ func (c *creation) run(ctx context.Context) (*Cluster, error) {
 	return open(ctx, c.Options, c.dir, c.engine)
 }
 
-// removeTimeout bounds the removal of a cluster that could not be made.
-const removeTimeout = 2 * time.Minute
+// RemoveTimeout bounds the removal of a cluster: of one that could not be made, and of one that its maker has done with.
+const RemoveTimeout = 2 * time.Minute
 
 // abandon removes what was made. ctx may have been what ended that.
 func (c *creation) abandon(ctx context.Context) error {
 	if !c.dir.exists(c.dir.path()) {
 		return nil // a cluster of that name is somebody else's
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), RemoveTimeout)
 	defer cancel()
 	_, err := removeWithin(ctx, c.Name, c.dir, c.engine)
 	return err

@@ -43,7 +43,7 @@ func claimState(parent, name string) (*state, error) {
 	if err := foreign(dir); err != nil {
 		return nil, err
 	}
-	lock, err := lockState(dir, true)
+	lock, err := lockState(dir, true, syscall.LOCK_EX)
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: %w", name, err)
 	}
@@ -69,8 +69,9 @@ func foreign(dir string) error {
 	return nil
 }
 
-// lockState takes the lock of a state directory, or returns ErrExists if it is held.
-func lockState(dir string, create bool) (*os.File, error) {
+// lockState takes the lock of a state directory, or returns ErrExists if it is held: for itself (LOCK_EX), or with others who
+// only look whether it is (LOCK_SH).
+func lockState(dir string, create bool, how int) (*os.File, error) {
 	path := filepath.Join(dir, lockFile)
 	for {
 		flags := os.O_RDWR
@@ -87,8 +88,12 @@ func lockState(dir string, create bool) (*os.File, error) {
 			}
 			return nil, err
 		}
-		if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		if err := syscall.Flock(int(lock.Fd()), how|syscall.LOCK_NB); err != nil {
+			onlyLooked := how == syscall.LOCK_EX && syscall.Flock(int(lock.Fd()), syscall.LOCK_SH|syscall.LOCK_NB) == nil
 			_ = lock.Close()
+			if onlyLooked {
+				continue // they are about to let go
+			}
 			if errors.Is(err, syscall.EWOULDBLOCK) {
 				return nil, ErrExists
 			}
@@ -151,7 +156,7 @@ func removeGone(dir string) error {
 
 // held says whether a supervisor holds the state directory.
 func held(dir string) bool {
-	lock, err := lockState(dir, false)
+	lock, err := lockState(dir, false, syscall.LOCK_SH)
 	if err == nil {
 		_ = lock.Close()
 		return false
@@ -185,7 +190,7 @@ func removeStale(parent string) error {
 
 // removeIfStale removes a state directory unless a supervisor holds it. A directory that is not there is no mistake.
 func removeIfStale(dir string) error {
-	lock, err := lockState(dir, false)
+	lock, err := lockState(dir, false, syscall.LOCK_EX)
 	switch {
 	case err == nil:
 		return (&state{dir: dir, lock: lock}).remove()

@@ -73,6 +73,39 @@ func TestStateClaimsDoNotRace(t *testing.T) {
 	assert.Positive(t, claims.Load())
 }
 
+// Those who only look see a cluster neither in each other nor in nothing, and keep nobody from claiming the name.
+func TestLookersAreNoHolders(t *testing.T) {
+	dir := t.TempDir()
+	s, err := claimState(dir, "crashed")
+	require.NoError(t, err)
+	require.NoError(t, s.lock.Close())
+	ended := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+					_ = held(s.dir)
+				}
+			}
+		})
+	}
+	for range 500 {
+		assert.False(t, held(s.dir))
+		again, err := claimState(dir, "crashed")
+		if !assert.NoError(t, err) {
+			break
+		}
+		assert.True(t, held(s.dir))
+		assert.NoError(t, again.lock.Close())
+	}
+	close(ended)
+	wg.Wait()
+}
+
 func TestStatePathMustFitASocket(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 100))
 	_, err := claimState(dir, "one")

@@ -17,6 +17,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -54,13 +55,15 @@ type Cluster struct {
 
 	mu      sync.Mutex
 	senders map[string]*sender // by a pod's UID
-	job     *batchv1.Job       // sends from outside of the mesh; nil until it is needed
-	pod     *corev1.Pod        // the Job's
+	refused map[types.UID]*refusals
+	job     *batchv1.Job // sends from outside of the mesh; nil until it is needed
+	pod     *corev1.Pod  // the Job's
 }
 
 var _ cluster.Cluster = (*Cluster)(nil)
 
-// Open reads the kubeconfig and asks the API server whether it is there. Close removes what Open made.
+// Open reads the kubeconfig and asks the API server whether it is there; and where nobody says what Kind it is, whether Istio
+// is. Close removes what Open made.
 func Open(ctx context.Context, o Options) (*Cluster, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
@@ -76,7 +79,8 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	if o.Context != "" {
 		raw.CurrentContext = o.Context
 	}
-	if o.Kind == "" {
+	anybodys := o.Kind == ""
+	if anybodys {
 		o.Kind = "context"
 	}
 	if o.Name == "" {
@@ -99,7 +103,12 @@ func Open(ctx context.Context, o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{kind: o.Kind, name: o.Name, dir: dir, config: config, client: client, nodesNear: o.NodesNear, progress: o.Progress, senders: map[string]*sender{}}
+	c := &Cluster{kind: o.Kind, name: o.Name, dir: dir, config: config, client: client, nodesNear: o.NodesNear, progress: o.Progress, senders: map[string]*sender{}, refused: map[types.UID]*refusals{}}
+	if anybodys {
+		if err := c.findIstio(limited); err != nil {
+			return nil, errors.Join(fmt.Errorf("cluster %s at %s: %w", o.Name, config.Host, err), c.Close())
+		}
+	}
 	// Whoever is given the path takes the current context of it, and needs no other cluster's credentials.
 	if err := clientcmdapi.MinifyConfig(&raw); err != nil {
 		return nil, errors.Join(fmt.Errorf("kubeconfig: %w", err), c.Close())

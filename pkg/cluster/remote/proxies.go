@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"chartbasico/pkg/cluster"
@@ -66,14 +67,39 @@ func (c *Cluster) Proxies(ctx context.Context) ([]cluster.Proxy, error) {
 		known := said[p.Name+"."+p.Namespace]
 		all = append(all, cluster.Proxy{
 			// An egress gateway has no way in.
-			Namespace: p.Namespace, Pod: p.Name, Gateway: p.Labels["istio"] == "ingressgateway",
-			Synced: known.synced(), Rejected: known.rejected(),
+			Namespace: p.Namespace, Pod: p.Name, Labels: p.Labels, Gateway: p.Labels["istio"] == "ingressgateway",
+			Synced: known.synced(), Rejected: known.rejected(), Refused: c.noted(p.UID, known),
 		})
 	}
 	slices.SortFunc(all, func(a, b cluster.Proxy) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Pod, b.Pod))
 	})
 	return all, nil
+}
+
+// refusals are what a proxy was seen to refuse. istiod forgets a refusal as soon as something newer of its type is accepted.
+type refusals struct {
+	last map[string]string // by type
+	all  []string
+}
+
+// noted notes what istiod says that a pod's proxy refuses, and returns all that was noted of it.
+func (c *Cluster) noted(pod types.UID, now status) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r := c.refused[pod]
+	if r == nil {
+		r = &refusals{last: map[string]string{}}
+		c.refused[pod] = r
+	}
+	for _, kind := range slices.Sorted(maps.Keys(now.Resources)) {
+		said := now.Resources[kind].LastError
+		if said != "" && said != r.last[kind] {
+			r.all = append(r.all, said)
+		}
+		r.last[kind] = said
+	}
+	return slices.Clone(r.all)
 }
 
 // proxyOf finds Istio's proxy among a pod's containers; nil if there is none.

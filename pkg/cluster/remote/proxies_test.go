@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // What istiod says at /debug/syncz, of now and of before.
@@ -38,4 +39,19 @@ func TestStatus(t *testing.T) {
 			assert.Equal(t, c.rejected, s.rejected())
 		})
 	}
+}
+
+// istiod forgets a refusal once something newer is accepted; whoever asked meanwhile does not.
+func TestRefusalsAreNoted(t *testing.T) {
+	t.Parallel()
+	const routes = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
+	c := &Cluster{refused: map[types.UID]*refusals{}}
+	var got []string
+	for _, said := range []string{"", "no such filter", "no such filter", "", "no such filter", "no such cluster"} {
+		now := status{Resources: map[string]resource{routes: {LastError: said}}}
+		got = c.noted("a", now)
+		assert.Equal(t, said != "", len(now.rejected()) > 0)
+	}
+	assert.Equal(t, []string{"no such filter", "no such filter", "no such cluster"}, got)
+	assert.Empty(t, c.noted("b", status{}), "another pod")
 }

@@ -36,14 +36,12 @@ import (
 // or by the names of pods in them.
 func (c *Cluster) Send(ctx context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
 	if load.App != "" && load.Pods == nil {
-		pods, err := c.pods(ctx, "", "app="+load.App)
+		pods, stop, err := c.follow(ctx, load.App)
 		if err != nil {
 			return traffic.Tally{}, err
 		}
-		load.Pods = map[string]string{}
-		for _, p := range pods {
-			load.Pods[p.Name] = p.Labels["version"]
-		}
+		defer stop()
+		load.Pods, load.Names = pods.seen(), func() map[string]string { return pods.after(ctx) }
 	}
 	if from == (cluster.Place{}) {
 		return c.sendToGateway(ctx, load)

@@ -239,8 +239,8 @@ func (a *Agent) Proxies() []cluster.Proxy {
 		}
 		state := a.forwarder.State(p.ip)
 		proxies = append(proxies, cluster.Proxy{
-			Namespace: p.object.Namespace, Pod: p.object.Name, Gateway: p.gateway(),
-			Synced: state.Synced, Rejected: state.Rejected,
+			Namespace: p.object.Namespace, Pod: p.object.Name, Labels: p.object.Labels, Gateway: p.gateway(),
+			Synced: state.Synced, Rejected: state.Rejected, Refused: state.Refused,
 		})
 	}
 	return proxies

@@ -73,7 +73,8 @@ func (f *Forwarder) Close() {
 type State struct {
 	Connected bool
 	Synced    bool     // all that was sent was accepted
-	Rejected  []string // Envoy's words on each configuration it refused, whether or not a later one was accepted
+	Rejected  []string // Envoy's words on each configuration it refused, if it accepted no later one of that type
+	Refused   []string // its words on all that it ever refused, the oldest first
 }
 
 // State returns the state of a pod's proxy.
@@ -84,7 +85,7 @@ func (f *Forwarder) State(pod netip.Addr) State {
 	if p == nil {
 		return State{}
 	}
-	return State{Connected: p.streams > 0, Synced: p.synced(), Rejected: slices.Clone(p.rejected)}
+	return State{Connected: p.streams > 0, Synced: p.synced(), Rejected: p.rejected(), Refused: slices.Clone(p.refused)}
 }
 
 // Forget drops what is known of a pod's proxy: its address may be another pod's next.

@@ -31,8 +31,9 @@ type proxy struct {
 	pending   map[string][]response // by type: what was sent and is not answered, the oldest first
 	nonces    map[string]string     // by type: istiod's last one
 	owed      int                   // endpoints that are to be sent again
-	refused   map[string]bool       // by type: the last one was
-	rejected  []string
+	refusal   map[string]string     // by type: why the last one was refused, if it was
+	cannot    []string              // what of the listeners that hold stands for nothing
+	refused   []string              // all of these that ever were, the oldest first
 	listeners map[netip.AddrPort]netip.AddrPort
 	inbound   map[uint16]bool                // the ports that the sidecar takes
 	passive   map[uint16]string              // those where it only passes on, and the cluster that it passes on to
@@ -47,7 +48,7 @@ type response struct {
 }
 
 func newProxy(r *rewriter) *proxy {
-	p := &proxy{rewriter: r, refused: map[string]bool{}, endpoints: map[string]map[netip.Addr]bool{}}
+	p := &proxy{rewriter: r, refusal: map[string]string{}, endpoints: map[string]map[netip.Addr]bool{}}
 	p.connected(nil)
 	return p
 }
@@ -82,7 +83,7 @@ func (p *proxy) synced() bool {
 			return false
 		}
 	}
-	return p.streams > 0 && p.owed == 0 && p.listeners != nil && len(p.refused) == 0
+	return p.streams > 0 && p.owed == 0 && p.listeners != nil && len(p.refusal) == 0
 }
 
 // uses says how the proxy has the pod as an endpoint, or may have it until it has answered; "" if it has not.
@@ -116,11 +117,20 @@ func (p *proxy) answered(request *discoveryv3.DiscoveryRequest) {
 		}
 	}
 	if detail != nil {
-		p.refused[kind] = true
-		p.rejected = append(p.rejected, fmt.Sprintf("%s: %s", shortType(kind), detail.GetMessage()))
+		p.refusal[kind] = fmt.Sprintf("%s: %s", shortType(kind), detail.GetMessage())
+		p.refused = append(p.refused, p.refusal[kind])
 		return
 	}
-	delete(p.refused, kind)
+	delete(p.refusal, kind)
+}
+
+// rejected is what the proxy refuses now: it has accepted nothing newer of that type.
+func (p *proxy) rejected() []string {
+	var messages []string
+	for _, kind := range slices.Sorted(maps.Keys(p.refusal)) {
+		messages = append(messages, p.refusal[kind])
+	}
+	return append(messages, p.cannot...)
 }
 
 // sent notes a response that the proxy is to answer.
@@ -148,7 +158,7 @@ func (p *proxy) rewrite(response *discoveryv3.DiscoveryResponse) (apply func(), 
 		p.rewriter.cannot = nil
 		return func() {
 			p.listeners, p.inbound, p.passive = table, inbound, passive
-			p.rejected = append(p.rejected, cannot...)
+			p.cannot, p.refused = cannot, append(p.refused, cannot...)
 		}, nil
 	case resourcev3.ClusterType:
 		clusters, err := p.rewriter.clusters(response.Resources)

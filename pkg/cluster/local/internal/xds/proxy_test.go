@@ -31,7 +31,7 @@ func TestSyncedAndRejected(t *testing.T) {
 	assert.False(t, p.synced(), "the answer to an older one is none")
 	p.answered(&discoveryv3.DiscoveryRequest{TypeUrl: resourcev3.ListenerType, ResponseNonce: "n1", ErrorDetail: &statuspb.Status{Message: "no such filter"}})
 	assert.False(t, p.synced(), "it was refused")
-	assert.Equal(t, []string{"Listener: no such filter"}, p.rejected)
+	assert.Equal(t, []string{"Listener: no such filter"}, p.rejected())
 
 	var applied []string
 	send("n2", func() { applied = append(applied, "n2") })
@@ -42,7 +42,8 @@ func TestSyncedAndRejected(t *testing.T) {
 	p.answered(&discoveryv3.DiscoveryRequest{TypeUrl: resourcev3.ListenerType, ResponseNonce: "n3"})
 	assert.Equal(t, []string{"n2", "n3"}, applied, "each response counts, though another one was sent before it was accepted")
 	assert.True(t, p.synced(), "a later one was accepted")
-	assert.Len(t, p.rejected, 1, "the refusal is not forgotten")
+	assert.Empty(t, p.rejected(), "a later one was accepted")
+	assert.Equal(t, []string{"Listener: no such filter"}, p.refused, "the refusal is not forgotten")
 
 	p.streams = 0
 	assert.False(t, p.synced(), "it is not connected")

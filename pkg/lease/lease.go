@@ -1,10 +1,14 @@
-package promote
+// Package lease lets one at a time move the route of an app, whatever command that is.
+package lease
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/user"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +22,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// How long a promotion that died keeps others out.
+// How long a command that died keeps others out.
 const (
 	leaseDuration = 15 * time.Second
 	renewDeadline = 10 * time.Second
@@ -28,10 +32,13 @@ const (
 // longestRetry is the most that the elector may take between two tries, as it spreads them.
 const longestRetry = time.Duration((1 + leaderelection.JitterFactor) * float64(retryPeriod))
 
-// lease is the sole right to promote one app, as a Lease on the cluster. Its context ends when it is lost.
-type lease struct {
-	ctx    context.Context //nolint:containedctx // it is what the lease gives
-	orphan bool            // who had it before did not give it back
+// Lease is the sole right to move the route of one app, as a Lease on the cluster.
+type Lease struct {
+	// Context ends when it is lost.
+	Context context.Context //nolint:containedctx // it is what the lease gives
+	// Orphan says that who had it before did not give it back.
+	Orphan bool
+
 	cancel context.CancelCauseFunc
 	ended  chan struct{}
 }
@@ -73,10 +80,64 @@ func (w *watched) wrote(err error) error {
 	return err
 }
 
-// ErrBusy is wrapped by the error that says that somebody else promotes the app.
-var ErrBusy = errors.New("somebody else is promoting it")
+// ErrBusy is wrapped by the error that says that somebody else moves the route of the app.
+var ErrBusy = errors.New("somebody else is moving its route")
 
-func acquire(ctx context.Context, client kubernetes.Interface, namespace, name, who string, say func(string, ...any)) (*lease, error) {
+// User is the user's name and the host's.
+func User() string {
+	name := "unknown"
+	if u, err := user.Current(); err == nil {
+		name = u.Username
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return name
+	}
+	return name + "@" + host
+}
+
+// prefix is what the names of leases begin with, before the app's.
+const prefix = "basico-promote-"
+
+// Alone calls f while it has the lease of an app. orphan says that who had it before did not give it back. The context ends, with
+// ErrBusy as its cause, when the lease is lost.
+func Alone(ctx context.Context, client kubernetes.Interface, namespace, app, who string, say func(string, ...any), f func(ctx context.Context, orphan bool) error) error {
+	l, err := Acquire(ctx, client, namespace, app, who, say)
+	if err != nil {
+		return err
+	}
+	defer l.Release()
+	err = f(l.Context, l.Orphan)
+	if cause := context.Cause(l.Context); cause != nil && ctx.Err() == nil {
+		return cause
+	}
+	return err
+}
+
+// Free waits until nobody has the lease of any of these apps, for as long as one that died would keep it.
+func Free(ctx context.Context, client kubernetes.Interface, namespace string, apps []string, who string, say func(string, ...any)) error {
+	leases, err := client.CoordinationV1().Leases(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return fmt.Errorf("list the leases in namespace %s: %w", namespace, err)
+	}
+	for _, l := range leases.Items {
+		app, ours := strings.CutPrefix(l.Name, prefix)
+		if !ours || ptr.Deref(l.Spec.HolderIdentity, "") == "" || !slices.Contains(apps, app) {
+			continue
+		}
+		taken, err := Acquire(ctx, client, namespace, app, who, say)
+		if err != nil {
+			return err
+		}
+		taken.Release()
+	}
+	return nil
+}
+
+// Acquire takes the lease of an app, in the namespace of the release that has its routing, until Release. Where somebody else
+// has it, it waits for as long as one that died would keep it. say is told of that.
+func Acquire(ctx context.Context, client kubernetes.Interface, namespace, app, who string, say func(string, ...any)) (*Lease, error) {
+	name := prefix + app
 	before, err := client.CoordinationV1().Leases(namespace).Get(ctx, name, metav1.GetOptions{})
 	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("Lease/%s/%s: %w", namespace, name, err)
@@ -89,7 +150,7 @@ func acquire(ctx context.Context, client kubernetes.Interface, namespace, name, 
 		say("%s has the lease %s/%s; if they are gone it ends after %v", holder, namespace, name, leaseDuration)
 	}
 	running, cancel := context.WithCancelCause(ctx)
-	l := &lease{cancel: cancel, ended: make(chan struct{})}
+	l := &Lease{cancel: cancel, ended: make(chan struct{})}
 	started := make(chan bool, 1)
 	lock := &watched{LeaseLock: &resourcelock.LeaseLock{
 		LeaseMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Client: client.CoordinationV1(),
@@ -120,11 +181,11 @@ func acquire(ctx context.Context, client kubernetes.Interface, namespace, name, 
 	tooLong := time.NewTimer(leaseDuration + 2*longestRetry)
 	defer tooLong.Stop()
 	select {
-	case l.orphan = <-started:
-		l.ctx = running
+	case l.Orphan = <-started:
+		l.Context = running
 		return l, nil
 	case <-tooLong.C:
-		err = fmt.Errorf("%w: %s has the lease %s/%s", ErrBusy, elector.GetLeader(), namespace, name)
+		err = fmt.Errorf("%s: %w: %s has the lease %s/%s; wait until that has ended", app, ErrBusy, elector.GetLeader(), namespace, name)
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	}
@@ -133,9 +194,8 @@ func acquire(ctx context.Context, client kubernetes.Interface, namespace, name, 
 	return nil, err
 }
 
-// release gives the lease back.
-func (l *lease) release() error {
+// Release gives the lease back.
+func (l *Lease) Release() {
 	l.cancel(nil)
 	<-l.ended
-	return nil
 }
