@@ -6,10 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
-// outcome is what Serve tells Ask.
+// asked is what Ask tells Serve.
+type asked struct {
+	Load
+
+	Each bool `json:"each,omitempty"` // requests are told one by one
+}
+
+// outcome is what Serve tells Ask: requests that have ended, if they are to be told, and what came of all in the end.
 type outcome struct {
+	Ended *Ended `json:"ended,omitempty"`
 	Tally Tally  `json:"tally"`
 	Error string `json:"error,omitempty"`
 }
@@ -17,9 +26,9 @@ type outcome struct {
 // Serve runs the load that Ask sends to it, wherever that is, and answers with what came of it. The end of in is the
 // end of the load's context.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	var load Load
+	var a asked
 	decoder := json.NewDecoder(in)
-	if err := decoder.Decode(&load); err != nil {
+	if err := decoder.Decode(&a); err != nil {
 		return fmt.Errorf("traffic: read the load: %w", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -28,12 +37,21 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		defer cancel()
 		_, _ = io.Copy(io.Discard, in) // nothing more is said; it ends when Ask is done
 	}()
+	encoder := json.NewEncoder(out)
+	if a.Each {
+		var mu sync.Mutex
+		a.Load.Each = func(e Ended) {
+			mu.Lock()
+			defer mu.Unlock()
+			_ = encoder.Encode(outcome{Ended: &e}) // who does not hear it does not hear the end either
+		}
+	}
 	var o outcome
 	var err error
-	if o.Tally, err = Run(ctx, load, nil); err != nil {
+	if o.Tally, err = Run(ctx, a.Load, nil); err != nil {
 		o.Error = err.Error()
 	}
-	return json.NewEncoder(out).Encode(o)
+	return encoder.Encode(o)
 }
 
 // Ask runs a load elsewhere, as Run would there: connect starts Serve with that input and output, and returns when it
@@ -48,7 +66,7 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 	defer stop()
 	go func() {
 		// The error is the other end's, which tells more of it.
-		_ = json.NewEncoder(toServe).Encode(load)
+		_ = json.NewEncoder(toServe).Encode(asked{load, load.Each != nil})
 	}()
 	ended := make(chan error, 1)
 	go func() {
@@ -57,8 +75,16 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 		_ = out.Close()
 		ended <- err
 	}()
+	decoder := json.NewDecoder(fromServe)
 	var o outcome
-	decodeErr := json.NewDecoder(fromServe).Decode(&o)
+	decodeErr := decoder.Decode(&o)
+	for decodeErr == nil && o.Ended != nil {
+		if load.Each != nil {
+			load.Each(*o.Ended)
+		}
+		o = outcome{}
+		decodeErr = decoder.Decode(&o)
+	}
 	_ = toServe.Close()
 	_, _ = io.Copy(io.Discard, fromServe)
 	if err := <-ended; err != nil {

@@ -52,6 +52,15 @@ type Load struct {
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Sequence asks for Tally.Sequence. It needs Requests, since its memory grows with them.
 	Sequence bool `json:"sequence,omitempty"`
+	// Each, if set, is called when a request has ended, maybe from several goroutines, and before Run or Ask returns.
+	Each func(Ended) `json:"-"`
+}
+
+// Ended is what came of one request.
+type Ended struct {
+	Status int           `json:"status,omitempty"` // 0 if there was no answer
+	Error  bool          `json:"error,omitempty"`  // it is one of Tally.Errors
+	Took   time.Duration `json:"took"`
 }
 
 // ServedBy is the response header that names the pods an answer passed through, outermost first:
