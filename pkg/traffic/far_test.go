@@ -54,17 +54,20 @@ func TestEachRequestIsTold(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var asked atomic.Int32
 			refused := make(chan struct{})
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if asked.Add(1) > 3 {
 					w.WriteHeader(http.StatusServiceUnavailable)
 					return
 				}
-				<-refused
+				select {
+				case <-refused:
+				case <-r.Context().Done():
+				}
 			}))
 			defer server.Close()
 			var mu sync.Mutex
 			var told []Ended
-			tally, err := send(Load{URL: server.URL, Requests: 8, Concurrency: 8, Each: func(e Ended) {
+			tally, err := send(Load{URL: server.URL, Requests: 8, Concurrency: 8, Timeout: 10 * time.Second, Each: func(e Ended) {
 				mu.Lock()
 				defer mu.Unlock()
 				if told = append(told, e); len(told) == 5 {
