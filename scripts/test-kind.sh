@@ -28,8 +28,8 @@ if [ "${images% *}" = built ]; then
   others+='|bookinfo-mysql|kinds'
   say "not run: the environments bookinfo-mysql and kinds, as only a container registry has their applications' images"
 fi
-"$gotestsum" --format testname --jsonfile "$work/events" ${JUNIT:+--junitfile "$JUNIT"} -- -tags kind -count=1 -timeout 60m \
-  -run '^Test(Environments|Injection|HelmInstall|WorkloadKinds|ClustersAgree|HelmUnderLoad|StorageOutlivesItsPod|FaultsUnderLoad|MissingImage|PromoteApplications|Context)$' \
+"$gotestsum" --format testname --jsonfile "$work/events" ${JUNIT:+--junitfile "$JUNIT"} -- -tags kind -count=1 -timeout 90m \
+  -run '^Test(Environments|Injection|HelmInstall|WorkloadKinds|ClustersAgree|HelmUnderLoad|StorageOutlivesItsPod|FaultsUnderLoad|MissingImage|PromoteApplications|Context|RedStars|PlainRequests|ClustersSideBySide)$' \
   -skip "^TestEnvironments\$/^($others)\$" ./test
 none_skipped "$work/events"
 

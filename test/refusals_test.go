@@ -35,10 +35,12 @@ func TestCheckRefusesWhatTheAPIServerRefuses(t *testing.T) {
 		objects, err := s.objects(ctx, s.chart, namespace, c.Values)
 		require.NoError(t, err, c.Name)
 		for _, id := range slices.Sorted(maps.Keys(objects)) {
-			if !slices.Contains(clusterWide, objects[id].GetKind()) {
-				objects[id].SetNamespace(namespace)
+			o, err := corpus.Whole(objects[id])
+			require.NoError(t, err)
+			if !slices.Contains(clusterWide, o.GetKind()) {
+				o.SetNamespace(namespace)
 			}
-			kinds[objects[id].GetKind()] = append(kinds[objects[id].GetKind()], objects[id])
+			kinds[o.GetKind()] = append(kinds[o.GetKind()], o)
 		}
 	}
 	names := slices.Sorted(maps.Keys(kinds))

@@ -34,7 +34,9 @@ func TestWorkloadKinds(t *testing.T) {
 	c := shared(t)
 	rep := storeOn(t, c, copied(t, "store", "workloads"), verify.Options{})
 	assertHeld(t, rep)
-	want := []string{"injection", "a Job ends", "a DaemonSet runs on every node", "storage stays when its pod starts again", "a call is answered"}
+	want := []string{"injection", "a Job ends", "a DaemonSet runs on every node", "storage stays when its pod starts again", "a call is answered",
+		"a declared host is reached", "a host that is not declared is refused",
+		"a full queue refuses at once", "a request ends at the time limit", "least request prefers the idle pod"}
 	if !c.StandIns() {
 		want = append(want, "a plain request is refused", "a NodePort is reached from outside")
 	}

@@ -72,16 +72,12 @@ func Objects(manifest string) (map[string]*unstructured.Unstructured, error) {
 		if err != nil {
 			return nil, err
 		}
-		data, err := yaml.YAMLToJSON(doc)
-		if err != nil {
-			return nil, err
-		}
-		if string(data) == "null" {
-			continue
-		}
 		o := &unstructured.Unstructured{}
-		if err := o.UnmarshalJSON(data); err != nil { // whole numbers stay such
+		if err := yaml.Unmarshal(doc, &o.Object); err != nil {
 			return nil, err
+		}
+		if o.Object == nil {
+			continue
 		}
 		id := o.GetKind() + "/" + o.GetName()
 		if out[id] != nil {
@@ -89,6 +85,16 @@ func Objects(manifest string) (map[string]*unstructured.Unstructured, error) {
 		}
 		out[id] = o
 	}
+}
+
+// Whole is the object as one that was read from JSON: whole numbers, which YAML reads as floating, are such.
+func Whole(o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	data, err := o.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	out := &unstructured.Unstructured{}
+	return out, out.UnmarshalJSON(data)
 }
 
 // Read reads all cases, in the order of their names.

@@ -54,6 +54,8 @@ func TestEveryKubernetesVersion(t *testing.T) {
 			require.NoError(t, err)
 			for id, u := range objects {
 				checked++
+				u, err := corpus.Whole(u)
+				require.NoError(t, err)
 				if strategy, ok := strategies[u.GroupVersionKind().GroupKind()]; !ok || strategy.NamespaceScoped() {
 					u.SetNamespace("shop")
 				}

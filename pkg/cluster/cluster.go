@@ -42,7 +42,8 @@ type Cluster interface {
 	// Name returns the cluster's name.
 	Name() string
 	// StandIns tells whether the applications in the pods are stand-ins, which say in traffic.ServedBy who they are and
-	// do what requests ask of them by headers. Of real ones only what they do by themselves can be measured.
+	// do what requests ask of them by headers. Of real ones only what they do by themselves, or say that they do, can be
+	// measured.
 	StandIns() bool
 	// Kubeconfig returns the path of a kubeconfig file whose current context is this cluster.
 	Kubeconfig() string

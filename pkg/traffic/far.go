@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // order is the first that Ask tells Serve.
@@ -13,6 +14,7 @@ type order struct {
 	Load     Load `json:"load"`
 	Names    bool `json:"names,omitempty"`    // Load.Names can be asked
 	Progress bool `json:"progress,omitempty"` // Load.Progress wants to be told
+	Each     bool `json:"each,omitempty"`     // Load.Each wants to be told
 }
 
 // word is what Ask tells Serve after that: the answer of Load.Names, or that the load's context has ended.
@@ -21,8 +23,10 @@ type word struct {
 	End  bool              `json:"end,omitempty"`
 }
 
-// outcome is what Serve tells Ask in the end. Before that it tells how many requests were sent so far, or asks for names.
+// outcome is what Serve tells Ask in the end. Before that it tells of requests that have ended, or how many were sent so far,
+// or asks for names.
 type outcome struct {
+	Ended *Ended `json:"ended,omitempty"`
 	Tally *Tally `json:"tally,omitempty"`
 	Error string `json:"error,omitempty"`
 	Sent  int    `json:"sent,omitempty"`
@@ -56,13 +60,22 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 		}
 	}()
 	load := told.Load
-	// Nothing is told and asked at the same time. Where nobody listens any more, the last that is said fails too.
+	var mu sync.Mutex // requests end side by side
+	say := func(o outcome) error {
+		mu.Lock()
+		defer mu.Unlock()
+		return encoder.Encode(o)
+	}
+	// Where nobody listens any more, the last that is said fails too.
+	if told.Each {
+		load.Each = func(e Ended) { _ = say(outcome{Ended: &e}) }
+	}
 	if told.Progress {
-		load.Progress = func(sent int) { _ = encoder.Encode(outcome{Sent: sent}) }
+		load.Progress = func(sent int) { _ = say(outcome{Sent: sent}) }
 	}
 	if told.Names {
 		load.Names = func() map[string]string {
-			if encoder.Encode(outcome{Names: true}) != nil {
+			if say(outcome{Names: true}) != nil {
 				return nil
 			}
 			return <-names
@@ -73,7 +86,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		o.Error = err.Error()
 	}
-	return encoder.Encode(o)
+	return say(o)
 }
 
 // Ask runs a load elsewhere, as Run would there: connect starts Serve with that input and output, and returns when it
@@ -85,7 +98,7 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 	in, toServe := io.Pipe()
 	fromServe, out := io.Pipe()
 	words := make(chan any, 3) // the load, the end of its context, names
-	words <- order{Load: load, Names: load.Names != nil, Progress: load.Progress != nil}
+	words <- order{Load: load, Names: load.Names != nil, Progress: load.Progress != nil, Each: load.Each != nil}
 	stop := context.AfterFunc(ctx, func() { words <- word{End: true} })
 	defer stop()
 	done := make(chan struct{})
@@ -138,6 +151,8 @@ func listen(from io.Reader, load Load, words chan<- any) (outcome, error) {
 		switch {
 		case err != nil || o.Tally != nil:
 			return o, err
+		case o.Ended != nil:
+			load.Each(*o.Ended)
 		case o.Names:
 			words <- word{Pods: load.Names()}
 		default:

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,6 +43,50 @@ func TestALoadSentElsewhereIsCountedAsHere(t *testing.T) {
 	tally, err = Ask(t.Context(), load, here)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]int{"200 names no version of reviews": 40}, tally.Failures)
+}
+
+// Each request is told when it has ended, here and elsewhere, also while others have not.
+func TestEachRequestIsTold(t *testing.T) {
+	for name, send := range map[string]func(Load) (Tally, error){
+		"here":      func(l Load) (Tally, error) { return Run(t.Context(), l, nil) },
+		"elsewhere": func(l Load) (Tally, error) { return Ask(t.Context(), l, here) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var asked atomic.Int32
+			refused := make(chan struct{})
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if asked.Add(1) > 3 {
+					w.WriteHeader(http.StatusServiceUnavailable)
+					return
+				}
+				select {
+				case <-refused:
+				case <-r.Context().Done():
+				}
+			}))
+			defer server.Close()
+			var mu sync.Mutex
+			var told []Ended
+			tally, err := send(Load{URL: server.URL, Requests: 8, Concurrency: 8, Timeout: 10 * time.Second, Each: func(e Ended) {
+				mu.Lock()
+				defer mu.Unlock()
+				if told = append(told, e); len(told) == 5 {
+					close(refused)
+				}
+			}})
+			require.NoError(t, err)
+			assert.Equal(t, 8, tally.Requests)
+			require.Len(t, told, 8)
+			for i, e := range told {
+				want := Ended{Status: http.StatusServiceUnavailable, Error: true, Took: e.Took}
+				if i >= 5 {
+					want = Ended{Status: http.StatusOK, Took: e.Took}
+				}
+				assert.Equal(t, want, e)
+				assert.Positive(t, e.Took)
+			}
+		})
+	}
 }
 
 func TestAnEndlessLoadElsewhereEndsWithItsContext(t *testing.T) {

@@ -60,6 +60,15 @@ type Load struct {
 	Progress func(sent int) `json:"-"`
 	// Every is how often Progress is told. Default 10 s.
 	Every time.Duration `json:"every,omitempty"`
+	// Each, if set, is called when a request has ended, maybe from several goroutines, and before Run or Ask returns.
+	Each func(Ended) `json:"-"`
+}
+
+// Ended is what came of one request.
+type Ended struct {
+	Status int           `json:"status,omitempty"` // 0 if there was no answer
+	Error  bool          `json:"error,omitempty"`  // it is one of Tally.Errors
+	Took   time.Duration `json:"took"`
 }
 
 // ServedBy is the response header that names the pods an answer passed through, outermost first:

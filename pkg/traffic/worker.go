@@ -102,6 +102,9 @@ func (w *worker) count(n int64, a answer, err error, took time.Duration) {
 	if a.status != 0 {
 		w.tally.Statuses[a.status]++
 	}
+	if w.load.Each != nil {
+		w.load.Each(Ended{Status: a.status, Error: a.reason != "", Took: took})
+	}
 	if a.reason != "" {
 		w.tally.Errors++
 		w.tally.fail(a.reason, 1)

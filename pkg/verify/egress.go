@@ -107,8 +107,8 @@ func (r *run) egress(ctx context.Context) error {
 			r.notRun("egress of "+e.Namespace, "its Sidecar covers no running workload with a sidecar", false)
 			continue
 		}
-		if !r.cluster.StandIns() {
-			for _, o := range e.Declared {
+		for _, o := range e.Declared {
+			if !r.mayCall(e, o) {
 				r.notRun("egress from "+e.Namespace+" to "+o.address(), "it is the real one that would be called", true)
 			}
 		}
@@ -122,10 +122,23 @@ func (r *run) egress(ctx context.Context) error {
 	return nil
 }
 
+// mayCall says whether a declared host is nobody else's: a stand-in, or a Service of the environment's own.
+func (r *run) mayCall(e Egress, o Outside) bool {
+	if r.cluster.StandIns() {
+		return true
+	}
+	host := rollout.FullName(o.Host, e.Namespace)
+	return slices.ContainsFunc(r.releases, func(rel *render.Release) bool {
+		return slices.ContainsFunc(rel.Objects, func(object *unstructured.Unstructured) bool {
+			return object.GetKind() == "Service" && rollout.FullName(object.GetName(), object.GetNamespace()) == host
+		})
+	})
+}
+
 func (r *run) egressFrom(ctx context.Context, e Egress, w Workload) error {
 	for _, o := range e.Declared {
-		if !r.cluster.StandIns() {
-			break
+		if !r.mayCall(e, o) {
+			continue
 		}
 		if o.Protocol == "HTTPS" || o.Protocol == "TLS" {
 			r.notRun(fmt.Sprintf("egress from %s to %s", w, o.address()), "requests are sent as plain HTTP or TCP, and "+o.Protocol+" is declared", true)

@@ -13,11 +13,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	networkingv1 "istio.io/api/networking/v1alpha3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	judge "chartbasico/pkg/assert"
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/clustertest"
 	"chartbasico/pkg/environment"
+	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
 	"chartbasico/pkg/rollout"
 	"chartbasico/pkg/traffic"
@@ -179,13 +181,42 @@ func TestBalancingThatIsNotMeasuredIsSaid(t *testing.T) {
 	}, r.report.NotRun[0])
 }
 
-// queueOf answers like a proxy with one connection and a queue of that length.
-func queueOf(t *testing.T, length int) send {
+// queueOf answers like a proxy with one connection and a queue of that length. before is called before each answer to
+// those that are sent at once is told.
+func queueOf(t *testing.T, length int, before func(status int)) send {
 	t.Helper()
 	var mu sync.Mutex
 	waiting, behind := 0, 0
 	free := make(chan struct{})
+	one := func() traffic.Ended {
+		mu.Lock()
+		waiting++
+		full := waiting > length
+		mu.Unlock()
+		if full {
+			return traffic.Ended{Status: http.StatusServiceUnavailable, Error: true, Took: 5 * time.Second}
+		}
+		select {
+		case <-free:
+		case <-time.After(time.Second): // the delay of the slow one
+		}
+		return traffic.Ended{Status: http.StatusOK}
+	}
 	return func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
+		if load.Each != nil {
+			assert.Equal(t, 3, behind, "nothing is sent before the connection is held")
+			assert.Equal(t, load.Requests, load.Concurrency, "all are sent at once")
+			var all sync.WaitGroup
+			for range load.Requests {
+				all.Go(func() {
+					e := one()
+					before(e.Status)
+					load.Each(e)
+				})
+			}
+			all.Wait()
+			return traffic.Tally{Requests: load.Requests}, nil
+		}
 		if load.Requests == next {
 			mu.Lock()
 			defer mu.Unlock()
@@ -193,30 +224,16 @@ func queueOf(t *testing.T, length int) send {
 			return traffic.Tally{Requests: next, Errors: next, Statuses: map[int]int{http.StatusServiceUnavailable: next}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
 		}
 		assert.Equal(t, 1, load.Requests)
-		switch {
-		case load.Header.Get(delayHeader) != "":
+		if load.Header.Get(delayHeader) != "" {
 			<-ctx.Done()
 			close(free)
 			return traffic.Tally{}, ctx.Err()
-		case load.Timeout > 0:
-			if behind++; behind < 3 { // the slow one is still on its way
-				return traffic.Tally{Requests: 1}, nil
-			}
-			return traffic.Tally{Requests: 1, Errors: 1, Failures: map[string]int{"timeout": 1}}, nil
 		}
-		assert.Equal(t, 3, behind, "nothing is sent before the connection is held")
-		mu.Lock()
-		waiting++
-		full := waiting > length
-		mu.Unlock()
-		if full {
-			return traffic.Tally{Requests: 1, Errors: 1, Statuses: map[int]int{http.StatusServiceUnavailable: 1}, ErrorLatency: traffic.Latency{Max: 5 * time.Second}}, nil
+		assert.Positive(t, load.Timeout)
+		if behind++; behind < 3 { // the slow one is still on its way
+			return traffic.Tally{Requests: 1}, nil
 		}
-		select {
-		case <-free:
-		case <-time.After(time.Second): // the delay of the slow one
-		}
-		return traffic.Tally{Requests: 1, Statuses: map[int]int{200: 1}}, nil
+		return traffic.Tally{Requests: 1, Errors: 1, Failures: map[string]int{"timeout": 1}}, nil
 	}
 }
 
@@ -226,7 +243,7 @@ func TestFillTheQueue(t *testing.T) {
 		30: {Sent: 110, Served: 30, Refused: 80, SlowestRefusal: time.Millisecond},
 		95: {Sent: 90, Served: 90},
 	} {
-		got, _, err := cart(t, queueOf(t, length)).fill(t.Context(), 90, 50)
+		got, _, err := cart(t, queueOf(t, length, func(int) {})).fill(t.Context(), 90, 50)
 		require.NoError(t, err)
 		assert.Equal(t, want, got)
 		assert.Equal(t, length == 40, judge.Queue(40, time.Second, got).Pass)
@@ -237,17 +254,13 @@ func TestFillTheQueue(t *testing.T) {
 func TestFillTimesLateRefusals(t *testing.T) {
 	ended := make(chan struct{})
 	var once sync.Once
-	answer := queueOf(t, 40)
-	got, _, err := cart(t, func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
-		tally, err := answer(ctx, load)
-		switch {
-		case tally.Statuses[http.StatusServiceUnavailable] > 0:
+	got, _, err := cart(t, queueOf(t, 40, func(status int) {
+		if status == http.StatusServiceUnavailable {
 			<-ended
-		case tally.Statuses[http.StatusOK] > 0:
+		} else {
 			once.Do(func() { close(ended) })
 		}
-		return tally, err
-	}).fill(t.Context(), 90, 50)
+	})).fill(t.Context(), 90, 50)
 	require.NoError(t, err)
 	assert.Equal(t, judge.Queued{Sent: 90, Served: 40, Refused: 50, SlowestRefusal: 5 * time.Second}, got)
 	assert.False(t, judge.Queue(40, 2*time.Second, got).Pass)
@@ -257,16 +270,18 @@ func TestFillTimesLateRefusals(t *testing.T) {
 func TestFillTimesOnce(t *testing.T) {
 	released := make(chan struct{})
 	var refused, served atomic.Int32
-	answer := queueOf(t, 30)
+	answer := queueOf(t, 30, func(status int) {
+		switch {
+		case status == http.StatusServiceUnavailable && refused.Add(1) == 1:
+			<-released
+		case status == http.StatusOK && served.Add(1) == 1:
+			time.Sleep(2 * quiet)
+		}
+	})
 	got, _, err := cart(t, func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
 		tally, err := answer(ctx, load)
-		switch {
-		case load.Header.Get(delayHeader) != "":
+		if load.Header.Get(delayHeader) != "" {
 			close(released)
-		case tally.Statuses[http.StatusServiceUnavailable] == 1 && refused.Add(1) == 1:
-			<-released
-		case tally.Statuses[http.StatusOK] > 0 && served.Add(1) == 1:
-			time.Sleep(2 * quiet)
 		}
 		return tally, err
 	}).fill(t.Context(), 90, 50)
@@ -278,6 +293,40 @@ func TestFillSaysThatNothingHadToWait(t *testing.T) {
 	r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) { return traffic.Tally{Requests: 1}, nil })
 	_, _, err := r.fill(t.Context(), 90, 50)
 	assert.ErrorContains(t, err, "ended before another one had to wait")
+}
+
+// Real applications are told to be slow only if their pods say that they listen.
+func TestSlowRealApplications(t *testing.T) {
+	for name, c := range map[string]struct {
+		waits    []bool // of v1 and v2
+		measured bool
+	}{"all listen": {[]bool{true, true}, true}, "one does not": {[]bool{true, false}, false}, "none": {[]bool{false, false}, false}} {
+		t.Run(name, func(t *testing.T) {
+			r := onRealApps(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+				assert.True(t, c.measured, "nothing is sent to who does not listen")
+				assert.Equal(t, "2.5s", load.Header.Get(delayHeader))
+				return traffic.Tally{Requests: 1, Statuses: map[int]int{504: 1}, ErrorLatency: traffic.Latency{Max: time.Second}}, nil
+			})
+			for i, w := range c.waits {
+				r.workloads[i].Waits = w
+			}
+			require.NoError(t, r.timeLimit(t.Context()))
+			if c.measured {
+				assert.True(t, the(t, r, "a request ends at the time limit").Pass)
+				return
+			}
+			assert.Empty(t, r.report.Checks)
+			require.NoError(t, r.queue(t.Context(), r.Stages[2]))
+			require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
+			r.balancingNotRun()
+			const reason = "the applications are real, and do not get slow when told to (chart-basico/waits)"
+			assert.ElementsMatch(t, []report.NotRun{
+				{Environment: "shop", What: "time limit of cart", Reason: reason, Expected: true},
+				{Environment: "shop", What: "queue of cart", Reason: reason, Expected: true},
+				{Environment: "shop", What: "balancing of cart v2 (LEAST_REQUEST)", Reason: reason, Expected: true},
+			}, r.report.NotRun)
+		})
+	}
 }
 
 func TestTimeLimit(t *testing.T) {
@@ -352,6 +401,38 @@ func TestEgressFrom(t *testing.T) {
 			assert.Equal(t, refused, c.Pass, "%d: %s", status, c.Subject)
 		}
 	}
+}
+
+// Of the declared hosts that are real, only those that the environment runs itself are called.
+func TestEgressOnRealClusters(t *testing.T) {
+	var asked []string
+	r := onRealApps(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
+		asked = append(asked, load.URL)
+		return traffic.Tally{Requests: load.Requests}, nil
+	})
+	service := func(name, namespace string) *unstructured.Unstructured {
+		o := &unstructured.Unstructured{Object: map[string]any{"kind": "Service"}}
+		o.SetName(name)
+		o.SetNamespace(namespace)
+		return o
+	}
+	sidecar := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "spec": map[string]any{"outboundTrafficPolicy": map[string]any{"mode": "ALLOW_ANY"}}}}
+	sidecar.SetNamespace("shop")
+	entry := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "spec": map[string]any{
+		"hosts": []any{"bank.example.com", "ledger.outside.svc.cluster.local", "ledger.elsewhere.svc.cluster.local"},
+		"ports": []any{map[string]any{"number": int64(80), "protocol": "HTTP", "name": "http"}},
+	}}}
+	entry.SetNamespace("shop")
+	r.releases = []*render.Release{{Objects: []*unstructured.Unstructured{sidecar, entry, service("ledger", "outside")}}}
+	r.workloads = []Workload{{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"f"}, Injected: true}}
+	require.NoError(t, r.egress(t.Context()))
+	assert.Equal(t, []string{"http://ledger.outside.svc.cluster.local/"}, asked)
+	assert.Equal(t, "front/v1 to ledger.outside.svc.cluster.local:80", the(t, r, "a declared host is reached").Subject)
+	const reason = "it is the real one that would be called"
+	assert.Equal(t, []report.NotRun{
+		{Environment: "shop", What: "egress from shop to bank.example.com:80", Reason: reason, Expected: true},
+		{Environment: "shop", What: "egress from shop to ledger.elsewhere.svc.cluster.local:80", Reason: reason, Expected: true},
+	}, r.report.NotRun)
 }
 
 func TestProxies(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -162,10 +163,22 @@ func describe(ctx context.Context, c cluster.Cluster, kubernetes string) (report
 	if len(proxies) == 0 {
 		return described, nil
 	}
-	p := proxies[0]
-	dump, err := c.ProxyConfig(ctx, p, startedOnly)
+	node, err := nodeOf(ctx, c, proxies[0])
 	if err != nil {
 		return described, err
+	}
+	described.Istio = node.GetMetadata().GetFields()["ISTIO_VERSION"].GetStringValue()
+	if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
+		described.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
+	}
+	return described, nil
+}
+
+// nodeOf is a proxy's own account of how it was started.
+func nodeOf(ctx context.Context, c cluster.Cluster, p cluster.Proxy) (*corev3.Node, error) {
+	dump, err := c.ProxyConfig(ctx, p, startedOnly)
+	if err != nil {
+		return nil, err
 	}
 	for _, part := range dump.GetConfigs() {
 		started := &adminv3.BootstrapConfigDump{}
@@ -173,15 +186,11 @@ func describe(ctx context.Context, c cluster.Cluster, kubernetes string) (report
 			continue
 		}
 		if err := part.UnmarshalTo(started); err != nil {
-			return described, fmt.Errorf("configuration of %s/%s: %w", p.Namespace, p.Pod, err)
+			return nil, fmt.Errorf("configuration of %s/%s: %w", p.Namespace, p.Pod, err)
 		}
-		node := started.GetBootstrap().GetNode()
-		described.Istio = node.GetMetadata().GetFields()["ISTIO_VERSION"].GetStringValue()
-		if v := node.GetUserAgentBuildVersion().GetVersion(); v != nil {
-			described.Envoy = fmt.Sprintf("%d.%d.%d", v.GetMajorNumber(), v.GetMinorNumber(), v.GetPatch())
-		}
+		return started.GetBootstrap().GetNode(), nil
 	}
-	return described, nil
+	return nil, nil
 }
 
 // look is how often proxies that are not in sync are asked again.

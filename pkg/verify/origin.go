@@ -36,6 +36,8 @@ type Workload struct {
 	Calls []Call
 	// Shows is a text that a page has if this version was asked for it.
 	Shows string
+	// Waits says that it is slow when told to, though it is real.
+	Waits bool
 	// Pods are those that are ready, by name. Injected says whether they have a sidecar.
 	Pods     []string
 	Injected bool
@@ -103,7 +105,7 @@ func Workloads(pods []*corev1.Pod) ([]Workload, error) {
 		}
 		w := found[key]
 		if w == nil {
-			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p), Shows: p.Annotations[showsAnnotation]}
+			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p), Shows: p.Annotations[showsAnnotation], Waits: p.Annotations[waitsAnnotation] == "true"}
 			if calls := p.Annotations[callsAnnotation]; calls != "" {
 				var err error
 				if w.Calls, err = readCalls(calls); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,14 +18,29 @@ import (
 	"chartbasico/pkg/traffic"
 )
 
-// Stand-ins are told by these headers to be slow, and where.
+// Stand-ins are told by these headers to be slow, and where; real applications, if their pods say that they listen.
 const (
 	delayHeader = "Basico-Delay"
 	whenHeader  = "Basico-When"
 )
 
-// realApps is why some things are measured with stand-ins only.
-const realApps = "the applications are real, and do not get slow when told to"
+// waitsAnnotation is on the pods of an application that is as slow as the headers say.
+const waitsAnnotation = "chart-basico/waits"
+
+// realApps is why some things are not measured with real applications.
+const realApps = "the applications are real, and do not get slow when told to (" + waitsAnnotation + ")"
+
+// waits says whether the app gets slow when told to.
+func (a *routed) waits() bool {
+	if a.cluster.StandIns() {
+		return true
+	}
+	of := slices.DeleteFunc(slices.Clone(a.workloads), func(w Workload) bool { return w.Namespace != a.Namespace || w.App != a.Name })
+	return len(of) > 0 && !slices.ContainsFunc(of, func(w Workload) bool { return !w.Waits })
+}
+
+// seconds is a delay as everybody reads it.
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
 
 // pick is how many requests show which pods a balancer picks.
 const pick = 400
@@ -43,7 +59,7 @@ func (a *routed) balancing(ctx context.Context, stage Stage) error {
 	case networkingv1.LoadBalancerSettings_ROUND_ROBIN:
 		return a.roundRobin(ctx, version, pods)
 	case networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED:
-		if a.cluster.StandIns() {
+		if a.waits() {
 			return a.leastRequest(ctx, version, pods)
 		}
 	}
@@ -65,7 +81,7 @@ func (a *routed) balancingNotRun() {
 			a.notRun(what, "neither the first nor the last stage sends everything to it", true)
 		case len(a.direct) == 0:
 			a.notRun(what, "no origin calls it directly", false)
-		case leastRequest && !a.cluster.StandIns():
+		case leastRequest && !a.waits():
 			a.notRun(what, realApps, true)
 		case !slices.Contains([]networkingv1.LoadBalancerSettings_SimpleLB{
 			networkingv1.LoadBalancerSettings_ROUND_ROBIN, networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED,
@@ -107,7 +123,7 @@ func (a *routed) leastRequest(ctx context.Context, version string, pods []string
 	for _, pod := range busy {
 		// Each request goes to some pod; it is slow in the busy one alone, so its few workers soon all wait there.
 		load := a.caller().Load
-		load.Header = with(load.Header, delayHeader, "1m", whenHeader, "pod="+pod)
+		load.Header = with(load.Header, delayHeader, seconds(time.Minute), whenHeader, "pod="+pod)
 		load.Concurrency = 8
 		go func() {
 			_, err := a.cluster.Send(holding, a.caller().From, load)
@@ -161,7 +177,7 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	version, ok := stage.only()
 	what := "queue of " + a.Title
 	switch {
-	case !a.cluster.StandIns():
+	case !a.waits():
 		a.notRun(what, realApps, true)
 		return nil
 	case !ok:
@@ -175,6 +191,10 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 		return nil
 	}
 	path := "routing.versions." + escape(version) + ".trafficPolicy."
+	if why, err := a.manyWorkers(ctx); why != "" || err != nil {
+		a.notRun(what, why, true)
+		return err
+	}
 	narrow := []render.Override{
 		render.Set(path+"connectionPool.tcp.maxConnections", 1),
 		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
@@ -194,10 +214,44 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	return err
 }
 
+// manyWorkers says why one slow request holds not all connections of the caller's proxy, if it does not: each worker has
+// its own. Those of stand-ins have one.
+func (a *routed) manyWorkers(ctx context.Context) (why string, err error) {
+	if a.cluster.StandIns() {
+		return "", nil
+	}
+	proxies, err := a.cluster.Proxies(ctx)
+	if err != nil {
+		return "", fmt.Errorf("asking for the proxies: %w", err)
+	}
+	caller := a.caller()
+	for _, p := range proxies {
+		sends := p.Gateway
+		if caller.Name != GatewayName {
+			sends = slices.ContainsFunc(a.workloads, func(w Workload) bool {
+				return w.place() == caller.From && w.Namespace == p.Namespace && slices.Contains(w.Pods, p.Pod)
+			})
+		}
+		if !sends {
+			continue
+		}
+		node, err := nodeOf(ctx, a.cluster, p)
+		if err != nil {
+			return "", err
+		}
+		workers := int(node.GetMetadata().GetFields()["PROXY_CONFIG"].GetStructValue().GetFields()["concurrency"].GetNumberValue())
+		if workers != 1 {
+			return fmt.Sprintf("the proxy of Pod/%s/%s has %d workers, each with a connection of its own; one with a single worker is needed (proxy.istio.io/config: \"concurrency: 1\" on the pods of %s)",
+				p.Namespace, p.Pod, workers, caller.Name), nil
+		}
+	}
+	return "", nil
+}
+
 // quiet is how long no more refusals may come until the queue counts as full and all as arrived.
 const quiet = 500 * time.Millisecond
 
-// fill holds the connection by a slow request and sends the others at once, each by itself. When as many are refused as
+// fill holds the connection by a slow request and sends the others at once, each on a connection of its own. When as many are refused as
 // should be and no more refusals come, the next ones are sent and their refusals timed, since the first come as late as
 // a thousand new connections let them; then the slow one is let go. A queue that is longer than it should be refuses
 // too few, and the slow one goes on to its end; so it does when refusals are as late as that, and then they are timed.
@@ -213,65 +267,67 @@ func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queue
 	}
 
 	start := time.Now()
-	type outcome struct {
-		tally traffic.Tally
-		err   error
-	}
-	outcomes := make(chan outcome, requests)
-	for range requests {
-		go func() {
-			tally, err := a.cluster.Send(ctx, a.caller().From, one)
-			outcomes <- outcome{tally, err}
-		}()
-	}
+	all := one
+	all.Requests, all.Concurrency = requests, requests
+	outcomes := make(chan traffic.Ended, requests)
+	all.Each = func(e traffic.Ended) { outcomes <- e }
+	var sendErr, lateErr error
+	go func() {
+		defer close(outcomes)
+		_, sendErr = a.cluster.Send(ctx, a.caller().From, all)
+	}()
 	var got assert.Queued
-	var errs []error
-	count := func(o outcome) {
-		got.Sent += o.tally.Requests
-		got.Served += o.tally.Requests - o.tally.Errors
-		got.Refused += o.tally.Statuses[http.StatusServiceUnavailable]
-		if o.err != nil {
-			errs = append(errs, o.err)
+	// count says whether it was refused.
+	count := func(e traffic.Ended) bool {
+		got.Sent++
+		switch {
+		case !e.Error:
+			got.Served++
+		case e.Status == http.StatusServiceUnavailable:
+			got.Refused++
+			return true
 		}
+		return false
 	}
 	full := time.NewTimer(quiet)
 	full.Stop()
-	received := 0
-	for isFull := false; !isFull && received < requests; {
+	isFull, over := false, false
+	for !isFull && !over && got.Sent < requests {
 		select {
 		case <-full.C:
 			isFull = true
-		case o := <-outcomes:
-			received++
-			before := got.Refused
-			if count(o); got.Refused > before {
-				got.SlowestRefusal = max(got.SlowestRefusal, o.tally.ErrorLatency.Max)
+		case e, more := <-outcomes:
+			if over = !more; more && count(e) {
+				got.SlowestRefusal = max(got.SlowestRefusal, e.Took)
 				if got.Refused >= refusals {
 					full.Reset(quiet)
 				}
 			}
 		}
 	}
-	if received < requests {
+	if isFull {
 		late := one
 		late.Requests = next
-		tally, err := a.cluster.Send(ctx, a.caller().From, late)
-		count(outcome{tally, err})
+		var tally traffic.Tally
+		tally, lateErr = a.cluster.Send(ctx, a.caller().From, late)
+		got.Sent += tally.Requests
+		got.Served += tally.Requests - tally.Errors
+		got.Refused += tally.Statuses[http.StatusServiceUnavailable]
 		got.SlowestRefusal = tally.ErrorLatency.Max
 	}
 	release()
-	for ; received < requests; received++ {
-		count(<-outcomes)
+	for e := range outcomes {
+		count(e)
 	}
 	<-held
-	return got, time.Since(start), errors.Join(errs...)
+	return got, time.Since(start), errors.Join(sendErr, lateErr)
 }
 
 // holdConnection sends a slow request and returns when another one has to wait behind it. The channel is closed when
 // the slow one has ended.
 func (a *routed) holdConnection(ctx context.Context, one traffic.Load) (<-chan struct{}, error) {
 	slow := one
-	slow.Header = with(slow.Header, delayHeader, a.hold().String())
+	slow.Header = with(slow.Header, delayHeader, seconds(a.hold()))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -305,7 +361,7 @@ func tolerance(limit time.Duration) (early, late time.Duration) {
 // timeLimit sends a request that takes longer than the route allows.
 func (a *routed) timeLimit(ctx context.Context) error {
 	what := "time limit of " + a.Title
-	if !a.cluster.StandIns() {
+	if !a.waits() {
 		a.notRun(what, realApps, true)
 		return nil
 	}
@@ -321,7 +377,7 @@ func (a *routed) timeLimit(ctx context.Context) error {
 	load := o.Load
 	load.Requests, load.Concurrency, load.Timeout, load.App = 1, 1, 2*a.Timeout+10*time.Second, ""
 	early, late := tolerance(a.Timeout)
-	load.Header = with(load.Header, delayHeader, (a.Timeout + 2*late).String())
+	load.Header = with(load.Header, delayHeader, seconds(a.Timeout+2*late))
 	a.say("  %s: a request that takes longer than %v is on its way", a.Title, a.Timeout)
 	tally, err := a.cluster.Send(ctx, o.From, load)
 	if err != nil {

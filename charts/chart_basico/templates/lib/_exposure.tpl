@@ -186,7 +186,7 @@ their own, since a listener has one name of a host. In: root. Out: JSON list.
 {{- with ($e.gateway | default dict).existing -}}
 {{- $parts := splitList "/" . -}}
 {{- $_ := set $out "name" (last $parts) -}}
-{{- if gt (len $parts) 1 -}}{{- $_ := set $out "namespace" (first $parts) -}}{{- end -}}
+{{- if and (gt (len $parts) 1) (ne (first $parts) ".") -}}{{- $_ := set $out "namespace" (first $parts) -}}{{- end -}}
 {{- with ($e.gatewayAPI | default dict).sectionName -}}{{- $_ := set $out "sectionName" . -}}{{- end -}}
 {{- else -}}
 {{- with .listener -}}{{- $_ := set $out "sectionName" . -}}{{- end -}}
