@@ -167,7 +167,8 @@ func checkFile(ctx context.Context, renderer *render.Renderer, checker *check.Ch
 	releases, err := renderer.Environment(ctx, env)
 	switch {
 	case errors.As(err, &wrong):
-		result.Problems, result.unread = wrong, slices.ContainsFunc(wrong, render.Unreadable)
+		result.Objects, result.unread = objects(releases), slices.ContainsFunc(wrong, render.Unreadable)
+		result.Problems = append(wrong, checker.Some(ctx, env, releases)...).Sort()
 	case err != nil:
 		return checked{}, err
 	default:

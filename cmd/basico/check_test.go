@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"chartbasico/pkg/render"
 )
 
 // small writes an environment of one ConfigMap release and changes into its directory. The
@@ -78,6 +80,28 @@ func TestCheck(t *testing.T) {
 	require.Len(t, parsed.Checked, 1)
 	require.Len(t, parsed.Checked[0].Problems, 1)
 	assert.Equal(t, struct{ Rule, File, Object, Path, Fix, Severity string }{"schema", "v.yaml", "ConfigMap/default/shop", "dta", "write data", "error"}, parsed.Checked[0].Problems[0])
+}
+
+// What is wrong with the releases that render is said beside what keeps another from rendering, but for what that one may
+// bring.
+func TestCheckOfWhatRendersBesideWhatDoesNot(t *testing.T) {
+	small(t, "app: shop\nfild: x\n")
+	require.NoError(t, os.WriteFile("other.yaml", []byte("app: cart\nfield: dta\n"), 0o600))
+	require.NoError(t, os.WriteFile("env.yaml", []byte(`releases:
+- {name: one, namespace: default, chart: charts/chart_basico, values: [v.yaml]}
+- {name: two, namespace: later, chart: charts/chart_basico, values: [other.yaml]}
+`), 0o600))
+	const want = `error: other.yaml ConfigMap/later/cart dta: unknown key "dta". Fix: write data [schema]
+error: v.yaml:2 fild: unknown key "fild". Fix: write field [values-schema]
+env: 2 releases, 1 object, 2 problems in N ms
+`
+	got := verb(t, newCheckCommand, "env.yaml")
+	assert.Equal(t, exitFellShort, got.status)
+	assert.Equal(t, want, got.out)
+	_, releases, problems, err := checkEnvironment(t.Context(), render.New(), "env.yaml")
+	require.NoError(t, err)
+	assert.Nil(t, releases)
+	assert.Len(t, problems, 2)
 }
 
 // A directory stands for the environments in it, and in its folders.

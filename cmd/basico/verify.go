@@ -140,14 +140,14 @@ func checkEnvironment(ctx context.Context, renderer *render.Renderer, file strin
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	releases, err := renderer.Environment(ctx, env)
-	if errors.As(err, &wrong) {
-		return env, nil, reported(wrong), nil
-	}
+	checker, err := check.New()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	checker, err := check.New()
+	releases, err := renderer.Environment(ctx, env)
+	if errors.As(err, &wrong) {
+		return env, nil, reported(append(wrong, checker.Some(ctx, env, releases)...).Sort()), nil
+	}
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -52,6 +52,12 @@ func (c *Checker) Environment(ctx context.Context, env *environment.Environment,
 	return c.check(ctx, env.Name, releases, environmentScope)
 }
 
+// Some returns what is wrong with some of the environment's releases, where the others do not
+// render. What these may bring is not asked for.
+func (c *Checker) Some(ctx context.Context, env *environment.Environment, releases []*render.Release) []Problem {
+	return c.check(ctx, env.Name, releases, releaseScope)
+}
+
 // Release returns what is wrong with one release by itself. What other releases may bring,
 // such as the Service that a route sends to, is not asked for.
 func (c *Checker) Release(ctx context.Context, release *render.Release) []Problem {

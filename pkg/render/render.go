@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -75,7 +76,7 @@ func SetText(assignment string) Override { return Override{text: assignment} }
 
 // Environment renders all releases, in parallel, and returns them in the environment's order.
 // Everything that is wrong with the values and charts of any of them is found at once: the
-// error is a problem.List then.
+// error is a problem.List then, beside the releases that have nothing wrong.
 func (r *Renderer) Environment(ctx context.Context, env *environment.Environment, overrides ...Override) ([]*Release, error) {
 	releases := make([]*Release, len(env.Releases))
 	faults := make([]error, len(env.Releases))
@@ -104,10 +105,8 @@ func (r *Renderer) Environment(ctx context.Context, env *environment.Environment
 	for i := range problems {
 		problems[i].Environment = env.Name
 	}
-	if err := problems.Sort().Err(); err != nil {
-		return nil, err
-	}
-	return releases, nil
+	releases = slices.DeleteFunc(releases, func(r *Release) bool { return r == nil })
+	return releases, problems.Sort().Err()
 }
 
 // broken is the problem of a release whose chart cannot be used.
