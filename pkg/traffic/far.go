@@ -17,10 +17,12 @@ type order struct {
 	Each     bool `json:"each,omitempty"`     // Load.Each wants to be told
 }
 
-// word is what Ask tells Serve after that: the answer of Load.Names, or that the load's context has ended.
+// word is what Ask tells Serve after that: the answer of Load.Names, that the load's context has ended, or that it has heard
+// what came of the load.
 type word struct {
-	Pods map[string]string `json:"pods,omitempty"`
-	End  bool              `json:"end,omitempty"`
+	Pods  map[string]string `json:"pods,omitempty"`
+	End   bool              `json:"end,omitempty"`
+	Heard bool              `json:"heard,omitempty"`
 }
 
 // outcome is what Serve tells Ask in the end. Before that it tells of requests that have ended, or how many were sent so far,
@@ -34,23 +36,26 @@ type outcome struct {
 }
 
 // Serve runs the load that Ask sends to it, wherever that is, and answers with what came of it. The end of in is the
-// end of the load's context.
+// end of the load's context. It returns when Ask has heard that, as what a program has written may be lost where it ends.
 func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	var told order
 	decoder, encoder := json.NewDecoder(in), json.NewEncoder(out)
 	if err := decoder.Decode(&told); err != nil {
 		return fmt.Errorf("traffic: read the load: %w", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	parent := ctx
+	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	names := make(chan map[string]string, 1) // they are asked for once
+	heard := make(chan struct{})
 	go func() {
+		defer close(heard)
 		defer close(names)
 		defer cancel()
 		for {
 			var w word
-			if decoder.Decode(&w) != nil {
-				return // nothing more is said; it ends when Ask is done
+			if decoder.Decode(&w) != nil || w.Heard {
+				return // nothing more is said
 			}
 			if w.End {
 				cancel()
@@ -86,7 +91,14 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		o.Error = err.Error()
 	}
-	return say(o)
+	if err := say(o); err != nil {
+		return err
+	}
+	select {
+	case <-heard:
+	case <-parent.Done():
+	}
+	return nil
 }
 
 // Ask runs a load elsewhere, as Run would there: connect starts Serve with that input and output, and returns when it
@@ -97,7 +109,7 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 	}
 	in, toServe := io.Pipe()
 	fromServe, out := io.Pipe()
-	words := make(chan any, 3) // the load, the end of its context, names
+	words := make(chan any, 4) // the load, the end of its context, names, that the outcome was heard
 	words <- order{Load: load, Names: load.Names != nil, Progress: load.Progress != nil, Each: load.Each != nil}
 	stop := context.AfterFunc(ctx, func() { words <- word{End: true} })
 	defer stop()
@@ -122,7 +134,11 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 		ended <- err
 	}()
 	o, decodeErr := listen(fromServe, load, words)
-	_ = toServe.Close()
+	if decodeErr == nil {
+		words <- word{Heard: true}
+	} else {
+		_ = toServe.Close()
+	}
 	_, _ = io.Copy(io.Discard, fromServe)
 	var tally Tally
 	if o.Tally != nil {

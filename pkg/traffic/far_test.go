@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,6 +44,51 @@ func TestALoadSentElsewhereIsCountedAsHere(t *testing.T) {
 	tally, err = Ask(t.Context(), load, here)
 	require.NoError(t, err)
 	assert.Equal(t, map[string]int{"200 names no version of reviews": 40}, tally.Failures)
+}
+
+// underWay is what was written and has not arrived.
+type underWay chan []byte
+
+func (u underWay) Write(data []byte) (int, error) {
+	u <- slices.Clone(data)
+	return len(data), nil
+}
+
+// What a program has written may be lost where it ends: nothing that is to be heard may be on its way by then.
+func TestNothingIsOnItsWayWhenTheSenderEnds(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer server.Close()
+	late := func(in io.Reader, out io.Writer) error {
+		written, ended, passed := make(underWay, 100), make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(passed)
+			for {
+				select {
+				case data := <-written:
+					select {
+					case <-time.After(50 * time.Millisecond):
+						_, _ = out.Write(data)
+					case <-ended:
+					}
+				case <-ended:
+					return
+				}
+			}
+		}()
+		err := Serve(context.Background(), in, written)
+		close(ended)
+		<-passed
+		return err
+	}
+	tally, err := Ask(t.Context(), Load{URL: server.URL, Requests: 3}, late)
+	require.NoError(t, err)
+	assert.Equal(t, 3, tally.Requests)
+
+	ctx, stop := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer stop()
+	tally, err = Ask(ctx, Load{URL: server.URL}, late)
+	require.NoError(t, err)
+	assert.Positive(t, tally.Requests)
 }
 
 // Each request is told when it has ended, here and elsewhere, also while others have not.
