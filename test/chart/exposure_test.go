@@ -110,7 +110,6 @@ func TestGatewayAPIOfOthers(t *testing.T) {
 	for existing, want := range map[string]string{
 		"infra/shared": `{name: shared, namespace: infra, sectionName: web}`,
 		"shared":       `{name: shared, sectionName: web}`,
-		"./shared":     `{name: shared, sectionName: web}`,
 	} {
 		got := renderObjects(t, `
 app: shop

@@ -122,12 +122,6 @@ Exposed by Istio, through the Gateway shared
   Its address:  kubectl -n shop get gateways.networking.istio.io shared -o jsonpath='{.spec.selector}' says whose Service has it
   Its state:    istioctl analyze -n shop
 `},
-		{"istio existing here by a dot", `{kind: istio, hosts: [shop.example.com], port: 80, gateway: {existing: ./shared}}`, `
-Exposed by Istio, through the Gateway ./shared
-  http://shop.example.com/
-  Its address:  kubectl -n shop get gateways.networking.istio.io shared -o jsonpath='{.spec.selector}' says whose Service has it
-  Its state:    istioctl analyze -n shop
-`},
 		{"gatewayAPI existing here", `{kind: gatewayAPI, hosts: [shop.example.com], port: 80, gateway: {existing: shared}}`, `
 Exposed by Gateway API, through the Gateway shared
   http://shop.example.com/

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"sigs.k8s.io/yaml"
 
 	"chartbasico/internal/figures"
@@ -133,9 +134,17 @@ func TestRandomValues(t *testing.T) {
 
 var legalName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
 
+// named says whether Kubernetes takes an object's name: an account, and what it may do, has one that may be longer, with dots.
+func named(o *unstructured.Unstructured) bool {
+	if slices.Contains([]string{"ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"}, o.GetKind()) {
+		return len(validation.IsDNS1123Subdomain(o.GetName())) == 0
+	}
+	return legalName.MatchString(o.GetName())
+}
+
 func sound(id string, o *unstructured.Unstructured, values map[string]any) error {
 	switch {
-	case !legalName.MatchString(o.GetName()):
+	case !named(o):
 		return fmt.Errorf("%s: an illegal name", id)
 	case o.GetLabels()["app"] != values["app"]:
 		return fmt.Errorf("%s: the label app is %q", id, o.GetLabels()["app"])

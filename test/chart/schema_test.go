@@ -44,6 +44,10 @@ var shapes = []struct {
 		[]string{`at '/routing/timeout': '10' does not match pattern '^([0-9]+(\\.[0-9]+)?(ms|s|m|h))+$'`}},
 	{"an egress gateway without its namespace", `egress: {gateway: {host: egress}}`,
 		[]string{`at '/egress/gateway/host': 'egress' does not match pattern '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)+$'`}},
+	{"a Gateway in a namespace that is none", `exposure: {kind: istio, hosts: [a.example.com], gateway: {existing: ./shared}}`,
+		[]string{`at '/exposure/gateway/existing': './shared' does not match pattern '^([a-z0-9]([-a-z0-9]*[a-z0-9])?/)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'`}},
+	{"an account's name with nothing between two dots", `identity: {name: a..b}`,
+		[]string{`at '/identity/name': 'a..b' does not match pattern '^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'`}},
 	{"hosts with capitals", `{egress: {hosts: {db: {host: DB.example.com, port: 1}}}, exposure: {kind: ingress, hosts: [Shop.example.com, "*.Example.com"]}}`, []string{
 		`at '/egress/hosts/db/host': 'DB.example.com' does not match pattern '^(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$'`,
 		`at '/exposure/hosts/0': 'Shop.example.com' does not match pattern '^(\\*|(\\*\\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)$'`,

@@ -186,7 +186,7 @@ their own, since a listener has one name of a host. In: root. Out: JSON list.
 {{- with ($e.gateway | default dict).existing -}}
 {{- $parts := splitList "/" . -}}
 {{- $_ := set $out "name" (last $parts) -}}
-{{- if and (gt (len $parts) 1) (ne (first $parts) ".") -}}{{- $_ := set $out "namespace" (first $parts) -}}{{- end -}}
+{{- if gt (len $parts) 1 -}}{{- $_ := set $out "namespace" (first $parts) -}}{{- end -}}
 {{- with ($e.gatewayAPI | default dict).sectionName -}}{{- $_ := set $out "sectionName" . -}}{{- end -}}
 {{- else -}}
 {{- with .listener -}}{{- $_ := set $out "sectionName" . -}}{{- end -}}
@@ -245,9 +245,9 @@ In: root. Out: JSON of {address, state}.
 {{- $gateway := .Values.exposure.gateway | default dict -}}
 {{- $get := printf "kubectl -n %s get" .Release.Namespace -}}
 {{- $kind := include "chart_basico.exposure.kind" . -}}
-{{- /* A Gateway without a namespace, or with the one that Istio calls `.`, is in that of the release. */ -}}
+{{- /* A Gateway without a namespace is in that of the release. */ -}}
 {{- $existing := splitList "/" ($gateway.existing | default "") -}}
-{{- $there := ternary (first $existing) .Release.Namespace (and (gt (len $existing) 1) (ne (first $existing) ".")) -}}
+{{- $there := ternary (first $existing) .Release.Namespace (gt (len $existing) 1) -}}
 {{- if eq $kind "istio" -}}
 {{- $selector := list -}}
 {{- range $key, $value := $gateway.selector | default (dict "istio" "ingressgateway") -}}{{- $selector = append $selector (printf "%s=%s" $key $value) -}}{{- end -}}
