@@ -58,14 +58,18 @@ func TestCheckRefusesWhatTheAPIServerRefuses(t *testing.T) {
 		}
 		release := &render.Release{Release: environment.Release{Name: "demo", Namespace: namespace}, Objects: []*unstructured.Unstructured{o}}
 		var says []string
+		required := false
 		for _, p := range checker.Release(ctx, release) {
 			if p.Severity == problem.Error && slices.Contains([]string{"schema", "kubernetes", "IST0106"}, p.Rule) {
 				says = append(says, p.String())
+				required = required || p.Rule == "schema" && strings.HasSuffix(p.Found, ", which is required")
 			}
 		}
 		err := s.create(o, true)
 		if err != nil {
 			refused++
+		} else if required {
+			continue // by its own schema, which the API server does not ask of its own kinds: it takes an empty list
 		}
 		assert.Equalf(t, err != nil, len(says) > 0, "%s/%s, %s: the API server says: %v; check says: %s", o.GetKind(), o.GetName(), what, err, strings.Join(says, "\n"))
 	}
