@@ -164,19 +164,26 @@ func checkFile(ctx context.Context, renderer *render.Renderer, checker *check.Ch
 		return checked{}, err
 	}
 	result := checked{Environment: env.Name, Releases: len(env.Releases)}
-	releases, err := renderer.Environment(ctx, env)
-	switch {
-	case errors.As(err, &wrong):
-		result.Objects, result.unread = objects(releases), slices.ContainsFunc(wrong, render.Unreadable)
-		result.Problems = append(wrong, checker.Some(ctx, env, releases)...).Sort()
-	case err != nil:
+	releases, problems, err := examine(ctx, renderer, checker, env)
+	if err != nil {
 		return checked{}, err
-	default:
-		result.Objects = objects(releases)
-		result.Problems = checker.Environment(ctx, env, releases)
 	}
+	result.Objects, result.Problems, result.unread = objects(releases), problems, slices.ContainsFunc(problems, render.Unreadable)
 	result.Seconds = time.Since(start).Seconds()
 	return result, nil
+}
+
+// examine renders and checks an environment: the releases that render, and what is wrong with any.
+func examine(ctx context.Context, renderer *render.Renderer, checker *check.Checker, env *environment.Environment) ([]*render.Release, problem.List, error) {
+	releases, err := renderer.Environment(ctx, env)
+	var wrong problem.List
+	switch {
+	case errors.As(err, &wrong):
+		return releases, append(wrong, checker.Some(ctx, env, releases)...).Sort(), nil
+	case err != nil:
+		return nil, nil, err
+	}
+	return releases, checker.Environment(ctx, env, releases), nil
 }
 
 func checkFiles(ctx context.Context, renderer *render.Renderer, checker *check.Checker, f checkFlags) (checked, error) {

@@ -144,14 +144,14 @@ func checkEnvironment(ctx context.Context, renderer *render.Renderer, file strin
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	releases, err := renderer.Environment(ctx, env)
-	if errors.As(err, &wrong) {
-		return env, nil, reported(append(wrong, checker.Some(ctx, env, releases)...).Sort()), nil
-	}
+	releases, problems, err := examine(ctx, renderer, checker, env)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return env, releases, reported(checker.Environment(ctx, env, releases)), nil
+	if mistakes := reported(problems); len(mistakes) > 0 {
+		return env, nil, mistakes, nil
+	}
+	return env, releases, nil, nil
 }
 
 // reported are the mistakes among problems as a report has them.

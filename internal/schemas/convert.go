@@ -127,9 +127,6 @@ func addCRDs(doc *Document, openAPI map[string]any, data []byte) error {
 			properties["apiVersion"] = map[string]any{"type": "string"}
 			properties["kind"] = map[string]any{"type": "string"}
 			properties["metadata"] = map[string]any{"$ref": refPrefix + objectMeta}
-			if _, ok := properties["status"]; ok {
-				properties["status"] = map[string]any{"type": "object"}
-			}
 			name := fmt.Sprintf("%s.%s.%s", crd.Spec.Group, version.Name, crd.Spec.Names.Kind)
 			doc.Kinds[kind(crd.Spec.Group, version.Name, crd.Spec.Names.Kind)] = name
 			doc.Definitions[name] = strict(schema)
