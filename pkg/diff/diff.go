@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes/scheme"
 )
 
 // Release is a release as one side renders it.
@@ -210,6 +211,11 @@ func object(was, now *unstructured.Unstructured) []Change {
 	}
 	if was.GetAPIVersion() != now.GetAPIVersion() {
 		add(apiVersion, "apiVersion", was.GetAPIVersion(), now.GetAPIVersion())
+	}
+	if !scheme.Scheme.IsGroupRegistered(now.GroupVersionKind().Group) {
+		for _, path := range emptyNow(nil, was.Object, now.Object) {
+			add(emptied, field{path: path}.String(), "", "{}")
+		}
 	}
 	for _, f := range fields(was.Object, now.Object) {
 		if f.path[0] == "apiVersion" {

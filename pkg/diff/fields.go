@@ -72,6 +72,24 @@ func walk(path []string, old, new any, out *[]field) {
 	*out = append(*out, field{path: slices.Clone(path), old: old, new: new})
 }
 
+// emptyNow are the paths of maps that had keys and have none now. Lists are replaced as a whole where a
+// CustomResourceDefinition does not say otherwise, and what the metadata are is Kubernetes' own.
+func emptyNow(path []string, old, new map[string]any) (out [][]string) {
+	for _, key := range keysOf(old, new) {
+		a, _ := old[key].(map[string]any)
+		b, there := new[key].(map[string]any)
+		if !there || len(a) == 0 || key == "metadata" && len(path) == 0 {
+			continue
+		}
+		below := append(slices.Clone(path), key)
+		if len(b) == 0 {
+			out = append(out, below)
+		}
+		out = append(out, emptyNow(below, a, b)...)
+	}
+	return out
+}
+
 // absent is what the API server does not tell from nothing.
 func absent(v any) bool {
 	switch v := v.(type) {

@@ -26,6 +26,8 @@ var (
 	releaseUninstalled = rule{"release-uninstalled", Major, "Helmfile uninstalls the release, with all its objects"}
 
 	immutable     = rule{"immutable-field", Major, "the API server refuses the upgrade; the object has to be deleted and made anew"}
+	emptied       = rule{"emptied-object", Major, "server-side apply, as Helm 4 does it, makes null of it, which the API server refuses: leave the key away"}
+	addressKept   = rule{"address-kept", Major, "an upgrade changes nothing: the Service keeps its address, or has none, until it is deleted and made anew"}
 	objectRemoved = rule{"object-removed", Major, "the object is deleted"}
 	objectRenamed = rule{"object-renamed", Major, "one object is made and the other deleted; what refers to the old name finds nothing"}
 	selector      = rule{"selector", Major, "it applies to other pods than before"}
@@ -60,7 +62,7 @@ var (
 // Rules lists every rule, the gravest first.
 var rules = []rule{
 	valuesRefused, keyRemoved, keyRequired, valueNarrowed, chartRenamed, kubeNarrowed,
-	releaseUninstalled, immutable, objectRemoved, objectRenamed, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
+	releaseUninstalled, immutable, emptied, addressKept, objectRemoved, objectRenamed, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
 	valuesAccepted, keyAdded, valueWidened, kubeWidened, releaseDropped, objectAdded, objectKept, jobRerun, restart, configuration, apiVersion, settings,
 	renamed, metadata, archive,
 }
@@ -121,6 +123,7 @@ var judgements = []judgement{
 		"spec.backoffLimitPerIndex", "spec.managedBy", "spec.manualSelector"}},
 	{rule: immutable, kinds: []string{"PersistentVolumeClaim"}, fields: []string{"spec"}, except: []string{"spec.resources", "spec.volumeAttributesClassName"}},
 	{rule: immutable, kinds: []string{"PersistentVolumeClaim"}, fields: []string{"spec.resources.requests.storage"}, when: shrinks},
+	{rule: addressKept, kinds: []string{"Service"}, fields: []string{"spec.clusterIP", "spec.clusterIPs"}, when: func(f field) bool { return f.new == nil }},
 	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.clusterIP", "spec.clusterIPs"}},
 	{rule: immutable, kinds: []string{"Secret"}, fields: []string{"type"}},
 	{rule: immutable, kinds: []string{"ConfigMap", "Secret"}, fields: []string{"data", "stringData", "binaryData", "immutable"}, when: func(f field) bool { return f.sealed }},

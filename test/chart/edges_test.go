@@ -226,7 +226,7 @@ exposure: {kind: ingress, port: 80, hosts: [shop-eu.example.com, shop.eu.example
 	{"a certificate for each host", `
 exposure: {kind: istio, port: 80, hosts: [a.example.com, b.example.com], tls: {redirect: false, certificates: {a: {hosts: [a.example.com], secretName: a}, b: {hosts: [b.example.com], secretName: b}}}}`},
 	{"a Route whose headers are emptied", `
-exposure: {kind: route, hosts: [a.example.com], route: {httpHeaders: {}}}`},
+exposure: {kind: route, hosts: [a.example.com], route: {httpHeaders: {actions: {}}}}`},
 	{"another port of a host outside", `
 egress: {hosts: {db: {host: db.example.com, port: 3306, targetPort: 13306, protocol: MYSQL}}}`},
 }
