@@ -384,6 +384,19 @@ func TestClustersSideBySide(t *testing.T) {
 		return names
 	}
 	assert.Subset(t, standing(), []string{first.Name(), name})
+	// Who forgets that it is one of kind is told.
+	for _, slip := range []struct {
+		status int
+		says   string
+		args   []string
+	}{
+		{2, "cluster " + name + " is one of kind: add --on kind", []string{"verify", "../environments/apps.yaml", "--cluster", name}},
+		{0, "there is no local cluster " + name + "; the one of kind runs on: add --kind kind to delete it", []string{"cluster", "delete", "--name", name}},
+	} {
+		r := startBasico(t, slip.args...).wait()
+		assert.Equal(t, slip.status, r.status)
+		assert.Contains(t, r.err, slip.says)
+	}
 
 	// On each node runs a pod of a DaemonSet that may run on all, and on the other cluster none.
 	const namespace = "each-node"

@@ -307,9 +307,15 @@ func newClusterDeleteCommand(s streams) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if found {
+			ofKind := f.kind == "kind"
+			switch {
+			case found:
 				fmt.Fprintf(s.err, "cluster %s is deleted\n", f.name)
-			} else {
+			case ofKind && localRuns(cmd.Context(), f.name):
+				fmt.Fprintf(s.err, "there is no cluster %s of kind; the local one of that name runs on: leave out --kind kind to delete it\n", f.name)
+			case !ofKind && kindRuns(cmd.Context(), f.name):
+				fmt.Fprintf(s.err, "there is no local cluster %s; the one of kind runs on: add --kind kind to delete it\n", f.name)
+			default:
 				fmt.Fprintf(s.err, "there is no cluster %s\n", f.name)
 			}
 			return nil

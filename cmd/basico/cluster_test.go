@@ -82,6 +82,12 @@ func TestClusterFromCreateToDelete(t *testing.T) {
 	assert.Equal(t, exitHeld, r.status, r.err)
 	assert.Regexp(t, `(?m)^kube-apiserver +\d+ +\d+ MB$`, r.out)
 
+	for _, verb := range [][]string{{"verify", "../../environments/apps.yaml"}, {"traffic", "../../environments/bookinfo-prod.yaml", "reviews"}} {
+		r = basico(t, append(verb, "--on", "kind", "--cluster", "mine")...)
+		assert.Equal(t, exitCouldNot, r.status)
+		assert.Contains(t, r.err, "cluster mine is a local one: leave out --on kind")
+	}
+
 	for _, p := range status.Processes {
 		if p.Name == "kube-scheduler" {
 			require.NoError(t, syscall.Kill(p.Pid, syscall.SIGKILL))

@@ -67,6 +67,9 @@ func (f targetFlags) open(ctx context.Context, say func(string)) (cluster.Cluste
 	case f.on == "kind":
 		c, err := kind.Open(ctx, name, say)
 		if errors.Is(err, kind.ErrNotRunning) {
+			if localRuns(ctx, name) {
+				return nil, nil, fmt.Errorf("cluster %s is a local one: leave out --on kind", name)
+			}
 			err = fmt.Errorf("%w; start it with: basico cluster create --kind kind --name %s", err, name)
 		}
 		if err != nil {
@@ -76,12 +79,26 @@ func (f targetFlags) open(ctx context.Context, say func(string)) (cluster.Cluste
 	}
 	c, err := local.Open(ctx, name)
 	if errors.Is(err, local.ErrNotRunning) {
+		if kindRuns(ctx, name) {
+			return nil, nil, fmt.Errorf("cluster %s is one of kind: add --on kind", name)
+		}
 		err = fmt.Errorf("%w; start it with: basico cluster create --name %s", err, name)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	return c, func() error { return nil }, nil
+}
+
+// localRuns and kindRuns say whether there is a cluster of that name, to tell people who asked for the other kind.
+func localRuns(ctx context.Context, name string) bool {
+	_, err := local.Open(ctx, name)
+	return err == nil
+}
+
+func kindRuns(ctx context.Context, name string) bool {
+	c, err := kind.Open(ctx, name, nil)
+	return err == nil && c.Close() == nil
 }
 
 // closed is what a verb returns that ended with err, and whose cluster was closed then.
