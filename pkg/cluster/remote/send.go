@@ -121,16 +121,24 @@ func (c *Cluster) sendToGateway(ctx context.Context, load traffic.Load) (traffic
 	})
 }
 
-// gateway returns the ingress gateway's Service.
+// gateway returns the ingress gateway's Service: where there are several, the first by name, as what selects its pods by
+// that label selects those of all.
 func (c *Cluster) gateway(ctx context.Context) (*corev1.Service, error) {
 	services, err := c.client.CoreV1().Services("").List(ctx, metav1.ListOptions{LabelSelector: "istio=ingressgateway"})
 	if err != nil {
 		return nil, fmt.Errorf("find the ingress gateway: %w", err)
 	}
-	if len(services.Items) != 1 {
-		return nil, fmt.Errorf("find the ingress gateway: found %d Services labelled istio=ingressgateway, expected one", len(services.Items))
+	var first *corev1.Service
+	for i := range services.Items {
+		s := &services.Items[i]
+		if s.Spec.ClusterIP != corev1.ClusterIPNone && (first == nil || s.Namespace+"/"+s.Name < first.Namespace+"/"+first.Name) {
+			first = s
+		}
 	}
-	return &services.Items[0], nil
+	if first == nil {
+		return nil, errors.New("find the ingress gateway: found no Service labelled istio=ingressgateway with an address, expected one")
+	}
+	return first, nil
 }
 
 func noPort(service *corev1.Service, port string) error {
@@ -147,7 +155,7 @@ func inCluster(load traffic.Load, gateway *corev1.Service) (traffic.Load, error)
 	if !slices.ContainsFunc(gateway.Spec.Ports, func(p corev1.ServicePort) bool { return strconv.Itoa(int(p.Port)) == port }) {
 		return load, noPort(gateway, port)
 	}
-	if gateway.Spec.ClusterIP == "" || gateway.Spec.ClusterIP == corev1.ClusterIPNone {
+	if gateway.Spec.ClusterIP == "" {
 		return load, fmt.Errorf("the ingress gateway's Service/%s/%s has no address in the cluster", gateway.Namespace, gateway.Name)
 	}
 	load.Host = cmp.Or(load.Host, u.Host)

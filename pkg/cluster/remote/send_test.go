@@ -7,6 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/fake"
 
 	"chartbasico/pkg/traffic"
 )
@@ -38,7 +40,7 @@ func TestInCluster(t *testing.T) {
 			wantErrIncludes: "the ingress gateway's Service/istio-system/istio-ingressgateway has no port 81",
 		},
 		"a gateway without an address": {
-			load: traffic.Load{URL: "http://shop.example.com/"}, address: corev1.ClusterIPNone,
+			load: traffic.Load{URL: "http://shop.example.com/"}, address: "",
 			wantErrIncludes: "Service/istio-system/istio-ingressgateway has no address in the cluster",
 		},
 	} {
@@ -52,6 +54,37 @@ func TestInCluster(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, tt.url, got.URL)
 			assert.Equal(t, tt.host, got.Host)
+		})
+	}
+}
+
+func TestGateway(t *testing.T) {
+	t.Parallel()
+	gateway := func(namespace, name, address string) runtime.Object {
+		return &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"istio": "ingressgateway"}},
+			Spec:       corev1.ServiceSpec{ClusterIP: address},
+		}
+	}
+	for name, c := range map[string]struct {
+		services []runtime.Object
+		want     string // namespace/name
+	}{
+		"one":                    {[]runtime.Object{gateway("istio-system", "a", "10.0.0.1")}, "istio-system/a"},
+		"several":                {[]runtime.Object{gateway("istio-system", "a", "10.0.0.1"), gateway("edge", "b", "10.0.0.2"), gateway("edge", "a", "10.0.0.3")}, "edge/a"},
+		"one without an address": {[]runtime.Object{gateway("edge", "a", corev1.ClusterIPNone), gateway("istio-system", "a", "10.0.0.1")}, "istio-system/a"},
+		"none":                   {nil, ""},
+		"all without an address": {[]runtime.Object{gateway("edge", "a", corev1.ClusterIPNone)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, err := (&Cluster{client: fake.NewClientset(c.services...)}).gateway(t.Context())
+			if c.want == "" {
+				require.ErrorContains(t, err, "expected one")
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, c.want, got.Namespace+"/"+got.Name)
 		})
 	}
 }
