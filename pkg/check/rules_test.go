@@ -56,6 +56,7 @@ var broken = []struct {
 	also     string // an object of release shops/other
 	needs    string // of shops/shop; default/ns where empty
 	want     string
+	warning  bool // not an error
 }{
 	{rule: "owner", also: "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: shops}\nspec: {selector: {app: shop}, ports: [{name: http, port: 80, targetPort: web}]}",
 		want: "other.yaml Service/shops/shop: defined by releases shops/shop and shops/other; expected one owner. Fix: remove it from the values of one of them: shop.yaml or other.yaml [owner]"},
@@ -67,6 +68,10 @@ var broken = []struct {
 	{rule: "service-job", old: "labels: {app: setup}", new: "labels: {app: shop}", want: "shop.yaml Service/shops/shop spec.selector: it selects the pods of Job/shops/setup, which end"},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: wbe", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "wbe"; expected one of web 8080`},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: 8081", want: "no container of Deployment/shops/shop-v2 has the port 8081"},
+	{rule: "statefulset-service", old: "serviceName: store", new: "serviceName: stor", want: `shop.yaml StatefulSet/shops/store-v1 spec.serviceName: "stor", which is no Service in namespace shops; expected a headless Service that selects its pods, which have no DNS names of their own otherwise. Fix: write store [statefulset-service]`},
+	{rule: "statefulset-service", old: "serviceName: store", new: "serviceName: elsewhere", want: `spec.serviceName: "elsewhere", which is no Service in namespace shops; expected a headless Service that selects its pods, which have no DNS names of their own otherwise. Fix: add a release with that Service, with clusterIP: None [`},
+	{rule: "statefulset-service", old: "serviceName: store", new: "serviceName: shop", want: "StatefulSet/shops/store-v1 spec.serviceName: Service/shops/shop, which selects app=shop and so none of its pods; expected a headless Service"},
+	{rule: "statefulset-service", old: "clusterIP: None", new: "type: ClusterIP", want: "StatefulSet/shops/store-v1 spec.serviceName: Service/shops/store, which is not headless; expected a headless Service", warning: true},
 	{rule: "port-protocol", old: "{name: http, port", new: "{name: web, port", want: `shop.yaml Service/shops/shop spec.ports[0].name: "web"; expected a name that begins with the protocol`},
 	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: shpo, subset: v2", want: `shop.yaml VirtualService/shops/shop spec.http[0].route[1].destination.host: host "shpo", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop [route-host]`},
 	{rule: "route-subset", old: "{host: shop, subset: v2", new: "{host: shop, subset: v3", want: `spec.http[0].route[1].destination.subset: subset "v3", which no DestinationRule of host shop defines`},
@@ -127,9 +132,13 @@ func TestRules(t *testing.T) {
 				releases = append(releases, rendered(t, "shops/other", c.also, "default/ns"))
 			}
 			got := run(t, releases...)
+			severity := problem.Error
+			if c.warning {
+				severity = problem.Warning
+			}
 			var hit bool
 			for _, p := range got {
-				hit = hit || p.Rule == c.rule && p.Severity == problem.Error && strings.Contains(p.String(), c.want)
+				hit = hit || p.Rule == c.rule && p.Severity == severity && strings.Contains(p.String(), c.want)
 			}
 			assert.True(t, hit, "want %s\ngot\n%v", c.want, got)
 			assert.Equal(t, got, run(t, releases...), "the same on every run")
@@ -172,10 +181,26 @@ func TestSuppressed(t *testing.T) {
 func TestRelease(t *testing.T) {
 	checker, err := newest()
 	require.NoError(t, err)
-	text := strings.NewReplacer("host: shop, subset: v1", "host: elsewhere, subset: v1", "weight: 90", "weight: 89").Replace(healthy(t))
+	text := strings.NewReplacer("host: shop, subset: v1", "host: elsewhere, subset: v1", "weight: 90", "weight: 89", "serviceName: store", "serviceName: elsewhere").Replace(healthy(t))
 	got := checker.Release(t.Context(), rendered(t, "shops/shop", text))
 	require.Len(t, got, 1, got)
 	assert.Equal(t, "weights", got[0].Rule)
+}
+
+// Pods that have no port need no names, nor does a StatefulSet that names no Service have any.
+func TestStatefulSetWithoutNames(t *testing.T) {
+	ns := rendered(t, "default/ns", injectedNamespace)
+	for _, c := range []struct{ old, new string }{
+		{`image: "store:1", ports: [{name: tcp, containerPort: 5432}]`, `image: "store:1"`},
+		{"  serviceName: store\n", "  serviceName: ''\n"},
+	} {
+		text := strings.Replace(healthy(t), c.old, c.new, 1)
+		require.NotEqual(t, healthy(t), text)
+		text = strings.Replace(text, "serviceName: store", "serviceName: elsewhere", 1)
+		for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
+			assert.NotEqual(t, "statefulset-service", p.Rule, p.String())
+		}
+	}
 }
 
 func TestEveryRuleHasACase(t *testing.T) {
