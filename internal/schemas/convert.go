@@ -30,6 +30,7 @@ var kept = map[string]bool{
 	"enum": true, "pattern": true, "minimum": true, "maximum": true, "exclusiveMinimum": true, "exclusiveMaximum": true,
 	"minLength": true, "maxLength": true, "minItems": true, "maxItems": true, "uniqueItems": true,
 	"minProperties": true, "maxProperties": true, "oneOf": true, "anyOf": true, "allOf": true, "not": true,
+	"x-kubernetes-list-map-keys": true,
 }
 
 // fromSwagger keeps the kinds that can be created and what they refer to.

@@ -187,6 +187,32 @@ func TestRelease(t *testing.T) {
 	assert.Equal(t, "weights", got[0].Rule)
 }
 
+// What only server-side apply refuses is two entries of one key in a list. What the API server refuses anyway is said once.
+func TestDoubledKeys(t *testing.T) {
+	ns := rendered(t, "default/ns", injectedNamespace)
+	const also = "; expected each key once: server-side apply, which is how Helm 4 installs, refuses it twice. Fix: remove one of the two [kubernetes]"
+	const ports = "[{name: web, containerPort: 8080}]"
+	for _, c := range []struct{ old, new, want string }{
+		{"restartPolicy: Never", "restartPolicy: Never, imagePullSecrets: [{name: a}, {name: b}, {name: a}]", `Job/shops/setup spec.template.spec.imagePullSecrets[2]: "name a", which is there already` + also},
+		{ports, ports + ", env: [{name: A, value: a}, {name: B}, {name: A, value: b}]", `Deployment/shops/shop-v1 spec.template.spec.containers[0].env[2]: "name A", which is there already` + also},
+		{ports, "[{name: web, containerPort: 8080}, {name: more, containerPort: 8080, protocol: TCP}]", `Deployment/shops/shop-v1 spec.template.spec.containers[0].ports[1]: "containerPort 8080, protocol TCP", which is there already` + also},
+		{ports, "[{name: web, containerPort: 8080}, {name: more, containerPort: 8080, protocol: UDP}]", ""},
+		{ports, ports + ", command: [a, a]", ""},
+		{"restartPolicy: Never", "restartPolicy: Never, volumes: [{name: a, emptyDir: {}}, {name: a, emptyDir: {}}]", `Job/shops/setup spec.template.spec.volumes[1].name: "a", which is there already [kubernetes]`},
+	} {
+		text := strings.Replace(healthy(t), c.old, c.new, 1)
+		require.NotEqual(t, healthy(t), text)
+		var got, want []string
+		for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
+			got = append(got, p.String())
+		}
+		if c.want != "" {
+			want = []string{"shop.yaml " + c.want}
+		}
+		assert.Equal(t, want, got)
+	}
+}
+
 // Pods that have no port need no names, nor does a StatefulSet that names no Service have any.
 func TestStatefulSetWithoutNames(t *testing.T) {
 	ns := rendered(t, "default/ns", injectedNamespace)

@@ -126,6 +126,13 @@ func (s *schemas) compile(definition string) (*jsonschema.Schema, error) {
 	return compiled, nil
 }
 
+// definition is a part of the document, by its name.
+func (s *schemas) definition(name string) map[string]any {
+	all, _ := s.document["definitions"].(map[string]any)
+	schema, _ := all[name].(map[string]any)
+	return schema
+}
+
 // check holds an object against the schema of its kind.
 func (s *schemas) check(o object) problem.List {
 	const rule = "schema"
