@@ -98,6 +98,9 @@ var broken = []struct {
 	{rule: "calls", old: `["shop:80"]`, new: `["shop:81"]`, want: "it calls shop:81; expected a port of Service/shops/shop: 80"},
 	{rule: "calls", old: `["shop:80"]`, new: `["shpo:80"]`, want: "it calls shpo, which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop"},
 	{rule: "schema", old: "containerPort: 8080}]}]}\n---\napiVersion: apps/v1", new: "containerport: 8080}]}]}\n---\napiVersion: apps/v1", want: `Deployment/shops/shop-v1 spec.template.spec.containers.0.ports.0.containerport: unknown key "containerport". Fix: write containerPort [schema]`},
+	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], resources: {limits: {memory: 1GB}}}", want: `Deployment/shops/shop-v1 spec.template.spec.containers.0.resources.limits.memory: "1GB"; expected text that matches ^[+-]?`},
+	{rule: "schema", old: "restartPolicy: Never", new: "restartPolicy: Never, terminationGracePeriodSeconds: 9223372036854775808.0", want: "Job/shops/setup spec.template.spec.terminationGracePeriodSeconds: 9.223372036854776e+18; expected maximum"},
+	{rule: "schema", also: "apiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: shops}\ndata: {password: plain-word}", want: "other.yaml Secret/shops/more data.password: text that is not base64; expected base64. Fix: encode it [schema]"},
 	{rule: "schema", old: "apiVersion: batch/v1", new: "apiVersion: batch/v2", want: "batch/v2/Job is not a kind of Kubernetes 1.37, Istio, Gateway API or OpenShift. Fix: write batch/v1/Job"},
 	{rule: "kubernetes", old: "restartPolicy: Never", new: "restartPolicy: Always", want: `shop.yaml Job/shops/setup spec.template.spec.restartPolicy: a value is required: valid values: "OnFailure", "Never" [kubernetes]`},
 	{rule: "kubernetes", old: "restartPolicy: Never", new: "restartPolicy: Never, dnsPolicy: Whatever", want: `Job/shops/setup spec.template.spec.dnsPolicy: "Whatever"; expected one of "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"`},
@@ -140,6 +143,8 @@ func TestRules(t *testing.T) {
 			for _, p := range got {
 				hit = hit || p.Rule == c.rule && p.Severity == severity && strings.Contains(p.String(), c.want)
 			}
+			assert.NotContains(t, got.Error(), "plain-word", "which may be secret")
+			assert.NotContains(t, got.Error(), "can read", "it is said where")
 			assert.True(t, hit, "want %s\ngot\n%v", c.want, got)
 			assert.Equal(t, got, run(t, releases...), "the same on every run")
 		})

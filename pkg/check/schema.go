@@ -66,6 +66,7 @@ func openSchemas(version string) (*schemas, error) {
 		custom:   map[string]*custom{},
 	}
 	s.compiler.DefaultDraft(jsonschema.Draft7)
+	s.compiler.AssertContent()
 	s.compiler.UseLoader(jsonschema.SchemeURLLoader{})
 	if err := s.compiler.AddResource(documentURL, s.document); err != nil {
 		return nil, err
