@@ -12,6 +12,7 @@ import (
 	"github.com/gruntwork-io/terratest/modules/k8s"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/report"
@@ -47,8 +48,14 @@ func TestWorkloadKinds(t *testing.T) {
 
 	ctx := within(t, 3*time.Minute)
 	options := k8s.NewKubectlOptions("", c.Kubeconfig(), "workloads")
-	job, err := k8s.CreateJobFromCronJobContextE(t, ctx, options, "sweep-v1", "sweep-now")
+	jobs := clientset(t).BatchV1().Jobs("workloads")
+	// The namespace outlives the test, and so would the Job, which is of no release.
+	job, err := k8s.CreateJobFromCronJobContextE(t, ctx, options, "sweep-v1", fmt.Sprintf("sweep-%d", time.Now().UnixNano()))
 	require.NoError(t, err)
+	t.Cleanup(func() {
+		withPods := metav1.DeletePropagationBackground
+		assert.NoError(t, jobs.Delete(context.WithoutCancel(ctx), job.Name, metav1.DeleteOptions{PropagationPolicy: &withPods}))
+	})
 	require.NoError(t, k8s.WaitUntilJobSucceedContextE(t, ctx, options, job.Name, 120, time.Second))
 }
 

@@ -109,6 +109,9 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 	case *kind.Pattern:
 		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "text that matches "+k.Want, "")
 		return
+	case *kind.ContentEncoding: // of what may be secret, and is not shown
+		e.add(err.InstanceLocation, "text that is not "+k.Want, k.Want, "encode it")
+		return
 	case *kind.FalseSchema:
 		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "nothing here", "remove it")
 		return

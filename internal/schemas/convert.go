@@ -11,6 +11,8 @@ import (
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"chartbasico/internal/quantity"
 )
 
 // Document is a JSON schema document with the place of each kind in it.
@@ -30,6 +32,7 @@ var kept = map[string]bool{
 	"enum": true, "pattern": true, "minimum": true, "maximum": true, "exclusiveMinimum": true, "exclusiveMaximum": true,
 	"minLength": true, "maxLength": true, "minItems": true, "maxItems": true, "uniqueItems": true,
 	"minProperties": true, "maxProperties": true, "oneOf": true, "anyOf": true, "allOf": true, "not": true,
+	"x-kubernetes-list-map-keys": true,
 }
 
 // fromSwagger keeps the kinds that can be created and what they refer to.
@@ -183,12 +186,17 @@ func strict(schema map[string]any) map[string]any {
 			out[key] = value // below oneOf, anyOf, allOf and not stand conditions, no fields of their own
 		}
 	}
-	if schema["format"] == "int32" {
-		for bound, value := range map[string]any{"minimum": math.MinInt32, "maximum": math.MaxInt32} {
-			if _, given := out[bound]; !given {
-				out[bound] = value
-			}
+	bounds := map[any]map[string]any{
+		"int32": {"minimum": math.MinInt32, "maximum": math.MaxInt32},
+		"int64": {"minimum": math.MinInt64, "maximum": math.MaxInt64 - 1023}, // the next that floating point has is too much
+	}
+	for bound, value := range bounds[schema["format"]] {
+		if _, given := out[bound]; !given {
+			out[bound] = value
 		}
+	}
+	if schema["format"] == "byte" {
+		out["contentEncoding"] = "base64"
 	}
 	preserve := schema["x-kubernetes-preserve-unknown-fields"] == true || schema["x-kubernetes-embedded-resource"] == true
 	_, has := out["properties"]
@@ -200,7 +208,7 @@ func strict(schema map[string]any) map[string]any {
 		delete(out, "anyOf")
 	}
 	if description, _ := schema["description"].(string); out["type"] == "string" && strings.HasPrefix(description, "Quantity is a fixed-point") {
-		out["type"] = []any{"number", "string"}
+		out["type"], out["pattern"] = []any{"number", "string"}, quantity.Pattern
 	}
 	if text, ok := out["type"].(string); ok && schema["nullable"] == true {
 		out["type"] = []any{text, "null"}

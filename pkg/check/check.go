@@ -138,7 +138,7 @@ const (
 
 // rules are all of them, one a file.
 var rules = []rule{
-	ruleOwner, ruleNamespace, ruleVersionLabel, ruleServiceEndpoints, ruleServiceJob, ruleServicePort, rulePortProtocol,
+	ruleOwner, ruleNamespace, ruleVersionLabel, ruleServiceEndpoints, ruleServiceJob, ruleServicePort, ruleStatefulSetService, rulePortProtocol,
 	ruleRouteHost, ruleRouteSubset, ruleRoutePort, ruleRouteParent, ruleExposedOnce, ruleWeights, ruleSubsetEndpoints, ruleOneDestinationRule, ruleCalls,
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -75,29 +76,38 @@ var strategies = map[schema.GroupKind]rest.RESTCreateStrategy{
 // admit says what the API server would say of an object that its schema takes, but for what only a running cluster knows:
 // it may still have a schedule that is none, or two fields that exclude each other.
 func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
-	fault := func(path, found, expected string) {
-		p := o.problem(path, found, expected, "")
+	fault := func(path, found, expected, fix string) {
+		p := o.problem(path, found, expected, fix)
 		p.Rule = "kubernetes"
 		out = append(out, p)
 	}
+	gvk := o.GetAPIVersion() + "/" + o.GetKind()
 	var errs field.ErrorList
 	if strategy, ok := strategies[o.GroupVersionKind().GroupKind()]; ok {
 		refused, err := refusals(ctx, strategy, o)
 		if err != nil {
-			fault("", err.Error(), "an object that Kubernetes can read")
+			fault("", err.Error(), "an object that Kubernetes can read", "")
 		}
 		errs = refused
+		for _, e := range s.doubled(s.definition(s.kinds[gvk]), o.Object, nil) {
+			if !slices.ContainsFunc(refused, func(r *field.Error) bool {
+				return r.Type == field.ErrorTypeDuplicate && strings.HasPrefix(r.Field, e.Field)
+			}) {
+				found, _ := explain(e)
+				fault(e.Field, found, "each key once: server-side apply, which is how Helm 4 installs, refuses it twice", "remove one of the two")
+			}
+		}
 	} else {
-		kind, err := s.customKind(o.GetAPIVersion() + "/" + o.GetKind())
+		kind, err := s.customKind(gvk)
 		if err != nil {
-			fault("", err.Error(), "rules that compile")
+			fault("", err.Error(), "rules that compile", "")
 		} else if kind != nil {
 			errs = kind.refusals(ctx, o)
 		}
 	}
 	for _, e := range errs {
 		found, expected := explain(e)
-		fault(e.Field, found, expected)
+		fault(e.Field, found, expected, "")
 	}
 	return out
 }
@@ -137,6 +147,50 @@ func refusals(ctx context.Context, strategy rest.RESTCreateStrategy, o object) (
 		errs = append(errs, labels...)
 	}
 	return errs, nil
+}
+
+// doubled are the entries of lists whose key an earlier entry has. Only server-side apply refuses them.
+func (s *schemas) doubled(schema map[string]any, value any, path *field.Path) (errs field.ErrorList) {
+	if ref, ok := schema["$ref"].(string); ok {
+		schema = s.definition(strings.TrimPrefix(ref, "#/definitions/"))
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		properties, _ := schema["properties"].(map[string]any)
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			if below, ok := properties[name].(map[string]any); ok {
+				errs = append(errs, s.doubled(below, value[name], path.Child(name))...)
+			}
+		}
+	case []any:
+		keys, _ := schema["x-kubernetes-list-map-keys"].([]any)
+		items, _ := schema["items"].(map[string]any)
+		seen := map[string]bool{}
+		for i, entry := range value {
+			errs = append(errs, s.doubled(items, entry, path.Index(i))...)
+			if key := keyOf(keys, entry); seen[key] {
+				errs = append(errs, field.Duplicate(path.Index(i), key))
+			} else if key != "" {
+				seen[key] = true
+			}
+		}
+	}
+	return errs
+}
+
+// keyOf is what tells an entry of a list from others, such as "name a". The one key with a default is a port's protocol.
+func keyOf(keys []any, entry any) string {
+	fields, _ := entry.(map[string]any)
+	var out []string
+	for _, k := range keys {
+		key, _ := k.(string)
+		value, ok := fields[key]
+		if !ok && key == "protocol" {
+			value = string(core.ProtocolTCP)
+		}
+		out = append(out, fmt.Sprintf("%s %v", key, value))
+	}
+	return strings.Join(out, ", ")
 }
 
 // explain is a field's error in our form. A value that is no scalar is not repeated.

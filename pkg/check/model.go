@@ -386,6 +386,13 @@ func (p pods) port(name string) int64 {
 	return 0
 }
 
+// answers says whether a container of the pods has a port.
+func (p pods) answers() bool {
+	return slices.ContainsFunc([]string{"containers", "initContainers"}, func(kind string) bool {
+		return slices.ContainsFunc(list(p.spec, kind), func(c map[string]any) bool { return len(list(c, "ports")) > 0 })
+	})
+}
+
 // listens says whether a container of the pods has the target port, by name or number.
 func (p pods) listens(target any) bool {
 	for _, kind := range []string{"containers", "initContainers"} {

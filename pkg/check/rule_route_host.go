@@ -2,9 +2,7 @@ package check
 
 import (
 	"slices"
-	"strings"
 
-	"chartbasico/internal/nearest"
 	"chartbasico/pkg/problem"
 )
 
@@ -20,13 +18,7 @@ var ruleRouteHost = rule{"route-host", "Every host that a route sends to is a Se
 }}
 
 func (m *model) nearHost(host, namespace string) string {
-	var names []string
-	for _, name := range m.names {
-		if short, ok := strings.CutPrefix(name, namespace+"/"); ok {
-			names = append(names, short)
-		}
-	}
-	if near := nearest.Word(host, names); near != "" {
+	if near := m.nearService(host, namespace); near != "" {
 		return "write " + near
 	}
 	return "add a release with that Service, or an egress host"

@@ -56,6 +56,7 @@ var broken = []struct {
 	also     string // an object of release shops/other
 	needs    string // of shops/shop; default/ns where empty
 	want     string
+	warning  bool // not an error
 }{
 	{rule: "owner", also: "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: shops}\nspec: {selector: {app: shop}, ports: [{name: http, port: 80, targetPort: web}]}",
 		want: "other.yaml Service/shops/shop: defined by releases shops/shop and shops/other; expected one owner. Fix: remove it from the values of one of them: shop.yaml or other.yaml [owner]"},
@@ -67,6 +68,10 @@ var broken = []struct {
 	{rule: "service-job", old: "labels: {app: setup}", new: "labels: {app: shop}", want: "shop.yaml Service/shops/shop spec.selector: it selects the pods of Job/shops/setup, which end"},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: wbe", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "wbe"; expected one of web 8080`},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: 8081", want: "no container of Deployment/shops/shop-v2 has the port 8081"},
+	{rule: "statefulset-service", old: "serviceName: store", new: "serviceName: stor", want: `shop.yaml StatefulSet/shops/store-v1 spec.serviceName: "stor", which is no Service in namespace shops; expected a headless Service that selects its pods, which have no DNS names of their own otherwise. Fix: write store [statefulset-service]`},
+	{rule: "statefulset-service", old: "serviceName: store", new: "serviceName: elsewhere", want: `spec.serviceName: "elsewhere", which is no Service in namespace shops; expected a headless Service that selects its pods, which have no DNS names of their own otherwise. Fix: add a release with that Service, with clusterIP: None [`},
+	{rule: "statefulset-service", old: "serviceName: store", new: "serviceName: shop", want: "StatefulSet/shops/store-v1 spec.serviceName: Service/shops/shop, which selects app=shop and so none of its pods; expected a headless Service"},
+	{rule: "statefulset-service", old: "clusterIP: None", new: "type: ClusterIP", want: "StatefulSet/shops/store-v1 spec.serviceName: Service/shops/store, which is not headless; expected a headless Service", warning: true},
 	{rule: "port-protocol", old: "{name: http, port", new: "{name: web, port", want: `shop.yaml Service/shops/shop spec.ports[0].name: "web"; expected a name that begins with the protocol`},
 	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: shpo, subset: v2", want: `shop.yaml VirtualService/shops/shop spec.http[0].route[1].destination.host: host "shpo", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop [route-host]`},
 	{rule: "route-subset", old: "{host: shop, subset: v2", new: "{host: shop, subset: v3", want: `spec.http[0].route[1].destination.subset: subset "v3", which no DestinationRule of host shop defines`},
@@ -93,6 +98,9 @@ var broken = []struct {
 	{rule: "calls", old: `["shop:80"]`, new: `["shop:81"]`, want: "it calls shop:81; expected a port of Service/shops/shop: 80"},
 	{rule: "calls", old: `["shop:80"]`, new: `["shpo:80"]`, want: "it calls shpo, which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop"},
 	{rule: "schema", old: "containerPort: 8080}]}]}\n---\napiVersion: apps/v1", new: "containerport: 8080}]}]}\n---\napiVersion: apps/v1", want: `Deployment/shops/shop-v1 spec.template.spec.containers.0.ports.0.containerport: unknown key "containerport". Fix: write containerPort [schema]`},
+	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], resources: {limits: {memory: 1GB}}}", want: `Deployment/shops/shop-v1 spec.template.spec.containers.0.resources.limits.memory: "1GB"; expected text that matches ^[+-]?`},
+	{rule: "schema", old: "restartPolicy: Never", new: "restartPolicy: Never, terminationGracePeriodSeconds: 9223372036854775808.0", want: "Job/shops/setup spec.template.spec.terminationGracePeriodSeconds: 9.223372036854776e+18; expected maximum"},
+	{rule: "schema", also: "apiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: shops}\ndata: {password: plain-word}", want: "other.yaml Secret/shops/more data.password: text that is not base64; expected base64. Fix: encode it [schema]"},
 	{rule: "schema", old: "apiVersion: batch/v1", new: "apiVersion: batch/v2", want: "batch/v2/Job is not a kind of Kubernetes 1.37, Istio, Gateway API or OpenShift. Fix: write batch/v1/Job"},
 	{rule: "kubernetes", old: "restartPolicy: Never", new: "restartPolicy: Always", want: `shop.yaml Job/shops/setup spec.template.spec.restartPolicy: a value is required: valid values: "OnFailure", "Never" [kubernetes]`},
 	{rule: "kubernetes", old: "restartPolicy: Never", new: "restartPolicy: Never, dnsPolicy: Whatever", want: `Job/shops/setup spec.template.spec.dnsPolicy: "Whatever"; expected one of "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"`},
@@ -127,10 +135,16 @@ func TestRules(t *testing.T) {
 				releases = append(releases, rendered(t, "shops/other", c.also, "default/ns"))
 			}
 			got := run(t, releases...)
+			severity := problem.Error
+			if c.warning {
+				severity = problem.Warning
+			}
 			var hit bool
 			for _, p := range got {
-				hit = hit || p.Rule == c.rule && p.Severity == problem.Error && strings.Contains(p.String(), c.want)
+				hit = hit || p.Rule == c.rule && p.Severity == severity && strings.Contains(p.String(), c.want)
 			}
+			assert.NotContains(t, got.Error(), "plain-word", "which may be secret")
+			assert.NotContains(t, got.Error(), "can read", "it is said where")
 			assert.True(t, hit, "want %s\ngot\n%v", c.want, got)
 			assert.Equal(t, got, run(t, releases...), "the same on every run")
 		})
@@ -172,10 +186,52 @@ func TestSuppressed(t *testing.T) {
 func TestRelease(t *testing.T) {
 	checker, err := newest()
 	require.NoError(t, err)
-	text := strings.NewReplacer("host: shop, subset: v1", "host: elsewhere, subset: v1", "weight: 90", "weight: 89").Replace(healthy(t))
+	text := strings.NewReplacer("host: shop, subset: v1", "host: elsewhere, subset: v1", "weight: 90", "weight: 89", "serviceName: store", "serviceName: elsewhere").Replace(healthy(t))
 	got := checker.Release(t.Context(), rendered(t, "shops/shop", text))
 	require.Len(t, got, 1, got)
 	assert.Equal(t, "weights", got[0].Rule)
+}
+
+// What only server-side apply refuses is two entries of one key in a list. What the API server refuses anyway is said once.
+func TestDoubledKeys(t *testing.T) {
+	ns := rendered(t, "default/ns", injectedNamespace)
+	const also = "; expected each key once: server-side apply, which is how Helm 4 installs, refuses it twice. Fix: remove one of the two [kubernetes]"
+	const ports = "[{name: web, containerPort: 8080}]"
+	for _, c := range []struct{ old, new, want string }{
+		{"restartPolicy: Never", "restartPolicy: Never, imagePullSecrets: [{name: a}, {name: b}, {name: a}]", `Job/shops/setup spec.template.spec.imagePullSecrets[2]: "name a", which is there already` + also},
+		{ports, ports + ", env: [{name: A, value: a}, {name: B}, {name: A, value: b}]", `Deployment/shops/shop-v1 spec.template.spec.containers[0].env[2]: "name A", which is there already` + also},
+		{ports, "[{name: web, containerPort: 8080}, {name: more, containerPort: 8080, protocol: TCP}]", `Deployment/shops/shop-v1 spec.template.spec.containers[0].ports[1]: "containerPort 8080, protocol TCP", which is there already` + also},
+		{ports, "[{name: web, containerPort: 8080}, {name: more, containerPort: 8080, protocol: UDP}]", ""},
+		{ports, ports + ", command: [a, a]", ""},
+		{"restartPolicy: Never", "restartPolicy: Never, volumes: [{name: a, emptyDir: {}}, {name: a, emptyDir: {}}]", `Job/shops/setup spec.template.spec.volumes[1].name: "a", which is there already [kubernetes]`},
+	} {
+		text := strings.Replace(healthy(t), c.old, c.new, 1)
+		require.NotEqual(t, healthy(t), text)
+		var got, want []string
+		for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
+			got = append(got, p.String())
+		}
+		if c.want != "" {
+			want = []string{"shop.yaml " + c.want}
+		}
+		assert.Equal(t, want, got)
+	}
+}
+
+// Pods that have no port need no names, nor does a StatefulSet that names no Service have any.
+func TestStatefulSetWithoutNames(t *testing.T) {
+	ns := rendered(t, "default/ns", injectedNamespace)
+	for _, c := range []struct{ old, new string }{
+		{`image: "store:1", ports: [{name: tcp, containerPort: 5432}]`, `image: "store:1"`},
+		{"  serviceName: store\n", "  serviceName: ''\n"},
+	} {
+		text := strings.Replace(healthy(t), c.old, c.new, 1)
+		require.NotEqual(t, healthy(t), text)
+		text = strings.Replace(text, "serviceName: store", "serviceName: elsewhere", 1)
+		for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
+			assert.NotEqual(t, "statefulset-service", p.Rule, p.String())
+		}
+	}
 }
 
 func TestEveryRuleHasACase(t *testing.T) {

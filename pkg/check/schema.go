@@ -66,6 +66,7 @@ func openSchemas(version string) (*schemas, error) {
 		custom:   map[string]*custom{},
 	}
 	s.compiler.DefaultDraft(jsonschema.Draft7)
+	s.compiler.AssertContent()
 	s.compiler.UseLoader(jsonschema.SchemeURLLoader{})
 	if err := s.compiler.AddResource(documentURL, s.document); err != nil {
 		return nil, err
@@ -124,6 +125,13 @@ func (s *schemas) compile(definition string) (*jsonschema.Schema, error) {
 	}
 	s.compiled[definition] = compiled
 	return compiled, nil
+}
+
+// definition is a part of the document, by its name.
+func (s *schemas) definition(name string) map[string]any {
+	all, _ := s.document["definitions"].(map[string]any)
+	schema, _ := all[name].(map[string]any)
+	return schema
 }
 
 // check holds an object against the schema of its kind.

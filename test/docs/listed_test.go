@@ -65,4 +65,5 @@ var listed = map[string]instead{
 	"go test ./test/chart -run '^$' -fuzz FuzzValues -fuzztime 5m":                                                            {minutes, ""},
 	"go test ./test/chart -v -run 'TestEveryBranchIsTaken|TestEveryLineMatters'":                                              {minutes, ""},
 	"BASICO_MUTANTS=all go test ./test/chart -v -run TestEveryLineMatters -timeout 30m":                                       {minutes, ""},
+	"BASICO_MUTANTS=templates/exposure go test ./test/chart -v -run TestEveryLineMatters":                                     {minutes, ""},
 }

@@ -23,6 +23,7 @@ import (
 
 	"chartbasico/internal/helm3"
 	"chartbasico/internal/version"
+	"chartbasico/internal/wholefile"
 	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/internal/istio"
 )
@@ -358,7 +359,7 @@ func (c *creation) create(ctx context.Context) error {
 	}
 }
 
-// load puts images into the nodes, in one archive.
+// load puts images into the nodes, in one archive. Its caller has the directory's lock.
 func load(ctx context.Context, name string, dir directory, engine containers, images []image) error {
 	loaded, err := readLoaded(dir)
 	if err != nil {
@@ -405,7 +406,7 @@ func load(ctx context.Context, name string, dir directory, engine containers, im
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(dir.loaded(), data, 0o600)
+	return wholefile.Write(dir.loaded(), data, 0o600)
 }
 
 // contextReader ends with its context.

@@ -236,7 +236,7 @@ func remove(name string, dir directory, engine containers) (bool, error) {
 	return found, os.RemoveAll(dir.path())
 }
 
-// lock is held by whoever makes or deletes the cluster. Its file goes with the cluster.
+// lock is held by whoever makes or deletes the cluster, or puts images into its nodes. Its file goes with the cluster.
 func (d directory) lock(ctx context.Context) (func(), error) {
 	if err := os.MkdirAll(filepath.Dir(d.path()), 0o755); err != nil {
 		return nil, err
@@ -373,6 +373,11 @@ func (c *Cluster) Load(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
+	unlock, err := c.dir.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return load(ctx, c.name, c.dir, c.engine, images)
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -190,6 +192,54 @@ func TestWhatAFailedCreationLeaves(t *testing.T) {
 			assert.Equal(t, !c.interrupted, dir.exists(dir.failures()), "logs")
 		})
 	}
+}
+
+// What is loaded is known of two that load at the same time, and who reads that meanwhile reads all of it.
+func TestLoad(t *testing.T) {
+	runningNodes(t, "a", func() {})
+	engine, err := findRuntime(t.Context(), logger{func(string) {}})
+	require.NoError(t, err)
+	dir, err := directoryOf("a")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(dir.loaded(), []byte(`{"before:1":"abc"}`), 0o600))
+	before := filepath.Join(t.TempDir(), "loaded.json")
+	require.NoError(t, os.Link(dir.loaded(), before))
+
+	// The first to save an image waits for another that does, as long as one would take that does not wait for it.
+	bin := t.TempDir()
+	rest, err := exec.LookPath("podman")
+	require.NoError(t, err)
+	script := `#!/bin/sh
+case "$*" in
+  "save "*)
+    echo >>` + bin + `/saves
+    for i in 1 2 3 4 5 6 7 8 9 10; do
+      [ $(wc -l <` + bin + `/saves) -lt 2 ] || break
+      sleep 0.1
+    done
+    echo >"$3" ;;
+  "exec "*" containerd config dump") printf 'version = 2\n[plugins."io.containerd.grpc.v1.cri".containerd]\nsnapshotter = "overlayfs"\n' ;;
+  "exec "*" images import "*) cat >>` + bin + `/imports ;;
+  *) exec ` + rest + ` "$@" ;;
+esac
+`
+	require.NoError(t, os.WriteFile(filepath.Join(bin, "podman"), []byte(script), 0o755))
+	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+	var group errgroup.Group
+	for _, name := range []string{"one:1", "two:1"} {
+		c := &Cluster{name: "a", dir: dir, engine: engine, say: func(string) {}}
+		group.Go(func() error { return c.Load(t.Context(), []string{name, "before:1"}) })
+	}
+	require.NoError(t, group.Wait())
+	loaded, err := readLoaded(dir)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"before:1": "abc", "one:1": "abc", "two:1": "abc"}, loaded)
+	imports, err := os.ReadFile(filepath.Join(bin, "imports"))
+	require.NoError(t, err)
+	assert.Equal(t, "\n\n", string(imports), "two archives")
+	whole, err := os.ReadFile(before)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"before:1":"abc"}`, string(whole))
 }
 
 func TestNodesThatDiffer(t *testing.T) {
