@@ -56,6 +56,8 @@ func TestCheckRefusesWhatTheAPIServerRefuses(t *testing.T) {
 		for _, p := range checker.Release(ctx, release) {
 			if p.Severity == problem.Error && slices.Contains([]string{"schema", "kubernetes", "IST0106"}, p.Rule) {
 				says = append(says, p.String())
+				// Istio says of an object what is wrong with it, and not where.
+				assert.Truef(t, p.Object != "" && (p.Path != "" || p.Rule == "IST0106"), "%s/%s, %s: it is not said where: %s", o.GetKind(), o.GetName(), what, p)
 				required = required || p.Rule == "schema" && strings.HasSuffix(p.Found, ", which is required")
 			}
 		}

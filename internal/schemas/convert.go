@@ -11,9 +11,11 @@ import (
 
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/util/yaml"
-
-	"chartbasico/internal/quantity"
 )
+
+// amount is what a quantity matches that is written as text. Kubernetes also takes one without a digit, and an exponent
+// so long that nobody can mean it.
+const amount = `^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,2})?$`
 
 // Document is a JSON schema document with the place of each kind in it.
 type Document struct {
@@ -208,7 +210,7 @@ func strict(schema map[string]any) map[string]any {
 		delete(out, "anyOf")
 	}
 	if description, _ := schema["description"].(string); out["type"] == "string" && strings.HasPrefix(description, "Quantity is a fixed-point") {
-		out["type"], out["pattern"] = []any{"number", "string"}, quantity.Pattern
+		out["type"], out["pattern"] = []any{"number", "string"}, amount
 	}
 	if text, ok := out["type"].(string); ok && schema["nullable"] == true {
 		out["type"] = []any{text, "null"}

@@ -14,9 +14,9 @@ var ruleStatefulSetService = rule{"statefulset-service", "The Service that a Sta
 		if p.GetKind() != "StatefulSet" || name == "" || !p.answers() {
 			continue
 		}
-		add := func(severity problem.Severity, found, fix string) {
+		add := func(found, fix string) {
 			wrong := p.problem("spec.serviceName", found, "a headless Service that selects its pods, which have no DNS names of their own otherwise", fix)
-			wrong.Severity = severity
+			wrong.Severity = problem.Warning // as they may need none
 			out = append(out, wrong)
 		}
 		s := m.services[p.GetNamespace()+"/"+name]
@@ -26,11 +26,11 @@ var ruleStatefulSetService = rule{"statefulset-service", "The Service that a Sta
 			if near := m.nearService(name, p.GetNamespace()); near != "" {
 				fix = "write " + near
 			}
-			add(problem.Error, problem.Quote(name)+", which is no Service in namespace "+p.GetNamespace(), fix)
+			add(problem.Quote(name)+", which is no Service in namespace "+p.GetNamespace(), fix)
 		case len(s.selector) > 0 && !contains(p.labels, s.selector):
-			add(problem.Error, s.id+", which selects "+labels(s.selector)+" and so none of its pods", "name the Service of these pods")
+			add(s.id+", which selects "+labels(s.selector)+" and so none of its pods", "name the Service of these pods")
 		case text(s.Object, "spec", "clusterIP") != "None":
-			add(problem.Warning, s.id+", which is not headless", "name another Service, with clusterIP: None; that of one that is installed cannot change")
+			add(s.id+", which is not headless", "name another Service, with clusterIP: None; that of one that is installed cannot change")
 		}
 	}
 	return out
