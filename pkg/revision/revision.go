@@ -85,7 +85,7 @@ func exists(path string) bool {
 }
 
 func (o Opener) pull(ctx context.Context, r *Revision, ref string) error {
-	archive, err := o.Registry.Pull(ctx, ref)
+	archive, _, err := o.Registry.Pull(ctx, ref)
 	if err != nil {
 		return err
 	}
