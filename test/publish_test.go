@@ -244,7 +244,7 @@ func TestPublishThatBreaks(t *testing.T) {
 		if !cut.Load() {
 			require.NoError(t, err, "without a cut")
 			assert.Equal(t, int64(uploads+1), n, "every upload was cut once")
-			archive, err := registry.client().Pull(ctx, direct)
+			archive, _, err := registry.client().Pull(ctx, direct)
 			require.NoError(t, err)
 			assert.Equal(t, ready.Archive, archive)
 			return

@@ -42,13 +42,14 @@ With -f it checks the one release that values files make, later files over earli
 what other releases may bring, such as the Service that a route sends to, is not asked for.`,
 		Example: `  basico check environments
   basico check environments/bookinfo-prod.yaml --kube-version 1.31 -o json
-  basico check -f values/app1.yaml`,
+  basico check -f values/app1.yaml
+  basico check -f values/app1.yaml --chart oci://registry.example.com/charts/chart_basico:1.2.0`,
 		Args: func(_ *cobra.Command, args []string) error { return f.validate(args) },
 		RunE: func(cmd *cobra.Command, args []string) error { return runCheck(cmd.Context(), s, f, args) },
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.files, "values", "f", nil, "values file of one release, instead of an environment; repeatable")
-	flags.StringVar(&f.chart, "chart", "charts/chart_basico", "with -f: directory of the chart")
+	flags.StringVar(&f.chart, "chart", "charts/chart_basico", "with -f: the chart's directory or archive, or oci://HOST/PATH/NAME:VERSION")
 	flags.StringVarP(&f.namespace, "namespace", "n", "default", "with -f: namespace of the release")
 	flags.StringVar(&f.kubeVersion, "kube-version", render.DefaultKubeVersion, "Kubernetes version to check for")
 	flags.StringVarP(&f.output, "output", "o", "text", "format of the result: text or json")
@@ -89,7 +90,7 @@ func runCheck(ctx context.Context, s streams, f checkFlags, args []string) error
 	if err != nil {
 		return err
 	}
-	renderer := render.New(render.WithKubeVersion(f.kubeVersion))
+	renderer := newRenderer(progress(s.err), render.WithKubeVersion(f.kubeVersion))
 	var results []checked
 	if len(f.files) > 0 {
 		result, err := checkFiles(ctx, renderer, checker, f)
@@ -190,6 +191,13 @@ func checkFiles(ctx context.Context, renderer *render.Renderer, checker *check.C
 	start := time.Now()
 	name := filepath.Base(f.files[0])
 	release := environment.Release{Name: strings.TrimSuffix(name, filepath.Ext(name)), Namespace: f.namespace, Chart: f.chart}
+	if strings.HasPrefix(f.chart, "oci://") {
+		published, err := environment.ParsePublished(f.chart)
+		if err != nil {
+			return checked{}, fmt.Errorf("--chart: %w", err)
+		}
+		release.Chart, release.Published = "", published
+	}
 	for _, file := range f.files {
 		abs, err := filepath.Abs(file)
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"chartbasico/internal/charts"
 	"chartbasico/internal/helm3"
 	"chartbasico/pkg/revision"
 )
@@ -64,6 +65,8 @@ func runDiff(ctx context.Context, s streams, f diffFlags, args []string) (err er
 		return err
 	}
 	opener := revision.Opener{Dir: ".", Chart: f.chart, Registry: helm3.NewRegistry(options)}
+	options.Username, options.Password = "", "" // of the registry of OLD and NEW, and of no other that an environment names
+	opener.Charts = charts.New(helm3.NewRegistry(options), progress(s.err))
 	var sides [2]*revision.Revision
 	for i, name := range args {
 		if sides[i], err = opener.Open(ctx, name); err != nil {

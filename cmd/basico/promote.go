@@ -84,7 +84,7 @@ func (f promoteFlags) command(file, app string) string {
 
 func runPromote(ctx context.Context, s streams, f promoteFlags, file, app string) (err error) {
 	say := progress(s.err)
-	renderer := render.New()
+	renderer := newRenderer(say)
 	env, releases, problems, err := checkEnvironment(ctx, renderer, file)
 	if err != nil {
 		return err

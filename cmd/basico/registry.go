@@ -31,9 +31,6 @@ func (f *registryFlags) add(flags *pflag.FlagSet) {
 
 func (f registryFlags) options(in io.Reader) (helm3.RegistryOptions, error) {
 	o := helm3.RegistryOptions{Username: f.username, ConfigFile: f.config, CAFile: f.caFile, PlainHTTP: f.plainHTTP}
-	if o.ConfigFile == "" {
-		o.ConfigFile = os.Getenv("HELM_REGISTRY_CONFIG") // where helm registry login keeps them, if it is set
-	}
 	if (f.username == "") != (f.passwordFile == "") {
 		return o, errors.New("--username and --password-file: found one, expected both or neither")
 	}

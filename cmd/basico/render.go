@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"chartbasico/internal/charts"
 	"chartbasico/internal/nearest"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/render"
@@ -35,7 +36,7 @@ the releases' needs. YAML is as Helm's template command prints it.`,
 			if f.output != "yaml" && f.output != "json" {
 				return fmt.Errorf("--output: found %q, expected yaml or json", f.output)
 			}
-			return runRender(cmd.Context(), s.out, f, args[0])
+			return runRender(cmd.Context(), s, f, args[0])
 		},
 	}
 	flags := cmd.Flags()
@@ -45,7 +46,7 @@ the releases' needs. YAML is as Helm's template command prints it.`,
 	return cmd
 }
 
-func runRender(ctx context.Context, out io.Writer, f renderFlags, file string) error {
+func runRender(ctx context.Context, s streams, f renderFlags, file string) error {
 	env, err := environment.Load(file)
 	if err != nil {
 		return err
@@ -55,19 +56,24 @@ func runRender(ctx context.Context, out io.Writer, f renderFlags, file string) e
 			return err
 		}
 	}
-	releases, err := render.New(render.WithKubeVersion(f.kubeVersion)).Environment(ctx, env)
+	releases, err := newRenderer(progress(s.err), render.WithKubeVersion(f.kubeVersion)).Environment(ctx, env)
 	if err != nil {
 		return err
 	}
 	if f.output == "json" {
-		return renderJSON(out, releases)
+		return renderJSON(s.out, releases)
 	}
 	for _, r := range releases {
-		if _, err := fmt.Fprintf(out, "# Release: %s\n%s", r.ID(), r.Manifest); err != nil {
+		if _, err := fmt.Fprintf(s.out, "# Release: %s\n%s", r.ID(), r.Manifest); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// newRenderer returns a renderer that says what it downloads.
+func newRenderer(say func(string), opts ...render.Option) *render.Renderer {
+	return render.New(append(opts, render.WithPublished(charts.New(nil, say)))...)
 }
 
 // only leaves the wanted releases in the environment.

@@ -14,7 +14,6 @@ import (
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/measure"
-	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
 	"chartbasico/pkg/rollout"
 	"chartbasico/pkg/verify"
@@ -96,7 +95,7 @@ func runTraffic(ctx context.Context, s streams, f trafficFlags, file, appName st
 		return err
 	}
 	defer func() { err = closed(err, stop()) }()
-	running, err := verify.Look(ctx, c, env, render.New(), 0)
+	running, err := verify.Look(ctx, c, env, newRenderer(say), 0)
 	if err != nil {
 		return err
 	}

@@ -94,7 +94,7 @@ func (f verifyFlags) validate() error {
 func runVerify(ctx context.Context, s streams, f verifyFlags, file string) error {
 	say := progress(s.err)
 	say("checking " + file)
-	renderer := render.New()
+	renderer := newRenderer(say)
 	env, releases, problems, err := checkEnvironment(ctx, renderer, file)
 	if err != nil {
 		return err

@@ -3,10 +3,9 @@
 //
 // It differs from the helm command where a library must: every call takes a context and
 // returns only when its work has stopped, nothing is read from or written to the user's
-// HELM_* and kubectl cache directories, and nothing is printed. But for two: a Registry reads
-// the credentials that helm keeps, and Pull is helm's own, which knows the user's repositories,
-// keeps an index in the user's cache while it works, and downloads to the end also when its
-// context has ended, which it says then.
+// HELM_* and kubectl cache directories, and nothing is printed. But for two: a Registry and a
+// Repository read the credentials that helm keeps, and a Repository downloads to the end also
+// when its context has ended, which it says then.
 package helm3
 
 import (

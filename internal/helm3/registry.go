@@ -1,6 +1,7 @@
 package helm3
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -13,18 +14,23 @@ import (
 
 	"helm.sh/helm/v3/pkg/registry"
 	"oras.land/oras-go/v2/errdef"
+	"oras.land/oras-go/v2/registry/remote/auth"
 	"oras.land/oras-go/v2/registry/remote/errcode"
 	"oras.land/oras-go/v2/registry/remote/retry"
 )
 
-// ErrNoTag says that a registry has nothing of that name and tag.
-var ErrNoTag = errors.New("no such tag")
+var (
+	// ErrNoTag says that a registry or a repository has nothing of that name and version.
+	ErrNoTag = errors.New("no such tag")
+	// ErrUnauthorized says that a registry or a repository wants other credentials.
+	ErrUnauthorized = errors.New("not authorized")
+)
 
 // RegistryOptions says how to reach an OCI registry. The zero value is TLS by the machine's
 // roots, and the credentials that `helm registry login` or `docker login` kept.
 type RegistryOptions struct {
 	Username, Password string // instead of what is kept
-	ConfigFile         string // credentials, in Docker's format; default Helm's own file
+	ConfigFile         string // credentials, in Docker's format; default that of HELM_REGISTRY_CONFIG, or else Helm's own file
 	CAFile             string // roots to trust besides the machine's
 	PlainHTTP          bool
 }
@@ -34,6 +40,14 @@ type Registry struct{ opts RegistryOptions }
 
 // NewRegistry returns a registry. Nothing is sent yet.
 func NewRegistry(opts RegistryOptions) *Registry { return &Registry{opts} }
+
+// With is the registry that is reached with these as well, where they say anything.
+func (r *Registry) With(caFile string, plainHTTP bool) *Registry {
+	opts := r.opts
+	opts.CAFile = cmp.Or(caFile, opts.CAFile)
+	opts.PlainHTTP = opts.PlainHTTP || plainHTTP
+	return NewRegistry(opts)
+}
 
 // client is Helm's, for one operation: all of its requests end with ctx.
 func (r *Registry) client(ctx context.Context) (*registry.Client, error) {
@@ -62,8 +76,8 @@ func (r *Registry) client(ctx context.Context) (*registry.Client, error) {
 	if r.opts.Username != "" {
 		options = append(options, registry.ClientOptBasicAuth(r.opts.Username, r.opts.Password))
 	}
-	if r.opts.ConfigFile != "" {
-		options = append(options, registry.ClientOptCredentialsFile(r.opts.ConfigFile))
+	if file := cmp.Or(r.opts.ConfigFile, os.Getenv("HELM_REGISTRY_CONFIG")); file != "" {
+		options = append(options, registry.ClientOptCredentialsFile(file))
 	}
 	if r.opts.PlainHTTP {
 		options = append(options, registry.ClientOptPlainHTTP())
@@ -78,7 +92,7 @@ func (r *Registry) Resolve(ctx context.Context, ref string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	found, err := client.Resolve(bare(ref))
+	found, err := client.Resolve(strings.ReplaceAll(bare(ref), "+", "_")) // as Helm writes a tag everywhere else
 	if errors.Is(err, errdef.ErrNotFound) {
 		return "", fmt.Errorf("%s: %w", ref, ErrNoTag)
 	}
@@ -106,20 +120,20 @@ func (r *Registry) Versions(ctx context.Context, ref string) ([]string, error) {
 	return versions, nil
 }
 
-// Pull returns a chart's archive.
-func (r *Registry) Pull(ctx context.Context, ref string) ([]byte, error) {
+// Pull returns a chart's archive, and the digest that Resolve returns.
+func (r *Registry) Pull(ctx context.Context, ref string) (archive []byte, digest string, err error) {
 	client, err := r.client(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	pulled, err := client.Pull(bare(ref))
 	if errors.Is(err, errdef.ErrNotFound) {
-		return nil, fmt.Errorf("%s: %w", ref, ErrNoTag)
+		return nil, "", fmt.Errorf("%s: %w", ref, ErrNoTag)
 	}
 	if err != nil {
-		return nil, refused(ctx, "pull", ref, err)
+		return nil, "", refused(ctx, "pull", ref, err)
 	}
-	return pulled.Chart.Data, nil
+	return pulled.Chart.Data, pulled.Manifest.Digest, nil
 }
 
 // Push uploads an archive, with its provenance unless that is nil, and returns the digest of
@@ -146,6 +160,11 @@ func bare(ref string) string { return strings.TrimPrefix(ref, registry.OCIScheme
 func refused(ctx context.Context, verb, ref string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s %s: stopped: %w", verb, ref, context.Cause(ctx))
+	}
+	var answer *errcode.ErrorResponse
+	if errors.Is(err, auth.ErrBasicCredentialNotFound) ||
+		errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
+		return fmt.Errorf("%s %s: %w: %w", verb, ref, ErrUnauthorized, err)
 	}
 	return fmt.Errorf("%s %s: %w", verb, ref, err)
 }

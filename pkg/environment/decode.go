@@ -21,9 +21,9 @@ import (
 // measured here: they may stand in the file. A key of neither list would do something that is
 // not done, so it is refused.
 var (
-	topKeys        = []string{"releases", "helmDefaults"}
+	topKeys        = []string{"releases", "helmDefaults", "repositories"}
 	defaultKeys    = []string{"createNamespace"}
-	releaseKeys    = []string{"name", "namespace", "chart", "values", "needs", "installed", "createNamespace"}
+	releaseKeys    = []string{"name", "namespace", "chart", "version", "values", "needs", "installed", "createNamespace"}
 	ignoredTop     = []string{"commonLabels", "helmBinary"}
 	ignoredOptions = []string{"wait", "waitForJobs", "timeout", "atomic", "cleanupOnFail", "historyMax", "labels", "condition"}
 )
@@ -33,6 +33,7 @@ type decoder struct {
 	env             *Environment
 	dir             string
 	createNamespace bool
+	repositories    map[string]Published // by name, without a chart's name and version
 	problems        problem.List
 }
 
@@ -64,6 +65,10 @@ func (d *decoder) decode(data []byte) {
 			d.fields(value, key, defaultKeys, ignoredOptions, func(_ string, value *yaml.Node) {
 				d.createNamespace = d.boolean(value, "helmDefaults.createNamespace")
 			})
+		case "repositories":
+			for i, item := range d.items(value, key) {
+				d.repository(item, fmt.Sprintf("%s[%d]", key, i))
+			}
 		case "releases":
 			releases = value
 		}
@@ -164,7 +169,7 @@ func (d *decoder) release(node *yaml.Node, index int) {
 	before := len(d.problems)
 	r := Release{File: d.env.File, Line: node.Line, Path: path, CreateNamespace: d.createNamespace}
 	installed := true
-	var values *yaml.Node
+	var chart, version, values *yaml.Node
 	var needs []string
 	d.fields(node, path, releaseKeys, ignoredOptions, func(key string, value *yaml.Node) {
 		at := join(path, key)
@@ -174,7 +179,9 @@ func (d *decoder) release(node *yaml.Node, index int) {
 		case "namespace":
 			r.Namespace = d.name(value, at, isNamespace, "a name that Kubernetes allows: at most 63 lower-case letters, digits and inner dashes")
 		case "chart":
-			r.Chart = d.chart(value, at)
+			chart = value
+		case "version":
+			version = value
 		case "values":
 			values = value
 		case "needs":
@@ -187,12 +194,18 @@ func (d *decoder) release(node *yaml.Node, index int) {
 			r.CreateNamespace = d.boolean(value, at)
 		}
 	})
+	if chart != nil {
+		d.chart(&r, chart, version)
+	}
 	if values != nil {
 		d.values(&r, values, join(path, "values"))
 	}
 	wrong := len(d.problems) > before
-	for _, field := range []struct{ key, value string }{{"name", r.Name}, {"namespace", r.Namespace}, {"chart", r.Chart}} {
-		if field.value == "" && !wrong {
+	for _, field := range []struct {
+		key    string
+		absent bool
+	}{{"name", r.Name == ""}, {"namespace", r.Namespace == ""}, {"chart", chart == nil}} {
+		if field.absent && !wrong {
 			d.add(node.Line, join(path, field.key), "a release without "+field.key, "name, namespace and chart", "add "+field.key)
 		}
 	}
@@ -232,23 +245,6 @@ func (d *decoder) name(node *yaml.Node, path string, legal func(string) bool, ex
 func isReleaseName(s string) bool { return len(s) <= 53 && len(validation.IsDNS1123Subdomain(s)) == 0 }
 
 func isNamespace(s string) bool { return len(validation.IsDNS1123Label(s)) == 0 }
-
-func (d *decoder) chart(node *yaml.Node, path string) string {
-	name := d.text(node, path)
-	if name == "" {
-		return ""
-	}
-	at := d.abs(name)
-	_, err := os.Stat(filepath.Join(at, "Chart.yaml"))
-	if filepath.Ext(at) == ".tgz" {
-		_, err = os.Stat(at)
-	}
-	if err != nil {
-		d.add(node.Line, path, "no chart at "+problem.Quote(name), "a directory with a Chart.yaml, or a chart's archive, .tgz, relative to this file",
-			"correct the path; charts of repositories and registries are not read: helm pull one")
-	}
-	return at
-}
 
 func (d *decoder) values(r *Release, node *yaml.Node, path string) {
 	for i, item := range d.items(node, path) {

@@ -27,7 +27,8 @@ type Environment struct {
 type Release struct {
 	Name            string
 	Namespace       string
-	Chart           string           // directory, or archive
+	Chart           string           // directory, or archive; empty where the chart is Published
+	Published       *Published       // nil where Chart is on this machine
 	ValuesFiles     []string         // in the order in which they are laid over each other
 	Values          []map[string]any // inline values, in order; they lie over the files
 	Needs           []string         // namespace/name of the releases that must be there before
@@ -35,6 +36,25 @@ type Release struct {
 	File            string           // the environment file
 	Line            int              // of the release in it
 	Path            string           // of the release in it, as in releases[2]
+}
+
+// Published is one version of a chart in a registry, or in a repository with an index.
+type Published struct {
+	Repository string // oci://host/path, or the URL below which index.yaml is
+	Name       string
+	Version    string
+	CAFile     string // certificates to trust besides the machine's
+	PlainHTTP  bool   // a registry without TLS
+}
+
+// OCI says whether the chart is in a registry.
+func (p Published) OCI() bool { return strings.HasPrefix(p.Repository, ociScheme) }
+
+func (p Published) String() string {
+	if p.OCI() {
+		return p.Repository + "/" + p.Name + ":" + p.Version
+	}
+	return p.Repository + " " + p.Name + " " + p.Version
 }
 
 // ID is how other releases name this one: namespace/name.
@@ -54,7 +74,7 @@ func Load(path string) (*Environment, error) {
 	}
 	base := filepath.Base(path)
 	env := &Environment{Name: strings.TrimSuffix(base, filepath.Ext(base)), File: path}
-	d := &decoder{env: env, dir: filepath.Dir(abs)}
+	d := &decoder{env: env, dir: filepath.Dir(abs), repositories: map[string]Published{}}
 	d.decode(data)
 	d.order()
 	if err := d.problems.Sort().Err(); err != nil {

@@ -15,7 +15,8 @@ func load(t *testing.T, text string) (*Environment, error) {
 	t.Helper()
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "chart"), 0o755))
-	for name, content := range map[string]string{"env.yaml": text, "v.yaml": "a: 1\n", "chart/Chart.yaml": "name: c\n"} {
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub/chart"), 0o755))
+	for name, content := range map[string]string{"env.yaml": text, "v.yaml": "a: 1\n", "chart/Chart.yaml": "name: c\n", "sub/chart/Chart.yaml": "name: c\n"} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}
 	t.Chdir(dir)
@@ -93,12 +94,72 @@ func TestMistakes(t *testing.T) {
 			`env.yaml:2 releases[0].name: "a_b"; expected a name that Helm allows: at most 53 lower-case letters, digits, inner dashes and dots. Fix: write a-b`},
 		"release name too long": {"releases:\n- {name: " + strings.Repeat("n", 54) + ", namespace: n, chart: chart}\n", "releases[0].name: "},
 		"broken":                {"releases: [\n", "env.yaml: yaml: line"},
+		"no version":            {"releases:\n- {name: a, namespace: n, chart: oci://h/c/x}\n", "env.yaml:2 releases[0].version: no version of oci://h/c/x; expected one exact version, such as 1.2.0, so that every run is of the same chart. Fix: add version"},
+		"range":                 {"releases:\n- {name: a, namespace: n, chart: oci://h/c/x, version: ~1.2.0}\n", `releases[0].version: "~1.2.0"; expected one exact version`},
+		"part of a version":     {"releases:\n- name: a\n  namespace: n\n  chart: oci://h/c/x\n  version: 1.2\n", `env.yaml:5 releases[0].version: "1.2"; expected one exact version`},
+		"latest":                {"releases:\n- {name: a, namespace: n, chart: oci://h/c/x, version: latest}\n", `releases[0].version: "latest"; expected one exact version`},
+		"two versions":          {"releases:\n- {name: a, namespace: n, chart: \"oci://h/c/x:1.0.0\", version: 1.0.1}\n", `releases[0].version: "1.0.1", and 1.0.0 in chart; expected one version`},
+		"digest":                {"releases:\n- {name: a, namespace: n, chart: \"oci://h/c/x@sha256:ab\", version: 1.0.1}\n", `releases[0].chart: "oci://h/c/x@sha256:ab"; expected a version, not a digest`},
+		"host alone":            {"releases:\n- {name: a, namespace: n, chart: oci://h, version: 1.0.1}\n", `releases[0].chart: "oci://h"; expected oci://HOST/PATH/NAME`},
+		"version of a path":     {"releases:\n" + release("a", "  version: 1.2.0\n"), `env.yaml:5 releases[0].version: "1.2.0" of a chart on this machine; expected the version that its Chart.yaml says. Fix: remove it`},
+		"a URL":                 {"releases:\n- {name: a, namespace: n, chart: https://h/x-1.0.0.tgz}\n", `releases[0].chart: "https://h/x-1.0.0.tgz"; expected oci://HOST/PATH/NAME, or NAME/CHART of an entry of repositories`},
+		"unknown repository":    {"releases:\n- {name: a, namespace: n, chart: p/x, version: 1.0.0}\n", `releases[0].chart: no chart at "p/x"; expected a directory with a Chart.yaml, or a chart's archive, .tgz, relative to this file, or oci://HOST/PATH/NAME. Fix: correct the path, or add repository p to repositories`},
+		"credentials":           {"repositories:\n- {name: p, url: h/c, password: secret, username: u, oci: true}\nreleases:\n- {name: a, namespace: n, chart: p/x, version: 1.0.0}\n", "env.yaml:2 repositories[0]: credentials; expected none in a file that others read. Fix: remove username and password; helm registry login keeps them, also where HELM_REGISTRY_CONFIG says"},
+		"credentials of index":  {"repositories:\n- {name: p, url: \"https://h/c\", username: u}\nreleases:\n" + release("a", ""), "helm repo add --username keeps them, also where HELM_REPOSITORY_CONFIG says"},
+		"key of a repository":   {"repositories:\n- {name: p, url: \"https://h/c\", skipTLSVerify: true}\nreleases:\n" + release("a", ""), `repositories[0].skipTLSVerify: key "skipTLSVerify" is not understood`},
+		"registry with scheme":  {"repositories:\n- {name: p, url: \"oci://h/c\", oci: true}\nreleases:\n" + release("a", ""), `repositories[0].url: "oci://h/c"; expected http:// or https:// and where index.yaml is, or with oci: true host/path of a registry. Fix: write h/c`},
+		"registry without oci":  {"repositories:\n- {name: p, url: \"oci://h/c\"}\nreleases:\n" + release("a", ""), "Fix: write h/c, and oci: true"},
+		"index without scheme":  {"repositories:\n- {name: p, url: h/c}\nreleases:\n" + release("a", ""), "Fix: write https:// before it, or add oci: true"},
+		"index in plain HTTP":   {"repositories:\n- {name: p, url: \"http://h/c\", plainHttp: true}\nreleases:\n" + release("a", ""), "repositories[0].plainHttp: true; expected oci: true beside it"},
+		"repository without":    {"repositories:\n- {name: p}\nreleases:\n" + release("a", ""), "repositories[0]: a repository without name or url"},
+		"repository's name":     {"repositories:\n- {name: p/q, url: \"https://h\"}\nreleases:\n" + release("a", ""), `repositories[0].name: "p/q"; expected a name without slash`},
+		"repository twice":      {"repositories:\n- {name: p, url: \"https://h\"}\n- {name: p, url: \"https://h\"}\nreleases:\n" + release("a", ""), `env.yaml:3 repositories[1].name: repository "p" stands twice`},
+		"no certificates":       {"repositories:\n- {name: p, url: \"https://h\", caFile: ca.crt}\nreleases:\n" + release("a", ""), `repositories[0].caFile: no file "ca.crt"`},
+		"repository, directory": {"repositories:\n- {name: sub, url: \"https://h\"}\nreleases:\n- {name: a, namespace: n, chart: sub/chart, version: 1.0.0}\n", `releases[0].chart: "sub/chart", which is both in repository sub and a directory; expected one chart. Fix: write ./sub/chart`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := load(t, c.text)
 			require.ErrorContains(t, err, c.want)
 			assert.Equal(t, 1, strings.Count(err.Error(), "\n")+1, "one mistake, one problem: %v", err)
 		})
+	}
+}
+
+func TestPublishedCharts(t *testing.T) {
+	const repositories = `repositories:
+- {name: reg, url: h:5000/c/, oci: true, plainHttp: true}
+- {name: idx, url: "https://h/charts/", caFile: v.yaml}
+`
+	for chart, want := range map[string]Published{
+		"oci://h:5000/a/x, version: 1.2.0":            {Repository: "oci://h:5000/a", Name: "x", Version: "1.2.0"},
+		"\"oci://h:5000/a/x:v1.2.0-rc.1\"":            {Repository: "oci://h:5000/a", Name: "x", Version: "v1.2.0-rc.1"},
+		"\"oci://h/x:1.2.0+b\", version: \"1.2.0+b\"": {Repository: "oci://h", Name: "x", Version: "1.2.0+b"},
+		"reg/x, version: 1.2.0":                       {Repository: "oci://h:5000/c", Name: "x", Version: "1.2.0", PlainHTTP: true},
+		"reg/below/x, version: 1.2.0":                 {Repository: "oci://h:5000/c/below", Name: "x", Version: "1.2.0", PlainHTTP: true},
+		"idx/x, version: 1.2.0":                       {Repository: "https://h/charts", Name: "x", Version: "1.2.0", CAFile: "v.yaml"},
+	} {
+		// Repositories may stand below the releases.
+		env, err := load(t, "releases:\n- {name: a, namespace: n, chart: "+chart+"}\n- {name: b, namespace: n, chart: ./sub/chart}\n"+repositories)
+		require.NoError(t, err)
+		if want.CAFile != "" {
+			want.CAFile, err = filepath.Abs(want.CAFile)
+			require.NoError(t, err)
+		}
+		assert.Equal(t, &want, env.Releases[0].Published)
+		assert.Empty(t, env.Releases[0].Chart)
+		assert.Nil(t, env.Releases[1].Published)
+		assert.Equal(t, "chart", filepath.Base(env.Releases[1].Chart))
+	}
+}
+
+func TestParsePublished(t *testing.T) {
+	p, err := ParsePublished("oci://h:5000/a/x:1.2.0")
+	require.NoError(t, err)
+	assert.Equal(t, &Published{Repository: "oci://h:5000/a", Name: "x", Version: "1.2.0"}, p)
+	assert.Equal(t, "oci://h:5000/a/x:1.2.0", p.String())
+	for _, wrong := range []string{"oci://h:5000/a/x", "oci://h/x:1", "oci://h:1.0.0", "oci://h/x@sha256:ab"} {
+		_, err := ParsePublished(wrong)
+		require.ErrorContains(t, err, `found "`+wrong+`", expected`)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"chartbasico/internal/charts"
 	"chartbasico/internal/helm3"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/problem"
@@ -36,8 +37,15 @@ type Release struct {
 // disk are seen by a new Renderer only. Safe for concurrent use.
 type Renderer struct {
 	kubeVersion string
+	published   *charts.Store
 	mu          sync.Mutex
-	charts      map[string]func() (*chart, error)
+	charts      map[source]func() (*chart, error)
+}
+
+// source is where a chart is; published is zero where it is on this machine.
+type source struct {
+	path      string
+	published environment.Published
 }
 
 // Option changes a Renderer.
@@ -48,9 +56,15 @@ func WithKubeVersion(version string) Option {
 	return func(r *Renderer) { r.kubeVersion = version }
 }
 
+// WithPublished sets how charts of registries and repositories are got. Default: with the credentials that helm keeps,
+// and nothing said.
+func WithPublished(store *charts.Store) Option {
+	return func(r *Renderer) { r.published = store }
+}
+
 // New returns a Renderer.
 func New(opts ...Option) *Renderer {
-	r := &Renderer{kubeVersion: DefaultKubeVersion, charts: map[string]func() (*chart, error){}}
+	r := &Renderer{kubeVersion: DefaultKubeVersion, published: charts.New(nil, nil), charts: map[source]func() (*chart, error){}}
 	for _, opt := range opts {
 		opt(r)
 	}
@@ -111,21 +125,32 @@ func (r *Renderer) Environment(ctx context.Context, env *environment.Environment
 
 // broken is the problem of a release whose chart cannot be used.
 func broken(release environment.Release, err error) problem.List {
-	found := strings.TrimPrefix(err.Error(), "release "+release.ID()+": ")
-	return in(release, problem.List{{
+	p := problem.Problem{
 		Severity: problem.Error, Rule: unreadable, Path: strings.TrimPrefix(release.Path+".chart", "."),
-		Found: strings.Join(strings.Fields(found), " "), Expected: "a chart that Helm can load", Fix: "correct the chart, or the path to it",
-	}})
+		Found: strings.TrimPrefix(err.Error(), "release "+release.ID()+": "), Expected: "a chart that Helm can load", Fix: "correct the chart, or the path to it",
+	}
+	var fault *charts.Fault
+	if errors.As(err, &fault) {
+		p.Found, p.Expected, p.Fix = fault.Found, fault.Expected, fault.Fix
+	}
+	p.Found = strings.Join(strings.Fields(p.Found), " ")
+	return in(release, problem.List{p})
 }
 
-// Release renders one release. Wrong values are a problem.List.
+// Release renders one release. Wrong values are a problem.List. What it returns has the path of a chart that was published.
 func (r *Renderer) Release(ctx context.Context, release environment.Release, overrides ...Override) (*Release, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	chart, err := r.chart(release.Chart)
+	chart, err := r.chart(ctx, release)
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		return nil, fmt.Errorf("release %s: %w", release.ID(), err)
+	}
+	if release.Published != nil {
+		release.Chart = chart.Dir
 	}
 	values, layers, problems := merge(release, overrides)
 	if len(problems) > 0 {
@@ -163,15 +188,35 @@ func version(v string) string {
 	return v
 }
 
-func (r *Renderer) chart(dir string) (*chart, error) {
+func (r *Renderer) chart(ctx context.Context, release environment.Release) (*chart, error) {
+	from := source{path: release.Chart}
+	if release.Published != nil {
+		from = source{published: *release.Published}
+	}
 	r.mu.Lock()
-	load, ok := r.charts[dir]
+	load, ok := r.charts[from]
 	if !ok {
-		load = sync.OnceValues(func() (*chart, error) { return loadChart(dir) })
-		r.charts[dir] = load
+		load = sync.OnceValues(func() (*chart, error) { return r.load(ctx, from) })
+		r.charts[from] = load
 	}
 	r.mu.Unlock()
 	return load()
+}
+
+func (r *Renderer) load(ctx context.Context, from source) (*chart, error) {
+	path := from.path
+	if from.published != (environment.Published{}) {
+		var err error
+		if path, err = r.published.Get(ctx, from.published); err != nil {
+			if ctx.Err() != nil { // it says nothing of the chart, so others may ask again
+				r.mu.Lock()
+				delete(r.charts, from)
+				r.mu.Unlock()
+			}
+			return nil, err
+		}
+	}
+	return loadChart(path)
 }
 
 // apiVersions are the APIs that a platform for this chart serves beyond Kubernetes' own.

@@ -51,6 +51,9 @@ func (o Opener) SinceRelease(ctx context.Context, r *Revision, commit string) (g
 	if err != nil {
 		return gate, err
 	}
+	if r.chart == "" {
+		return gate, fmt.Errorf("%s has %w of its own, whose version would be judged", r.Name, errNoChart)
+	}
 	chart, err := helm3.LoadChart(r.chart)
 	if err != nil {
 		return gate, fmt.Errorf("%s: %w", r.Name, err)
@@ -76,7 +79,7 @@ func (o Opener) SinceRelease(ctx context.Context, r *Revision, commit string) (g
 	if err != nil {
 		return gate, err
 	}
-	result, err := Compare(ctx, last, r, dir)
+	result, err := between(ctx, last, r, dir, false)
 	if err != nil {
 		return gate, err
 	}
@@ -118,6 +121,9 @@ func (o Opener) versionAt(ctx context.Context, commit git.Commit) (version strin
 		return "", err
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
+	if r.chart == "" {
+		return "", fmt.Errorf("commit %.12s has %w of its own", commit.Hash, errNoChart)
+	}
 	chart, err := helm3.LoadChart(r.chart)
 	if err != nil {
 		return "", fmt.Errorf("commit %.12s: %w", commit.Hash, err)

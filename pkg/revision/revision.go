@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"chartbasico/internal/charts"
 	"chartbasico/internal/git"
 	"chartbasico/internal/helm3"
 	"chartbasico/pkg/diff"
@@ -33,9 +34,10 @@ const (
 type Revision struct {
 	Name string // as it was given to Open
 
-	chart string // directory or archive
-	root  string // of the tree; empty where there is only the chart
-	temp  string
+	chart  string // directory or archive; empty where the environments of a tree name published charts only
+	root   string // of the tree; empty where there is only the chart
+	temp   string
+	charts *charts.Store
 }
 
 // Opener says where revisions are looked for.
@@ -43,12 +45,16 @@ type Opener struct {
 	Dir      string // of the repository; relative names are below it
 	Chart    string // the chart's directory in a tree; empty for DefaultChart, or else what the environments name
 	Registry *helm3.Registry
+	Charts   *charts.Store // gets the charts that environments name; nil for one that says nothing
 }
 
 // Open opens what name names: oci://host/path:version, a chart's directory or .tgz archive, a
 // directory with a chart and values in it, or a revision of git. Close removes what was unpacked.
 func (o Opener) Open(ctx context.Context, name string) (*Revision, error) {
-	r := &Revision{Name: name}
+	r := &Revision{Name: name, charts: o.Charts}
+	if r.charts == nil {
+		r.charts = charts.New(nil, nil)
+	}
 	dir, err := filepath.Abs(o.Dir)
 	if err != nil {
 		return nil, err
@@ -85,7 +91,7 @@ func exists(path string) bool {
 }
 
 func (o Opener) pull(ctx context.Context, r *Revision, ref string) error {
-	archive, err := o.Registry.Pull(ctx, ref)
+	archive, _, err := o.Registry.Pull(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -140,20 +146,27 @@ func (o Opener) find(r *Revision) error {
 		return err
 	}
 	var named []string
+	elsewhere := false
 	for _, file := range files {
 		env, err := environment.Load(file)
 		if err != nil {
 			continue // it is said to be not compared
 		}
 		for _, release := range env.Releases {
-			if !slices.Contains(named, release.Chart) {
+			if release.Published != nil {
+				elsewhere = true
+			} else if !slices.Contains(named, release.Chart) {
 				named = append(named, release.Chart)
 			}
 		}
 	}
 	switch len(named) {
 	case 0:
-		return none
+		r.chart = ""
+		if !elsewhere {
+			return none
+		}
+		return nil
 	case 1:
 		r.chart = named[0]
 		return nil
@@ -184,8 +197,14 @@ type input struct {
 
 // Compare renders the releases of both sides, by both charts, and judges the difference. Where
 // only one side has environments and values files, they are used for both; where neither has,
-// those below dir are.
+// those below dir are. A release whose chart is published has the one that each side names for
+// it, unless a side is a chart alone.
 func Compare(ctx context.Context, before, after *Revision, dir string) (*diff.Result, error) {
+	return between(ctx, before, after, dir, true)
+}
+
+// between leaves out releases of published charts unless they are asked for.
+func between(ctx context.Context, before, after *Revision, dir string, elsewhere bool) (*diff.Result, error) {
 	was, err := before.load()
 	if err != nil {
 		return nil, err
@@ -207,43 +226,63 @@ func Compare(ctx context.Context, before, after *Revision, dir string) (*diff.Re
 	case newRoot == "":
 		newRoot = oldRoot
 	}
-	olds, err := inputs(oldRoot, was.Name)
+	trees := before.root != "" && after.root != ""
+	takes := func(chart string) func(environment.Published) bool {
+		return func(p environment.Published) bool { return elsewhere && (trees || p.Name == chart) }
+	}
+	oldName, newName := cmp.Or(was.Name, now.Name), cmp.Or(now.Name, was.Name)
+	olds, err := inputs(oldRoot, oldName, takes(oldName))
 	if err != nil {
 		return nil, err
 	}
-	news, err := inputs(newRoot, now.Name)
+	news, err := inputs(newRoot, newName, takes(newName))
 	if err != nil {
 		return nil, err
 	}
 	if len(olds.inputs) == 0 && len(news.inputs) == 0 {
 		return nil, fmt.Errorf("nothing to compare: no release in %s/, and no values file in %s/ or the chart's ci/", environmentsDir, valuesDir)
 	}
-	result.NotCompared = alike(&olds, &news, before.Name, after.Name)
+	result.NotCompared = append(alike(&olds, &news, before.Name, after.Name), news.chartless...)
 	renames := olds.rename(news)
 
-	renderer := render.New()
-	by := func(inputs []input, root, chart string) ([]diff.Release, error) {
-		return renderAll(ctx, renderer, inputs, root, chart)
+	renderer := render.New(render.WithPublished(after.charts))
+	by := func(inputs []input, root string, side, other *Revision, there tree) ([]diff.Release, error) {
+		return renderAll(ctx, renderer, inputs, root, func(in input) environment.Release {
+			r := in.release
+			r.Chart, r.Published = cmp.Or(side.chart, other.chart), nil
+			if side.root != "" {
+				r.Published = there.like(in).release.Published
+			}
+			return r
+		})
 	}
-	oldByOld, err := by(olds.inputs, oldRoot, before.chart)
+	oldByOld, err := by(olds.inputs, oldRoot, before, after, olds)
 	if err != nil {
 		return nil, err
 	}
-	oldByNew, err := by(olds.inputs, oldRoot, after.chart)
+	oldByNew, err := by(olds.inputs, oldRoot, after, before, news)
 	if err != nil {
 		return nil, err
 	}
-	result.Chart, err = diff.Charts(*was, *now)
-	if err != nil {
-		return nil, err
-	}
-	newByNew := oldByNew
-	if oldRoot != newRoot {
-		if newByNew, err = by(news.inputs, newRoot, after.chart); err != nil {
+	if was.Name != "" && now.Name != "" {
+		if result.Chart, err = diff.Charts(*was, *now); err != nil {
 			return nil, err
 		}
 	}
-	result.Chart = append(result.Chart, diff.Releases(oldByOld, oldByNew)...)
+	newByNew := oldByNew
+	if oldRoot != newRoot {
+		if newByNew, err = by(news.inputs, newRoot, after, before, news); err != nil {
+			return nil, err
+		}
+	}
+	// What the version of a published chart changes is judged where that is released.
+	own := func(i int) bool {
+		return !trees || olds.inputs[i].release.Published == nil && news.like(olds.inputs[i]).release.Published == nil
+	}
+	result.Chart = append(result.Chart, diff.Releases(only(oldByOld, own), only(oldByNew, own))...)
+	level := diff.Highest(result.Chart)
+	foreign := func(i int) bool { return !own(i) }
+	result.Chart = append(result.Chart, diff.Releases(only(oldByOld, foreign), only(oldByNew, foreign))...)
 	diff.Sort(result.Chart)
 	if oldRoot != newRoot {
 		result.Values = append(renames, diff.Releases(base(oldByOld, oldByNew, newByNew), newByNew)...)
@@ -255,8 +294,24 @@ func Compare(ctx context.Context, before, after *Revision, dir string) (*diff.Re
 		}
 	}
 	result.Compared = compared(newByNew)
-	result.Gate, err = diff.Judge(before.Name, diff.Highest(result.Chart), was.Version, now.Version)
+	if was.Name == "" || now.Name == "" {
+		result.Gate = diff.Gate{Base: before.Name, Level: level, Old: was.Version, New: now.Version, Pass: true,
+			Reason: "no chart of one's own on both sides: the version of a published one is judged where it is released"}
+		return result, nil
+	}
+	result.Gate, err = diff.Judge(before.Name, level, was.Version, now.Version)
 	return result, err
+}
+
+// only are the releases at the places that take says.
+func only(all []diff.Release, take func(int) bool) []diff.Release {
+	var out []diff.Release
+	for i, r := range all {
+		if take(i) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // base is what the new values are compared with: the old values by the new chart, or by the old
@@ -294,8 +349,11 @@ func compared(releases []diff.Release) diff.Compared {
 	return c
 }
 
-// load reads what is compared of the chart itself.
+// load reads what is compared of the chart itself; nothing where there is none.
 func (r *Revision) load() (*diff.Chart, error) {
+	if r.chart == "" {
+		return &diff.Chart{}, nil
+	}
 	chart, err := helm3.LoadChart(r.chart)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.Name, err)
@@ -313,6 +371,8 @@ type tree struct {
 	inputs  []input
 	skipped []diff.Skipped      // environments that cannot be read
 	named   map[string][]string // the values files of each environment, below the root
+
+	chartless []diff.Skipped // values files that stand alone, where there is no chart for them
 }
 
 // alike takes out of each side the environments that the other cannot read, as they would count
@@ -335,6 +395,15 @@ func alike(was, now *tree, old, new string) []diff.Skipped {
 	return out
 }
 
+// like is the release of the tree that an input is a side of, or else the input itself.
+func (t *tree) like(in input) input {
+	i := slices.IndexFunc(t.inputs, func(other input) bool { return other.environment == in.environment && other.name == in.name })
+	if i < 0 {
+		return in
+	}
+	return t.inputs[i]
+}
+
 func (t *tree) skips(environment string) bool {
 	return slices.ContainsFunc(t.skipped, func(s diff.Skipped) bool { return s.Name == environment })
 }
@@ -348,15 +417,15 @@ func (t *tree) leave(environment string, unread *tree) {
 }
 
 // inputs reads the environments of a tree, and every values file that none of them names as a
-// release by itself. Only releases of the named chart take part.
-func inputs(root, chart string) (t tree, err error) {
+// release by itself. Only releases of the named chart take part, and those of published ones that are taken.
+func inputs(root, chart string, takes func(environment.Published) bool) (t tree, err error) {
 	t.root, t.named = root, map[string][]string{}
 	used := map[string]bool{}
 	files, err := environment.Find(filepath.Join(root, environmentsDir))
 	if err != nil {
 		return t, err
 	}
-	charts := map[string]string{}
+	chartNames := map[string]string{}
 	first := map[string]string{}
 	for _, file := range files {
 		name := within(filepath.Join(root, environmentsDir), strings.TrimSuffix(file, filepath.Ext(file)))
@@ -374,14 +443,20 @@ func inputs(root, chart string) (t tree, err error) {
 				used[f] = true
 				t.named[name] = append(t.named[name], within(root, f))
 			}
-			if _, ok := charts[release.Chart]; !ok {
+			if release.Published != nil {
+				if takes(*release.Published) {
+					t.inputs = append(t.inputs, input{name, release.ID(), release, i >= len(env.Releases)})
+				}
+				continue
+			}
+			if _, ok := chartNames[release.Chart]; !ok {
 				loaded, err := helm3.LoadChart(release.Chart)
 				if err != nil {
 					return t, err
 				}
-				charts[release.Chart] = loaded.Name
+				chartNames[release.Chart] = loaded.Name
 			}
-			if charts[release.Chart] == chart {
+			if chartNames[release.Chart] == chart {
 				t.inputs = append(t.inputs, input{name, release.ID(), release, i >= len(env.Releases)})
 			}
 		}
@@ -392,6 +467,10 @@ func inputs(root, chart string) (t tree, err error) {
 	}
 	for _, file := range alone {
 		if used[file] {
+			continue
+		}
+		if chart == "" {
+			t.chartless = append(t.chartless, diff.Skipped{Name: within(root, file), Reason: "no environment says by which chart it is rendered"})
 			continue
 		}
 		name := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
@@ -409,23 +488,29 @@ func valuesFiles(root string) ([]string, error) {
 	return append(files, more...), err
 }
 
-// renderAll renders each release by the chart. One that is refused says why.
-func renderAll(ctx context.Context, renderer *render.Renderer, inputs []input, root, chart string) ([]diff.Release, error) {
+// renderAll renders each release as it stands on one side. One that is refused says why; charts that cannot be had are
+// all in the error.
+func renderAll(ctx context.Context, renderer *render.Renderer, inputs []input, root string, on func(input) environment.Release) ([]diff.Release, error) {
 	out := make([]diff.Release, 0, len(inputs))
+	var faults []error
 	for _, in := range inputs {
 		r := diff.Release{Environment: in.environment, Name: in.name, Absent: in.absent}
 		if in.absent {
 			out = append(out, r)
 			continue
 		}
-		in.release.Chart = chart
-		rendered, err := renderer.Release(ctx, in.release)
+		release := on(in)
+		rendered, err := renderer.Release(ctx, release)
 		var wrong problem.List
 		switch {
 		case errors.As(err, &wrong):
 			for _, p := range wrong.Sort() {
 				r.Refused = append(r.Refused, within(root, p.String()))
 			}
+		case ctx.Err() != nil:
+			return nil, err
+		case err != nil && release.Published != nil:
+			faults = append(faults, fmt.Errorf("%s:%d %s.chart: %w", within(root, release.File), release.Line, release.Path, err))
 		case err != nil:
 			return nil, err
 		default:
@@ -433,7 +518,7 @@ func renderAll(ctx context.Context, renderer *render.Renderer, inputs []input, r
 		}
 		out = append(out, r)
 	}
-	return out, nil
+	return out, errors.Join(faults...)
 }
 
 // within shows paths as people in the tree would write them.

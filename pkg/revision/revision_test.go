@@ -16,6 +16,7 @@ import (
 
 	"chartbasico/internal/git"
 	"chartbasico/internal/git/gittest"
+	"chartbasico/internal/registrytest"
 	"chartbasico/pkg/diff"
 )
 
@@ -322,4 +323,101 @@ func TestSinceReleaseThatIsUnknown(t *testing.T) {
 	hash := r.Git("rev-parse", "HEAD")[:12]
 	require.EqualError(t, unfit(r.Dir), "the tag chart_basico-1.2.0 stands on commit "+hash+", whose Chart.yaml says version 1.0.0. "+
 		"Fix: git tag --delete chart_basico-1.2.0 and put it onto the commit of that version, or set version in Chart.yaml to 1.2.0 and tag that commit")
+}
+
+// Application teams have no chart of their own: what the version that an environment names changes is shown for each
+// release, with the same values, and judged where the chart is released.
+func TestComparePublishedCharts(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	registry := registrytest.Start(t)
+	registrytest.Login(t, registry.Addr)
+	for version, label := range map[string]string{"1.2.0": "old", "1.3.0": "new"} {
+		registry.Push(t, "charts/chart_basico:"+version, registrytest.Archive(t, "chart_basico", version, map[string]string{
+			"templates/all.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Values.app }}\n  labels: {a: " + label + "}\ndata:\n  key: {{ .Values.data | default \"a\" }}\n",
+		}))
+	}
+	r := gittest.New(t)
+	env := func(first, second string) {
+		r.Write("environments/env.yaml", "repositories:\n- {name: platform, url: "+registry.Addr+"/charts, oci: true, caFile: "+registry.CA+"}\nreleases:\n"+
+			"- {name: one, namespace: default, chart: platform/chart_basico, version: "+first+", values: [../values/one.yaml]}\n"+
+			"- {name: two, namespace: default, chart: platform/chart_basico, version: "+second+", values: [../values/two.yaml]}\n")
+	}
+	r.Write("values/two.yaml", "app: two\n")
+	const chart = "charts/chart_basico"
+	r.Git("mv", chart, "kept")
+	env("1.2.0", "1.3.0")
+	r.Commit("two versions of a published chart, and none of one's own")
+	between := func(before, after string) *diff.Result {
+		t.Helper()
+		opener := Opener{Dir: r.Dir}
+		a, err := opener.Open(t.Context(), before)
+		require.NoError(t, err)
+		b, err := opener.Open(t.Context(), after)
+		require.NoError(t, err)
+		got, err := Compare(t.Context(), a, b, r.Dir)
+		require.NoError(t, err)
+		require.NoError(t, errors.Join(a.Close(), b.Close()))
+		return got
+	}
+	got := between("HEAD", ".")
+	assert.Empty(t, got.Chart)
+	assert.Empty(t, got.Values)
+	assert.Equal(t, diff.Compared{Environments: 1, Releases: 2, Objects: 2}, got.Compared)
+	assert.Equal(t, []diff.Skipped{
+		{Name: "values/deep/alone.yaml", Reason: "no environment says by which chart it is rendered"},
+		{Name: "values/layer.yaml", Reason: "no environment says by which chart it is rendered"},
+	}, got.NotCompared)
+	_, err := Opener{Dir: r.Dir}.SinceRelease(t.Context(), &Revision{Name: "HEAD"}, "HEAD")
+	require.ErrorContains(t, err, "HEAD has no chart of its own")
+
+	env("1.3.0", "1.3.0")
+	r.Write("values/two.yaml", "app: two\ndata: b\n")
+	r.Commit("the upgrade of one, and values of the other")
+	got = between("HEAD~1", "HEAD")
+	assert.Equal(t, []string{"metadata env default/one"}, rulesOf(got.Chart))
+	assert.Equal(t, "new", got.Chart[0].New)
+	assert.Equal(t, []string{"configuration env default/two"}, rulesOf(got.Values))
+	assert.True(t, got.Gate.Pass)
+	assert.Contains(t, got.Gate.Reason, "judged where it is released")
+
+	// From a chart in the tree to the published one, whose version is not the tree's.
+	got = between("HEAD~2", "HEAD~1")
+	assert.Equal(t, []string{"metadata env default/one"}, rulesOf(got.Chart))
+	assert.Equal(t, []string{"object-added env default/two", "release-dropped  charts/chart_basico/ci/full-values.yaml"}, rulesOf(got.Values))
+
+	// Beside a chart of one's own, whose version need not rise for what a published one changes.
+	r.Git("mv", "kept", chart)
+	r.Commit("a chart of one's own again")
+	env("1.2.0", "1.3.0")
+	r.Commit("back")
+	got = between("HEAD~1", "HEAD")
+	assert.Equal(t, []string{"metadata env default/one"}, rulesOf(got.Chart))
+	assert.True(t, got.Gate.Pass, got.Gate.Reason)
+	assert.Equal(t, "1.0.0", got.Gate.New)
+
+	// A chart alone is what all releases of that name are rendered by.
+	got = between("HEAD", chart)
+	assert.Contains(t, rulesOf(got.Chart), "metadata env default/one")
+	assert.Contains(t, rulesOf(got.Chart), "metadata env default/two")
+
+	// What cannot be had is said for all.
+	env("1.4.0", "1.5.0")
+	a, err := Opener{Dir: r.Dir}.Open(t.Context(), "HEAD")
+	require.NoError(t, err)
+	b, err := Opener{Dir: r.Dir}.Open(t.Context(), ".")
+	require.NoError(t, err)
+	_, err = Compare(t.Context(), a, b, r.Dir)
+	require.ErrorContains(t, err, "environments/env.yaml:4 releases[0].chart: release default/one: oci://"+registry.Addr+"/charts/chart_basico:1.4.0: no such tag")
+	require.ErrorContains(t, err, "environments/env.yaml:5 releases[1].chart: release default/two: oci://"+registry.Addr+"/charts/chart_basico:1.5.0: no such tag")
+
+	// A release of the chart waits for no chart that is to be published.
+	r.Git("tag", "chart_basico-1.0.0")
+	r.Chart("1.0.1")
+	r.Commit("names a version that is not there yet")
+	head, err := Opener{Dir: r.Dir, Chart: chart}.Open(t.Context(), "HEAD")
+	require.NoError(t, err)
+	gate, err := Opener{Dir: r.Dir, Chart: chart}.SinceRelease(t.Context(), head, "HEAD")
+	require.NoError(t, err)
+	assert.True(t, gate.Pass, gate.Reason)
+	require.NoError(t, errors.Join(a.Close(), b.Close(), head.Close()))
 }

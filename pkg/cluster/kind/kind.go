@@ -21,6 +21,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"chartbasico/internal/cachedir"
 	"chartbasico/internal/version"
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/internal/await"
@@ -111,7 +112,7 @@ func (c *Cluster) Kubeconfig() string { return c.dir.kubeconfig() }
 type directory string
 
 func directoryOf(name string) (directory, error) {
-	cache, err := install.CacheDir()
+	cache, err := cachedir.Dir()
 	if err != nil {
 		return "", err
 	}

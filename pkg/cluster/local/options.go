@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 
-	"chartbasico/pkg/cluster/internal/install"
+	"chartbasico/internal/cachedir"
 )
 
 // DefaultName is the name of a cluster that was given none.
@@ -69,7 +69,7 @@ func (o Options) withDefaults() (Options, error) {
 }
 
 func defaultDir() (string, error) {
-	cache, err := install.CacheDir()
+	cache, err := cachedir.Dir()
 	if err != nil {
 		return "", err
 	}

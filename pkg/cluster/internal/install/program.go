@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"chartbasico/internal/cachedir"
 )
 
 const modulePath = "chartbasico"
@@ -121,7 +123,7 @@ func contentHash(dir string, env []string, patterns ...string) (string, error) {
 // once returns a file of that name in a directory of the cache, and lets produce write it if it is not there: beside
 // it, so that it appears whole, and by one process at a time.
 func once(ctx context.Context, key, name string, produce func(path string) error) (string, error) {
-	cache, err := CacheDir()
+	cache, err := cachedir.Dir()
 	if err != nil {
 		return "", err
 	}
@@ -172,13 +174,4 @@ func Reporting(progress func(string), what string, work func() error) error {
 			progress(fmt.Sprintf("%s ... %.0f s", what, time.Since(begin).Seconds()))
 		}
 	}
-}
-
-// CacheDir is where this project keeps what it can make again.
-func CacheDir() (string, error) {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		return "", fmt.Errorf("find a directory for caches and the clusters' state: %w; set XDG_CACHE_HOME or HOME", err)
-	}
-	return filepath.Join(dir, "basico"), nil
 }

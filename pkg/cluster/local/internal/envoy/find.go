@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 
+	"chartbasico/internal/cachedir"
 	"chartbasico/pkg/cluster/internal/install"
 )
 
@@ -57,7 +58,7 @@ func Find(ctx context.Context, path string, progress func(string)) (string, erro
 	if path != "" {
 		return accept(ctx, path)
 	}
-	cache, err := install.CacheDir()
+	cache, err := cachedir.Dir()
 	if err != nil {
 		return "", err
 	}
