@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"chartbasico/internal/charts"
 	"chartbasico/internal/helm3"
+	"chartbasico/pkg/charts"
 	"chartbasico/pkg/revision"
 )
 

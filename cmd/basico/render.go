@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"chartbasico/internal/charts"
 	"chartbasico/internal/nearest"
+	"chartbasico/pkg/charts"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/render"
 )

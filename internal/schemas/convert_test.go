@@ -19,7 +19,7 @@ func TestAmount(t *testing.T) {
 			if number == "" && unit != "" {
 				continue // a unit by itself is zero to Kubernetes
 			}
-			_, err := resource.ParseQuantity(amount + unit)
+			_, err := resource.ParseQuantity(number + unit)
 			assert.Equal(t, err == nil, pattern.MatchString(number+unit), "%q: %v", number+unit, err)
 		}
 	}

@@ -101,7 +101,7 @@ func (d *decoder) repository(node *yaml.Node, path string) {
 		d.add(at.Line, join(path, "url"), problem.Quote(url), urls, "write "+rest)
 	case !oci && whole && scheme == "oci":
 		d.add(at.Line, join(path, "url"), problem.Quote(url), urls, "write "+rest+", and oci: true")
-	case !oci && !(whole && web):
+	case !oci && (!whole || !web):
 		d.add(at.Line, join(path, "url"), problem.Quote(url), urls, "write https:// before it, or add oci: true")
 	case !oci && p.PlainHTTP:
 		d.add(node.Line, join(path, "plainHttp"), "true", "oci: true beside it", "remove it; the url of an index says http:// itself")

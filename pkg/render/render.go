@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"chartbasico/internal/charts"
 	"chartbasico/internal/helm3"
+	"chartbasico/pkg/charts"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/problem"
 )

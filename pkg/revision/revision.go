@@ -13,9 +13,9 @@ import (
 	"slices"
 	"strings"
 
-	"chartbasico/internal/charts"
 	"chartbasico/internal/git"
 	"chartbasico/internal/helm3"
+	"chartbasico/pkg/charts"
 	"chartbasico/pkg/diff"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/problem"
