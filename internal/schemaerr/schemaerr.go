@@ -5,6 +5,7 @@ package schemaerr
 import (
 	"fmt"
 	"maps"
+	"math/big"
 	"net/url"
 	"regexp"
 	"slices"
@@ -109,6 +110,12 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 	case *kind.Pattern:
 		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "text that matches "+k.Want, "")
 		return
+	case *kind.Minimum:
+		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "at least "+number(k.Want), "")
+		return
+	case *kind.Maximum:
+		e.add(err.InstanceLocation, e.found(err.InstanceLocation), "at most "+number(k.Want), "")
+		return
 	case *kind.ContentEncoding: // of what may be secret, and is not shown
 		e.add(err.InstanceLocation, "text that is not "+k.Want, k.Want, "encode it")
 		return
@@ -126,6 +133,15 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 		return
 	}
 	e.add(err.InstanceLocation, e.found(err.InstanceLocation), text(err), "")
+}
+
+// number is a bound with all its digits.
+func number(r *big.Rat) string {
+	if r.IsInt() {
+		return r.Num().String()
+	}
+	f, _ := r.Float64()
+	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
 func (e *explainer) add(path []string, found, expected, fix string) {

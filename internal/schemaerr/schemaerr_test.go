@@ -40,7 +40,7 @@ func TestExplain(t *testing.T) {
 		`{"app":"a","box":{"other":"x"}}`:   {[]string{"box", "other"}, `unknown key "other"`, "", "remove it; known here: image, tag"},
 		`{"app":"a","either":3}`:            {[]string{"either"}, "3", "object or string", ""},
 		`{"app":"a","either":{"form":1}}`:   {[]string{"either", "form"}, `unknown key "form"`, "", "write from"},
-		`{"app":"a","either":{"from":9}}`:   {[]string{"either", "from"}, "9", "maximum: got 9, want 3", ""},
+		`{"app":"a","either":{"from":9}}`:   {[]string{"either", "from"}, "9", "at most 3", ""},
 		`{"app":"a","list":[1,"x"]}`:        {[]string{"list", "1"}, `"x"`, "integer", ""},
 		`{"app":"a","never":{}}`:            {[]string{"never"}, "a map", "nothing here", "remove it"},
 		`{"app":"a","boxes":{"MyApp":1}}`:   {[]string{"boxes", "MyApp"}, `illegal key "MyApp"`, "DNS label, which matches ^[a-z]([-a-z0-9]{0,9}[a-z0-9])?$", "write my-app"},

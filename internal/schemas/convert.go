@@ -189,8 +189,9 @@ func strict(schema map[string]any) map[string]any {
 		}
 	}
 	bounds := map[any]map[string]any{
-		"int32": {"minimum": math.MinInt32, "maximum": math.MaxInt32},
-		"int64": {"minimum": math.MinInt64, "maximum": math.MaxInt64 - 1023}, // the next that floating point has is too much
+		"int32":         {"minimum": math.MinInt32, "maximum": math.MaxInt32},
+		"int-or-string": {"minimum": math.MinInt32, "maximum": math.MaxInt32},        // of the one that is a number
+		"int64":         {"minimum": math.MinInt64, "maximum": math.MaxInt64 - 1023}, // the next that floating point has is too much
 	}
 	for bound, value := range bounds[schema["format"]] {
 		if _, given := out[bound]; !given {
