@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"chartbasico/internal/nearest"
 	"chartbasico/pkg/render"
 )
 
@@ -371,43 +372,34 @@ func (s *service) portList() string {
 	return strings.Join(out, ", ")
 }
 
-// port is the number of a container's port by its name, 0 where there is none.
-func (p pods) port(name string) int64 {
+// ports are those of all containers of the pods, the ones that run before the others too.
+func (p pods) ports() (out []map[string]any) {
 	for _, kind := range []string{"containers", "initContainers"} {
 		for _, c := range list(p.spec, kind) {
-			for _, cp := range list(c, "ports") {
-				if text(cp, "name") == name {
-					n, _ := number(cp, "containerPort")
-					return n
-				}
-			}
+			out = append(out, list(c, "ports")...)
+		}
+	}
+	return out
+}
+
+// port is the number of a container's port by its name, 0 where there is none.
+func (p pods) port(name string) int64 {
+	for _, cp := range p.ports() {
+		if text(cp, "name") == name {
+			n, _ := number(cp, "containerPort")
+			return n
 		}
 	}
 	return 0
 }
 
-// answers says whether a container of the pods has a port.
-func (p pods) answers() bool {
-	return slices.ContainsFunc([]string{"containers", "initContainers"}, func(kind string) bool {
-		return slices.ContainsFunc(list(p.spec, kind), func(c map[string]any) bool { return len(list(c, "ports")) > 0 })
-	})
-}
-
 // listens says whether a container of the pods has the target port, by name or number.
 func (p pods) listens(target any) bool {
-	for _, kind := range []string{"containers", "initContainers"} {
-		for _, c := range list(p.spec, kind) {
-			for _, cp := range list(c, "ports") {
-				if n, ok := number(cp, "containerPort"); ok && n == target {
-					return true
-				}
-				if name, ok := target.(string); ok && text(cp, "name") == name {
-					return true
-				}
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.ports(), func(cp map[string]any) bool {
+		n, numbered := number(cp, "containerPort")
+		name, named := target.(string)
+		return numbered && n == target || named && text(cp, "name") == name
+	})
 }
 
 func (p pods) portNames() string {
@@ -459,4 +451,15 @@ func number(m map[string]any, path ...string) (int64, bool) {
 		return int64(n), true
 	}
 	return 0, false
+}
+
+// nearService is the Service of the namespace whose name is most like this one, empty where none is.
+func (m *model) nearService(name, namespace string) string {
+	var names []string
+	for _, known := range m.names {
+		if short, ok := strings.CutPrefix(known, namespace+"/"); ok {
+			names = append(names, short)
+		}
+	}
+	return nearest.Word(name, names)
 }

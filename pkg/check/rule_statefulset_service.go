@@ -1,17 +1,12 @@
 package check
 
-import (
-	"strings"
-
-	"chartbasico/internal/nearest"
-	"chartbasico/pkg/problem"
-)
+import "chartbasico/pkg/problem"
 
 // Pods without a port need no name, and Kubernetes lets them run without that Service.
 var ruleStatefulSetService = rule{"statefulset-service", "The Service that a StatefulSet names is there for its pods, and headless: else they have no DNS names of their own.", environmentScope, func(m *model) (out problem.List) {
 	for _, p := range m.pods {
 		name := text(p.Object, "spec", "serviceName")
-		if p.GetKind() != "StatefulSet" || name == "" || !p.answers() {
+		if p.GetKind() != "StatefulSet" || name == "" || len(p.ports()) == 0 {
 			continue
 		}
 		add := func(found, fix string) {
@@ -35,14 +30,3 @@ var ruleStatefulSetService = rule{"statefulset-service", "The Service that a Sta
 	}
 	return out
 }}
-
-// nearService is the Service of the namespace whose name is most like this one, empty where none is.
-func (m *model) nearService(name, namespace string) string {
-	var names []string
-	for _, known := range m.names {
-		if short, ok := strings.CutPrefix(known, namespace+"/"); ok {
-			names = append(names, short)
-		}
-	}
-	return nearest.Word(name, names)
-}
