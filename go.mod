@@ -1,6 +1,6 @@
 module chartbasico
 
-go 1.26.0
+go 1.26.6
 
 tool (
 	go.etcd.io/etcd/server/v3

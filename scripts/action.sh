@@ -25,7 +25,7 @@ if [ -z "${BASICO:-}" ]; then
   "$root/scripts/build.sh"
   BASICO=$root/bin/basico
   # A cluster is started from another repository than this one: its program must lie beside basico.
-  if [ "${VERIFY:-true}" = true ]; then go -C "$root" build -o bin/ ./cmd/controlplane; fi
+  if [ "${VERIFY:-true}" = true ]; then CGO_ENABLED=0 go -C "$root" build -o bin/ ./cmd/controlplane; fi
 fi
 mkdir -p "$reports"
 # shellcheck disable=SC2206 # patterns are meant to be expanded
@@ -47,11 +47,18 @@ if [ -n "${BASE:-}" ]; then
   if ! git cat-file -e "$BASE^{commit}" 2>/dev/null; then
     echo "there is no revision $BASE here. Fix: check out with fetch-depth: 0" >&2
     exit 2
-  elif git ls-tree -r --name-only "$BASE" | grep -E '(^|/)Chart\.yaml$|\.tgz$' >/dev/null; then
-    try "$BASICO" diff "$BASE" HEAD -o markdown >"$reports/diff.md"
+  elif git ls-tree -r --name-only "$BASE" | grep -E '(^|/)Chart\.yaml$|\.tgz$' >/dev/null ||
+    git grep -q -E 'chart: *["'\'']?oci://|^repositories:' "$BASE" -- environments; then
+    try "$BASICO" diff "$BASE" HEAD -o markdown >"$reports/diff.new"
   else
-    echo "### Rendered difference: not compared, as there is no chart in $BASE" >"$reports/diff.md"
+    echo "### Rendered difference: not compared, as there is no chart in $BASE" >"$reports/diff.new"
   fi
-  cat "$reports/diff.md" >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+  # What could not be compared says nothing, and leaves the comment that is there.
+  if [ -s "$reports/diff.new" ]; then
+    mv "$reports/diff.new" "$reports/diff.md"
+    cat "$reports/diff.md" >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+  else
+    rm -f "$reports/diff.new" "$reports/diff.md"
+  fi
 fi
 exit "$status"

@@ -9,6 +9,12 @@ if [ -z "${BASICO:-}" ]; then
 fi
 mkdir -p "$(dirname "$2")"
 status=0
-"$BASICO" diff "$1" HEAD --since-release -o markdown >"$2" || status=$?
-cat "$2" >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+"$BASICO" diff "$1" HEAD --since-release -o markdown >"$2.new" || status=$?
+# What could not be compared says nothing, and leaves the comment that is there.
+if [ -s "$2.new" ]; then
+  mv "$2.new" "$2"
+  cat "$2" >>"${GITHUB_STEP_SUMMARY:-/dev/stdout}"
+else
+  rm -f "$2.new" "$2"
+fi
 exit "$status"

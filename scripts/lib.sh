@@ -1,5 +1,6 @@
 # Shared by the scripts: where slow results are kept, and how a slow step says what it does.
 set -euo pipefail
+shopt -s inherit_errexit # what fails in $(…) ends that, too
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [ -z "${XDG_CACHE_HOME:-}${HOME:-}" ]; then
   echo "neither HOME nor XDG_CACHE_HOME is set, one of which says where to keep what is built. Fix: export HOME, as Go needs it too" >&2
@@ -10,7 +11,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/basico
 export CGO_ENABLED=0
 
 # hash FILE...: one short hash over the files' contents.
-hash() { cat "$@" | { sha256sum 2>/dev/null || shasum -a 256; } | cut -c1-16; }
+hash() { cat "$@" | sha256sum | cut -c1-16; }
 
 # say TEXT: a line of progress.
 say() { printf '%s\n' "$*" >&2; }

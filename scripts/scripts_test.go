@@ -3,6 +3,7 @@
 package scripts
 
 import (
+	"go/version"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -136,6 +137,37 @@ func TestAction(t *testing.T) {
 	assert.Equal(t, "### Rendered difference: not compared, as there is no chart in HEAD~1\n", read(t, filepath.Join(r.Dir, "reports", "diff.md")))
 }
 
+// A repository may have no chart of its own; what could not be compared leaves no page that would replace the last comment.
+func TestActionWithPublishedCharts(t *testing.T) {
+	for name, c := range map[string]struct {
+		environment, diff string
+		status            int
+		page              string // "" for none
+	}{
+		"from a registry":    {"releases:\n- name: one\n  chart: oci://charts.example.com/chart_basico\n", "echo compared", 0, "compared\n"},
+		"from an index":      {"repositories:\n- name: ours\n  url: https://charts.example.com\n", "echo compared", 0, "compared\n"},
+		"not to be compared": {"repositories:\n- name: ours\n  url: https://charts.example.com\n", "exit 2", 2, ""},
+		"no chart yet":       {"releases: []\n", "exit 2", 0, "### Rendered difference: not compared, as there is no chart in HEAD\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := gittest.New(t)
+			r.Git("rm", "-r", "--quiet", "charts")
+			r.Write("environments/env.yaml", c.environment)
+			r.Commit("no chart here")
+			stub := filepath.Join(t.TempDir(), "basico")
+			require.NoError(t, os.WriteFile(stub, []byte("#!/bin/sh\nif [ $1 = diff ]; then "+c.diff+"; fi\n"), 0o700))
+			status, said := run(t, r.Dir, []string{"VERIFY=false", "BASE=HEAD", "BASICO=" + stub}, script(t, "action.sh"))
+			assert.Equal(t, c.status, status, said)
+			page := filepath.Join(r.Dir, "reports", "diff.md")
+			if c.page == "" {
+				assert.NoFileExists(t, page)
+				return
+			}
+			assert.Equal(t, c.page, read(t, page))
+		})
+	}
+}
+
 // As on a runner: the action's checkout, of which nothing is built, and beside it a repository of values, which has the
 // chart as an archive and its environments in folders.
 func TestActionElsewhere(t *testing.T) {
@@ -177,6 +209,50 @@ func TestActionElsewhere(t *testing.T) {
 	assert.FileExists(t, filepath.Join(r.Dir, "reports/eu-prod.xml"))
 	assert.FileExists(t, filepath.Join(r.Dir, "reports/eu-prod.html"))
 	assert.Equal(t, "?? reports/", r.Git("status", "--short"), "nothing else is left in the repository")
+}
+
+// What the tools are built from is built by the Go that go.mod asks for, as a runner has no other.
+func TestGoOfTheTools(t *testing.T) {
+	asked := func(file string) string {
+		m := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(read(t, file))
+		require.NotNil(t, m, file)
+		return "go" + m[1]
+	}
+	files, err := filepath.Glob("tools/*/go.mod")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	ours := asked("../go.mod")
+	for _, file := range files {
+		assert.LessOrEqual(t, version.Compare(asked(file), ours), 0, "%s asks for %s, ../go.mod for %s", file, asked(file), ours)
+	}
+	for _, page := range []string{"../README.md", "../docs/guia.es.md"} {
+		assert.Contains(t, read(t, page), strings.Replace(ours, "go", "Go ", 1), page)
+	}
+}
+
+// A tool that cannot be installed ends the script that asks for it, and nothing broken is kept for the next.
+func TestToolsThatFail(t *testing.T) {
+	for name, c := range map[string]struct{ tool, program, does, says string }{
+		"an archive that is not the one": {"chromium", "npm", "echo other >sparticuz-chromium-153.0.0.tgz", "sparticuz-chromium-153.0.0.tgz: FAILED"},
+		"no network for npm":             {"chromium", "npm", "echo unreachable >&2; exit 1", "unreachable"},
+		"no network for pip":             {"yamllint", "python3", `mkdir -p "$3/bin"; printf '#!/bin/sh\necho unreachable; exit 1\n' >"$3/bin/python"; chmod +x "$3/bin/python"`, "unreachable"},
+		"no network for Go":              {"actionlint", "go", "echo unreachable >&2; exit 1", "unreachable"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bin, cache := t.TempDir(), t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(bin, c.program), []byte("#!/bin/sh\n"+c.does+"\n"), 0o700))
+			user := filepath.Join(bin, "user.sh")
+			text := "source " + script(t, "lib.sh") + "\nsource scripts/tools.sh\nFOUND=$(tool " + c.tool + ")\necho went on with $FOUND\n"
+			require.NoError(t, os.WriteFile(user, []byte(text), 0o600))
+			env := []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "XDG_CACHE_HOME=" + cache}
+			for range 2 {
+				status, said := run(t, "..", env, "bash", user)
+				assert.Equal(t, 1, status, said)
+				assert.Contains(t, said, c.says)
+				assert.NotContains(t, said, "went on")
+			}
+		})
+	}
 }
 
 func TestScriptsWithoutHome(t *testing.T) {

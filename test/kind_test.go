@@ -435,7 +435,7 @@ func TestClustersSideBySide(t *testing.T) {
 	}
 	status, err := second.Status(ctx)
 	require.NoError(t, err)
-	assert.Equal(t, "not ready: Deployment/istiod, Deployment/istio-ingressgateway; basico cluster create completes it", status.Failure)
+	assert.Equal(t, "not ready: Deployment/istiod, Deployment/istio-ingressgateway; basico cluster create --kind kind --name "+name+" completes it", status.Failure)
 	completed, err := kind.Create(ctx, kind.Options{Name: name})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, completed.Close()) })

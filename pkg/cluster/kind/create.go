@@ -29,7 +29,7 @@ import (
 )
 
 // Create makes a cluster with Istio that runs until it is deleted. If there is one of that name, it is completed: what
-// it has stays, and other nodes than it has are a mistake. If ctx ends while the nodes are made, nothing is left; if a
+// it has stays, and other nodes or another Istio than it has are a mistake. If ctx ends while the nodes are made, nothing is left; if a
 // later step fails, the cluster is kept to be looked at, unless it is temporary, and the error says where what is known of
 // the failure is written.
 func Create(ctx context.Context, options Options) (*Cluster, error) {
@@ -50,7 +50,7 @@ func Create(ctx context.Context, options Options) (*Cluster, error) {
 		return nil, err
 	}
 	defer unlock()
-	c := &creation{Options: o, dir: dir, engine: engine, begin: time.Now()}
+	c := &creation{Options: o, asked: options, dir: dir, engine: engine, begin: time.Now()}
 	cluster, err := c.run(ctx)
 	if err != nil && o.Temporary {
 		err = errors.Join(err, c.abandon(ctx))
@@ -61,6 +61,7 @@ func Create(ctx context.Context, options Options) (*Cluster, error) {
 // creation is one Create.
 type creation struct {
 	Options
+	asked  Options // without defaults
 	dir    directory
 	engine containers
 	begin  time.Time
@@ -229,7 +230,8 @@ func (c *creation) nodeImage(ctx context.Context) (string, error) {
 	return name, err
 }
 
-// compareNodes says what was asked for that differs from the nodes that are there, as nodes cannot be changed.
+// compareNodes says what was asked for that differs from what is there, as that is not changed, and takes the Istio that
+// is there where none was asked for.
 func (c *creation) compareNodes() error {
 	made, err := os.ReadFile(c.dir.made())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -253,8 +255,15 @@ func (c *creation) compareNodes() error {
 	if c.Nodes != 0 && c.Nodes != len(nodes) {
 		differs("nodes", len(nodes), c.Nodes)
 	}
-	if v := versionOf(strings.TrimSpace(string(made))); c.Kubernetes != "" && v != c.Kubernetes {
+	image, istio, _ := strings.Cut(strings.TrimSpace(string(made)), "\n")
+	if v := versionOf(image); c.Kubernetes != "" && v != c.Kubernetes {
 		differs("kubernetes", v, c.Kubernetes)
+	}
+	if istio != "" && c.Istio != istio {
+		if c.asked.Istio != "" {
+			differs("istio", istio, c.Istio)
+		}
+		c.Istio = istio
 	}
 	return errors.Join(errs...)
 }
@@ -309,7 +318,7 @@ func (c *creation) makeNodes(ctx context.Context) error {
 		if err := c.create(ctx); err != nil {
 			return err
 		}
-		if err := os.WriteFile(c.dir.made(), []byte(c.node.name+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(c.dir.made(), []byte(c.node.name+"\n"+c.Istio+"\n"), 0o600); err != nil {
 			return err
 		}
 	}

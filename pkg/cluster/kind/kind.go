@@ -131,7 +131,8 @@ func (d directory) failures(parts ...string) string {
 	return filepath.Join(append([]string{filepath.Clean(kind) + "-failures", name}, parts...)...)
 }
 
-// made is written when the nodes are up: what is found without it is what an interrupted run left.
+// made is written when the nodes are up, with the name of their image and the version of Istio: what is found without it
+// is what an interrupted run left.
 func (d directory) made() string { return d.path("made") }
 
 // loaded holds the images that the nodes have: IDs by name.
@@ -290,7 +291,15 @@ func (c *Cluster) Status(ctx context.Context) (Status, error) {
 	if s.Nodes, s.Failure, err = parts(ctx, client); err != nil {
 		return s, fmt.Errorf("ask cluster %s: %w", c.name, err)
 	}
+	if s.Failure != "" {
+		s.Failure += "; " + completing(c.name)
+	}
 	return s, nil
+}
+
+// completing says how a cluster that lacks something is completed.
+func completing(name string) string {
+	return "basico cluster create --kind kind --name " + name + " completes it"
 }
 
 // parts returns a cluster's nodes, and what of it and of Istio is not ready.
@@ -318,7 +327,7 @@ func parts(ctx context.Context, client kubernetes.Interface) (nodes []Node, fail
 		}
 	}
 	if len(missing) > 0 {
-		failure = "not ready: " + strings.Join(missing, ", ") + "; basico cluster create completes it"
+		failure = "not ready: " + strings.Join(missing, ", ")
 	}
 	return nodes, failure, nil
 }
@@ -350,7 +359,7 @@ func List(ctx context.Context) ([]Status, error) {
 		}
 		switch {
 		case errors.Is(err, ErrNotRunning):
-			s.Failure = "not ready: its nodes; basico cluster create completes it"
+			s.Failure = "not ready: its nodes; " + completing(e.Name())
 		case err != nil:
 			s.Failure = err.Error()
 		}

@@ -72,9 +72,9 @@ func engine(t *testing.T) containers {
 	path := filepath.Join(t.TempDir(), "podman")
 	script := `#!/bin/sh
 case "$*" in
-  "image inspect docker.io/kindest/node:v1.34.4") echo '[{"Id": "abc", "Config": {"Labels": {"basico.key": "1"}}}]' ;;
-  "image inspect other:1") echo '[{"Id": "def", "Config": {}}]' ;;
-  "image ls --format {{.Repository}}:{{.Tag}}") printf 'other:1\ndocker.io/kindest/node:v1.33.1\ndocker.io/kindest/node:v1.34.4\nkindest/node:<none>\n' ;;
+  "image inspect docker.io/kindest/node:v1.34.4") echo '[{"Id": "abc", "Os": "linux", "Architecture": "arm64", "Config": {"Labels": {"basico.key": "1"}}}]' ;;
+  "image inspect other:1") echo '[{"Id": "def", "Os": "linux", "Architecture": "amd64", "Config": {}}]' ;;
+  "image ls --filter label=basico.key --format {{.Repository}}:{{.Tag}}") printf 'other:1\ndocker.io/kindest/node:v1.33.1\ndocker.io/kindest/node:v1.34.4\nkindest/node:<none>\n' ;;
   "pull -q "*) echo "Error: no such host" >&2; exit 125 ;;
   *) exit 1 ;;
 esac
@@ -87,7 +87,7 @@ func TestImages(t *testing.T) {
 	e := engine(t)
 	images, err := e.ensure(t.Context(), []string{"docker.io/kindest/node:v1.34.4", "other:1"}, func(string) {})
 	require.NoError(t, err)
-	assert.Equal(t, []image{{"docker.io/kindest/node:v1.34.4", "abc", true}, {"other:1", "def", false}}, images)
+	assert.Equal(t, []image{{"docker.io/kindest/node:v1.34.4", "abc", "linux/arm64", true}, {"other:1", "def", "linux/amd64", false}}, images)
 
 	newest, err := e.newestNode(t.Context())
 	require.NoError(t, err)
@@ -98,6 +98,32 @@ func TestImages(t *testing.T) {
 	require.EqualError(t, err, `image gone:1 is not on this machine, and cannot be pulled: Error: no such host
 where no container registry can be reached, scripts/airgap/build.sh builds those of the default versions for podman, which is taken in place of `+e.command+` by KIND_EXPERIMENTAL_PROVIDER=podman`)
 	assert.Equal(t, []string{"pulling gone:1"}, said)
+}
+
+// Docker's newer store would write the platforms that were not pulled, too.
+func TestSave(t *testing.T) {
+	images := []image{{name: "one:1", platform: "linux/arm64"}, {name: "two:1", platform: "linux/arm64"}}
+	for name, c := range map[string]struct{ command, store, want string }{
+		"podman":             {"podman", "", "save -o a.tar -q -m one:1 two:1"},
+		"docker":             {"docker", "[[Backing Filesystem extfs] [Supports d_type true]]", "save -o a.tar one:1 two:1"},
+		"docker, containerd": {"docker", "[[driver-type io.containerd.snapshotter.v1]]", "save -o a.tar --platform linux/arm64 one:1 two:1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bin := t.TempDir()
+			script := `#!/bin/sh
+case "$1" in
+  info) echo '` + c.store + `' ;;
+  *) echo "$*" >>` + bin + `/said ;;
+esac
+`
+			require.NoError(t, os.WriteFile(filepath.Join(bin, c.command), []byte(script), 0o755))
+			t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
+			require.NoError(t, containers{command: c.command}.save(t.Context(), "a.tar", images))
+			said, err := os.ReadFile(filepath.Join(bin, "said"))
+			require.NoError(t, err)
+			assert.Equal(t, c.want+"\n", string(said))
+		})
+	}
 }
 
 func TestARuntimeThatIsNotThere(t *testing.T) {
@@ -146,7 +172,7 @@ esac
 	dir, err := directoryOf(name)
 	require.NoError(t, err)
 	require.NoError(t, os.MkdirAll(dir.path(), 0o700))
-	require.NoError(t, os.WriteFile(dir.made(), []byte("docker.io/kindest/node:v1.34.4\n"), 0o600))
+	require.NoError(t, os.WriteFile(dir.made(), []byte("docker.io/kindest/node:v1.34.4\n"+version.Istio+"\n"), 0o600))
 	writeKubeconfig(t, dir, server.URL)
 	return node
 }
@@ -249,9 +275,10 @@ func TestNodesThatDiffer(t *testing.T) {
 		want    string // "" where the cluster is completed
 	}{
 		"nothing asked for":  {},
-		"what is there":      {options: Options{Nodes: 1, Kubernetes: "1.34.4"}},
+		"what is there":      {options: Options{Nodes: 1, Kubernetes: "1.34.4", Istio: version.Istio}},
 		"more nodes":         {Options{Nodes: 2}, "create cluster a: --nodes: found 1 in the cluster that is there, asked for 2" + fix},
 		"another Kubernetes": {Options{Kubernetes: "v1.33.1"}, "create cluster a: --kubernetes: found 1.34.4 in the cluster that is there, asked for 1.33.1" + fix},
+		"another Istio":      {Options{Istio: "1.29.0"}, "create cluster a: --istio: found " + version.Istio + " in the cluster that is there, asked for 1.29.0" + fix},
 		"both": {
 			Options{Nodes: 3, Kubernetes: "1.33.1"},
 			"create cluster a: --nodes: found 1 in the cluster that is there, asked for 3" + fix +
@@ -269,6 +296,24 @@ func TestNodesThatDiffer(t *testing.T) {
 			}
 			assert.FileExists(t, node)
 		})
+	}
+}
+
+// A cluster that was made with another Istio than is made now keeps it.
+func TestIstioStays(t *testing.T) {
+	runningNodes(t, "a", func() {})
+	dir, err := directoryOf("a")
+	require.NoError(t, err)
+	engine, err := findRuntime(t.Context(), logger{func(string) {}})
+	require.NoError(t, err)
+	for made, want := range map[string]string{
+		"docker.io/kindest/node:v1.34.4\n1.29.0\n": "1.29.0",
+		"docker.io/kindest/node:v1.34.4\n":         version.Istio, // nobody wrote which
+	} {
+		require.NoError(t, os.WriteFile(dir.made(), []byte(made), 0o600))
+		c := &creation{Options: Options{Name: "a", Istio: version.Istio}, dir: dir, engine: engine}
+		require.NoError(t, c.compareNodes())
+		assert.Equal(t, want, c.Istio)
 	}
 }
 
@@ -456,11 +501,11 @@ func TestParts(t *testing.T) {
 		"all of it": {[]runtime.Object{node("True"), deployment("istiod", 1), deployment("istio-ingressgateway", 1), deployment("istio-egressgateway", 1)}, ""},
 		"nodes alone": {
 			[]runtime.Object{node("True")},
-			"not ready: Deployment/istiod, Deployment/istio-ingressgateway, Deployment/istio-egressgateway; basico cluster create completes it",
+			"not ready: Deployment/istiod, Deployment/istio-ingressgateway, Deployment/istio-egressgateway",
 		},
 		"a gateway without a pod": {
 			[]runtime.Object{node("False"), deployment("istiod", 1), deployment("istio-ingressgateway", 0), deployment("istio-egressgateway", 1)},
-			"not ready: Node/a, Deployment/istio-ingressgateway; basico cluster create completes it",
+			"not ready: Node/a, Deployment/istio-ingressgateway",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

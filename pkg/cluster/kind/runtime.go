@@ -53,8 +53,8 @@ func findRuntime(ctx context.Context, log logger) (containers, error) {
 
 // image is an image that the runtime has.
 type image struct {
-	name, id string
-	built    bool // by scripts/airgap, from what no registry gives
+	name, id, platform string
+	built              bool // by scripts/airgap, from what no registry gives
 }
 
 // builtLabel is on the images that scripts/airgap builds.
@@ -67,8 +67,9 @@ func (c containers) find(ctx context.Context, name string) (image, error) {
 		return image{}, err
 	}
 	var inspected []struct {
-		ID     string `json:"Id"`
-		Config struct{ Labels map[string]string }
+		ID               string `json:"Id"`
+		Os, Architecture string
+		Config           struct{ Labels map[string]string }
 	}
 	if err := json.Unmarshal([]byte(out), &inspected); err != nil {
 		return image{}, fmt.Errorf("%s image inspect %s: %w", c.command, name, err)
@@ -76,8 +77,9 @@ func (c containers) find(ctx context.Context, name string) (image, error) {
 	if len(inspected) != 1 {
 		return image{}, fmt.Errorf("%s image inspect %s: found %d images, expected one", c.command, name, len(inspected))
 	}
-	_, built := inspected[0].Config.Labels[builtLabel]
-	return image{name: name, id: inspected[0].ID, built: built}, nil
+	found := inspected[0]
+	_, built := found.Config.Labels[builtLabel]
+	return image{name: name, id: found.ID, platform: found.Os + "/" + found.Architecture, built: built}, nil
 }
 
 // ensure returns images, and pulls those that the runtime does not have. The error names every one that is missing.
@@ -118,9 +120,10 @@ func lastLine(err error) string {
 	return lines[len(lines)-1]
 }
 
-// newestNode returns the newest of kind's node images that the runtime has, "" if it has none.
+// newestNode returns the newest of kind's node images that scripts/airgap built, "" if there is none: a published one may
+// be there for somebody else's sake, and be too old.
 func (c containers) newestNode(ctx context.Context) (string, error) {
-	out, err := install.Run(ctx, "", c.command, "image", "ls", "--format", "{{.Repository}}:{{.Tag}}")
+	out, err := install.Run(ctx, "", c.command, "image", "ls", "--filter", "label="+builtLabel, "--format", "{{.Repository}}:{{.Tag}}")
 	if err != nil {
 		return "", err
 	}
@@ -135,11 +138,22 @@ func (c containers) newestNode(ctx context.Context) (string, error) {
 	return newest, nil
 }
 
-// save writes images into one archive.
+// save writes images, at least one and all of one platform, into one archive.
 func (c containers) save(ctx context.Context, path string, images []image) error {
 	args := []string{"save", "-o", path}
-	if c.command == "podman" {
+	switch c.command {
+	case "podman":
 		args = append(args, "-q", "-m") // several images in one archive
+	case "docker":
+		// The archive of containerd's store names every platform of an image, and a node refuses it if one was not pulled:
+		// https://github.com/kubernetes-sigs/kind/issues/3795.
+		store, err := install.Run(ctx, "", c.command, "info", "--format", "{{.DriverStatus}}")
+		if err != nil {
+			return err
+		}
+		if strings.Contains(store, "io.containerd.snapshotter") {
+			args = append(args, "--platform", images[0].platform)
+		}
 	}
 	for _, i := range images {
 		args = append(args, i.name)

@@ -35,8 +35,9 @@ type Options struct {
 	Context string
 	// Kind and Name are what reports say. Default: "context" and the context's name.
 	Kind, Name string
-	// NodesNear says that this machine reaches the nodes by their addresses, as it does kind's: requests to the ingress
-	// gateway are sent from here then, to its NodePort. Default: a Job in the cluster sends them.
+	// NodesNear says that this machine may reach the nodes by their addresses, as it does kind's where containers run on it:
+	// requests to the ingress gateway are sent from here then, to its NodePort. Default, and where they are not reached: a
+	// Job in the cluster sends them.
 	NodesNear bool
 	// Progress is told what takes its time. Default: nobody is told.
 	Progress func(string)
@@ -52,6 +53,9 @@ type Cluster struct {
 	forward    *forwarder
 	nodesNear  bool
 	progress   func(string)
+
+	tryNodes     sync.Once
+	nodesReached bool
 
 	mu      sync.Mutex
 	senders map[string]*sender // by a pod's UID

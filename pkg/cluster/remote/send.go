@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
+	"k8s.io/client-go/util/retry"
 	"k8s.io/kubectl/pkg/util/podutils"
 	"k8s.io/utils/ptr"
 
@@ -98,15 +99,18 @@ func (c *Cluster) sendToGateway(ctx context.Context, load traffic.Load) (traffic
 	if err != nil {
 		return traffic.Tally{}, err
 	}
-	if !c.nodesNear {
+	ports, near := map[string]string(nil), c.nodesNear
+	if near {
+		if ports, err = c.nodePorts(ctx, service); err != nil {
+			return traffic.Tally{}, err
+		}
+		near = c.reaches(ctx, ports)
+	}
+	if !near {
 		if load, err = inCluster(load, service); err != nil {
 			return traffic.Tally{}, err
 		}
 		return c.Send(ctx, cluster.Place{Outside: true}, load)
-	}
-	ports, err := c.nodePorts(ctx, service)
-	if err != nil {
-		return traffic.Tally{}, err
 	}
 	return traffic.Run(ctx, load, func(ctx context.Context, network, address string) (net.Conn, error) {
 		_, port, err := net.SplitHostPort(address)
@@ -119,6 +123,22 @@ func (c *Cluster) sendToGateway(ctx context.Context, load traffic.Load) (traffic
 		}
 		return new(net.Dialer).DialContext(ctx, network, at)
 	})
+}
+
+// reaches says whether this machine gets to where a Service is reached at a node, as it does not where the container
+// runtime is in a virtual machine or has a network of its own. It finds out once.
+func (c *Cluster) reaches(ctx context.Context, ports map[string]string) bool {
+	c.tryNodes.Do(func() {
+		for _, at := range ports {
+			conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", at)
+			if err == nil {
+				_ = conn.Close() // nothing was sent
+				c.nodesReached = true
+				return
+			}
+		}
+	})
+	return c.nodesReached
 }
 
 // gateway returns the ingress gateway's Service: where there are several, the first by name, as what selects its pods by
@@ -204,6 +224,8 @@ type sender struct {
 	pod     *corev1.Pod
 	path    string
 
+	container string
+
 	once sync.Once
 	err  error
 }
@@ -237,6 +259,9 @@ func (s *sender) prepare(ctx context.Context) error {
 	if err := s.addContainer(ctx); err != nil {
 		return err
 	}
+	if err := s.await(ctx); err != nil {
+		return err
+	}
 	pod, err := s.cluster.client.CoreV1().Pods(s.pod.Namespace).Get(ctx, s.pod.Name, metav1.GetOptions{})
 	if err != nil {
 		return err
@@ -262,27 +287,56 @@ func (s *sender) prepare(ctx context.Context) error {
 }
 
 func (s *sender) addContainer(ctx context.Context) error {
+	image, err := s.cluster.proxyImage(ctx, s.pod)
+	if err != nil {
+		return err
+	}
 	pods := s.cluster.client.CoreV1().Pods(s.pod.Namespace)
-	ours := func(c corev1.Container) bool { return c.Name == senderContainer }
-	if !slices.ContainsFunc(s.pod.Spec.Containers, ours) && !slices.ContainsFunc(s.pod.Spec.EphemeralContainers, func(e corev1.EphemeralContainer) bool { return e.Name == senderContainer }) {
-		image, err := s.cluster.proxyImage(ctx, s.pod)
+	err = retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		pod, err := pods.Get(ctx, s.pod.Name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
-		pod := s.pod.DeepCopy()
+		var there bool
+		if s.container, there = senderOf(pod); there {
+			return nil
+		}
 		pod.Spec.EphemeralContainers = append(pod.Spec.EphemeralContainers, corev1.EphemeralContainer{
 			EphemeralContainerCommon: corev1.EphemeralContainerCommon{
-				Name: senderContainer, Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
+				Name: s.container, Image: image, ImagePullPolicy: corev1.PullIfNotPresent,
 				Command: untilEnd,
 				// What the proxy's own user sends goes past the sidecar.
-				SecurityContext: restricted(userOf(s.pod)),
+				SecurityContext: restricted(userOf(pod)),
 			},
 		})
-		if _, err := pods.UpdateEphemeralContainers(ctx, pod.Name, pod, metav1.UpdateOptions{}); err != nil {
-			return fmt.Errorf("add a container: %w", err)
-		}
+		_, err = pods.UpdateEphemeralContainers(ctx, pod.Name, pod, metav1.UpdateOptions{})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("add a container: %w", err)
 	}
-	return s.await(ctx)
+	return nil
+}
+
+// senderOf returns the container of a pod that sends, or else the name of one to be added: one that ended, say with its
+// node, is never started again.
+func senderOf(pod *corev1.Pod) (name string, there bool) {
+	if slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == senderContainer }) {
+		return senderContainer, true
+	}
+	name = senderContainer
+	for n := 2; ; n++ {
+		if !slices.ContainsFunc(pod.Spec.EphemeralContainers, func(e corev1.EphemeralContainer) bool { return e.Name == name }) {
+			return name, false
+		}
+		ended := slices.ContainsFunc(pod.Status.EphemeralContainerStatuses, func(s corev1.ContainerStatus) bool {
+			return s.Name == name && s.State.Terminated != nil
+		})
+		if !ended {
+			return name, true
+		}
+		name = fmt.Sprintf("%s-%d", senderContainer, n)
+	}
 }
 
 // userOf is the user that the pod's application runs as.
@@ -301,7 +355,7 @@ func userOf(p *corev1.Pod) int64 {
 // proxyImage is the image of the pod's sidecar, or of any proxy if it has none.
 func (c *Cluster) proxyImage(ctx context.Context, p *corev1.Pod) (string, error) {
 	if proxy := proxyOf(p); proxy != nil {
-		return proxy.Image, nil
+		return withShell(proxy.Image), nil
 	}
 	pods, err := c.pods(ctx, "", "")
 	if err != nil {
@@ -309,11 +363,15 @@ func (c *Cluster) proxyImage(ctx context.Context, p *corev1.Pod) (string, error)
 	}
 	for i := range pods {
 		if proxy := proxyOf(&pods[i]); proxy != nil {
-			return proxy.Image, nil
+			return withShell(proxy.Image), nil
 		}
 	}
 	return "", errors.New("no pod of the cluster has a proxy, whose image is needed")
 }
+
+// withShell returns the image of the same proxy that has a shell, as Istio's distroless ones have not:
+// https://istio.io/latest/docs/ops/configuration/security/harden-docker-images/.
+func withShell(image string) string { return strings.TrimSuffix(image, "-distroless") }
 
 // containerTimeout bounds the start of a container whose image is there.
 const containerTimeout = time.Minute
@@ -328,7 +386,7 @@ func (s *sender) await(ctx context.Context) error {
 			return false, errors.New("the pod is gone")
 		}
 		for _, status := range slices.Concat(pod.Status.ContainerStatuses, pod.Status.EphemeralContainerStatuses) {
-			if status.Name != senderContainer {
+			if status.Name != s.container {
 				continue
 			}
 			switch {
@@ -337,12 +395,12 @@ func (s *sender) await(ctx context.Context) error {
 			case status.State.Waiting != nil:
 				last = strings.TrimSpace(status.State.Waiting.Reason + " " + status.State.Waiting.Message)
 			case status.State.Terminated != nil:
-				return false, fmt.Errorf("container %s ended: %s", senderContainer, status.State.Terminated.Message)
+				return false, fmt.Errorf("container %s ended: %s", s.container, status.State.Terminated.Message)
 			}
 		}
 		return false, nil
 	}, func() error {
-		return fmt.Errorf("container %s did not start within %v; the kubelet says: %s", senderContainer, containerTimeout, last)
+		return fmt.Errorf("container %s did not start within %v; the kubelet says: %s", s.container, containerTimeout, last)
 	})
 }
 
@@ -359,7 +417,7 @@ func (s *sender) run(ctx context.Context, in io.Reader, out io.Writer) error {
 
 func (s *sender) exec(ctx context.Context, in io.Reader, out io.Writer, command ...string) error {
 	req := s.cluster.client.CoreV1().RESTClient().Post().Resource("pods").Namespace(s.pod.Namespace).Name(s.pod.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: senderContainer, Command: command, Stdin: true, Stdout: true, Stderr: true}, scheme.ParameterCodec)
+		VersionedParams(&corev1.PodExecOptions{Container: s.container, Command: command, Stdin: true, Stdout: true, Stderr: true}, scheme.ParameterCodec)
 	executor, err := remotecommand.NewSPDYExecutor(s.cluster.config, "POST", req.URL())
 	if err != nil {
 		return err

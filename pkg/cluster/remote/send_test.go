@@ -1,14 +1,17 @@
 package remote
 
 import (
+	"net"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
+	ktesting "k8s.io/client-go/testing"
 
 	"chartbasico/pkg/traffic"
 )
@@ -56,6 +59,84 @@ func TestInCluster(t *testing.T) {
 			assert.Equal(t, tt.host, got.Host)
 		})
 	}
+}
+
+// A container that ended is never started again, so another one sends.
+func TestSenderOf(t *testing.T) {
+	t.Parallel()
+	pod := func(ephemeral, ended []string, containers ...string) *corev1.Pod {
+		p := &corev1.Pod{}
+		for _, name := range containers {
+			p.Spec.Containers = append(p.Spec.Containers, corev1.Container{Name: name})
+		}
+		for _, name := range ephemeral {
+			p.Spec.EphemeralContainers = append(p.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: name}})
+		}
+		for _, name := range ended {
+			p.Status.EphemeralContainerStatuses = append(p.Status.EphemeralContainerStatuses, corev1.ContainerStatus{Name: name, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}})
+		}
+		return p
+	}
+	for name, c := range map[string]struct {
+		pod   *corev1.Pod
+		want  string
+		there bool
+	}{
+		"none":           {pod(nil, nil, "app"), "basico-sender", false},
+		"the Job's":      {pod(nil, nil, "basico-sender"), "basico-sender", true},
+		"it runs":        {pod([]string{"basico-sender"}, nil, "app"), "basico-sender", true},
+		"it ended":       {pod([]string{"basico-sender"}, []string{"basico-sender"}, "app"), "basico-sender-2", false},
+		"another runs":   {pod([]string{"basico-sender", "basico-sender-2"}, []string{"basico-sender"}, "app"), "basico-sender-2", true},
+		"both ended":     {pod([]string{"basico-sender", "basico-sender-2"}, []string{"basico-sender", "basico-sender-2"}, "app"), "basico-sender-3", false},
+		"somebody's own": {pod([]string{"debugger"}, []string{"debugger"}, "app"), "basico-sender", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got, there := senderOf(c.pod)
+			assert.Equal(t, c.want, got)
+			assert.Equal(t, c.there, there)
+		})
+	}
+}
+
+// A pod whose status changes in the same moment is asked for again.
+func TestContainerOfAPodThatChanges(t *testing.T) {
+	t.Parallel()
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "web"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "istio-proxy", Image: "istio/proxyv2:1.31.0-distroless"}}},
+	}
+	client := fake.NewClientset(pod)
+	conflicts := 0
+	client.PrependReactor("update", "pods", func(action ktesting.Action) (bool, runtime.Object, error) {
+		if action.GetSubresource() == "ephemeralcontainers" && conflicts == 0 {
+			conflicts++
+			return true, nil, apierrors.NewConflict(corev1.Resource("pods"), "web", nil)
+		}
+		return false, nil, nil
+	})
+	s := &sender{cluster: &Cluster{client: client}, pod: pod}
+	require.NoError(t, s.addContainer(t.Context()))
+	assert.Equal(t, 1, conflicts)
+	got, err := client.CoreV1().Pods("shop").Get(t.Context(), "web", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.Len(t, got.Spec.EphemeralContainers, 1)
+	assert.Equal(t, "istio/proxyv2:1.31.0", got.Spec.EphemeralContainers[0].Image, "a distroless one has no shell")
+}
+
+// Where this machine does not reach the nodes, the requests are sent from inside.
+func TestNodesAreReached(t *testing.T) {
+	t.Parallel()
+	open, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	c := &Cluster{}
+	assert.True(t, c.reaches(t.Context(), map[string]string{"443": closed.Addr().String(), "80": open.Addr().String()}))
+	require.NoError(t, open.Close())
+	assert.True(t, c.reaches(t.Context(), map[string]string{"80": open.Addr().String()}), "it is asked once")
+	assert.False(t, new(Cluster).reaches(t.Context(), map[string]string{"80": open.Addr().String()}))
 }
 
 func TestGateway(t *testing.T) {
