@@ -216,10 +216,10 @@ spec:
 
 func TestSteadyCountsUntilStopped(t *testing.T) {
 	for realApps, rate := range map[bool]float64{false: 200, true: 20} {
-		fake := &clustertest.Fake{RealApps: realApps, OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+		fake := &clustertest.Fake{RealApps: realApps, OnSend: func(_ context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
 			assert.Zero(t, load.Requests)
 			assert.InDelta(t, rate, load.Rate, 0)
-			<-ctx.Done()
+			<-load.Stop
 			return traffic.Tally{Requests: 7, Errors: 1}, nil
 		}}
 		flows, err := StartSteady(t.Context(), fake, []Origin{{Name: "a"}, {Name: "b"}}, 0).Stop()
