@@ -7,6 +7,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -35,7 +37,7 @@ func packed(t *testing.T, m proto.Message) *anypb.Any {
 // dump is what a proxy says whose virtual host of that name divides so, with that many endpoints of v1.
 func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int) *adminv3.ConfigDump {
 	t.Helper()
-	action := &routev3.RouteAction{}
+	action := &routev3.RouteAction{Timeout: durationpb.New(10 * time.Second)}
 	if len(split) == 1 {
 		for subset := range split {
 			action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: "outbound|9080|" + subset + "|" + reviews}
@@ -56,7 +58,9 @@ func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int)
 	}
 	all := proto.Clone(load).(*endpointv3.ClusterLoadAssignment)
 	all.ClusterName = "outbound|9080||" + reviews
+	v1 := &clusterv3.Cluster{Name: "outbound|9080|v1|" + reviews, CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{MaxConnections: wrapperspb.UInt32(100)}}}}
 	return &adminv3.ConfigDump{Configs: []*anypb.Any{
+		packed(t, &adminv3.ClustersConfigDump{DynamicActiveClusters: []*adminv3.ClustersConfigDump_DynamicCluster{{Cluster: packed(t, v1)}}}),
 		packed(t, &adminv3.RoutesConfigDump{DynamicRouteConfigs: []*adminv3.RoutesConfigDump_DynamicRouteConfig{{
 			RouteConfig: packed(t, &routev3.RouteConfiguration{Name: "9080", VirtualHosts: []*routev3.VirtualHost{
 				{Name: virtualHost, Routes: []*routev3.Route{{Action: &routev3.Route_Route{Route: action}}}},
@@ -89,6 +93,11 @@ func TestWaitForRoute(t *testing.T) {
 		"another's route at a gateway":   {proxy: synced, host: "bookinfo.example:80", split: map[string]int{"": 100}, pods: 2, err: "bookinfo/productpage does not carry the route"},
 		"not in sync":                    {proxy: cluster.Proxy{Namespace: "bookinfo", Pod: "productpage"}, host: inMesh, split: canary, pods: 2, err: "bookinfo/productpage is not in sync"},
 		"a pod short":                    {proxy: synced, host: inMesh, split: canary, pods: 1, err: "knows 1 endpoints of subset v1, expected 2"},
+		"its clusters":                   {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 100}, Timeout: 10 * time.Second}},
+		"a subset's cluster alone":       {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 0}}},
+		"another limit":                  {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 1}}, err: "bookinfo/productpage lets subset v1 have [100] connections, expected 1"},
+		"a subset without weight":        {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v3": 0}}, err: "bookinfo/productpage has no cluster of subset v3"},
+		"another timeout":                {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Timeout: time.Minute}, err: "bookinfo/productpage has no route with a timeout of 1m0s"},
 		"configuration that was refused": {proxy: cluster.Proxy{Namespace: "bookinfo", Pod: "productpage", Synced: true, Rejected: []string{"no such filter"}}, host: inMesh, split: canary, err: "configuration rejected by bookinfo/productpage: no such filter"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -65,6 +65,8 @@ type Subset struct {
 	Name    string
 	Policy  *networkingv1.TrafficPolicy // the subset's own over the app's
 	Pending int                         // requests that may wait for a connection
+	// Connections is how many may be open; 0: any number, or its ports differ.
+	Connections int
 }
 
 // active is how many requests may be on their way; Istio counts those of HTTP/1.1 in it too.
@@ -219,7 +221,11 @@ func (a *App) readSubsets(dr *unstructured.Unstructured) error {
 		if n := policy.GetConnectionPool().GetHttp().GetHttp1MaxPendingRequests(); n > 0 {
 			pending = int(n)
 		}
-		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending}
+		connections := int(policy.GetConnectionPool().GetTcp().GetMaxConnections())
+		if len(spec.GetTrafficPolicy().GetPortLevelSettings())+len(s.GetTrafficPolicy().GetPortLevelSettings()) > 0 {
+			connections = 0
+		}
+		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending, Connections: connections}
 	}
 	return nil
 }
@@ -237,8 +243,20 @@ func over(app, subset *networkingv1.TrafficPolicy) *networkingv1.TrafficPolicy {
 }
 
 // route is what proxies should have when the app's rendered release is in force.
-func (a App) route(rendered *render.Release) rollout.Route {
-	return rollout.Route{Host: a.Host, Splits: rollout.Splits(object(rendered, "VirtualService", a.Name), a.Host)}
+func (a App) route(rendered *render.Release) (rollout.Route, error) {
+	vs, dr := object(rendered, "VirtualService", a.Name), object(rendered, "DestinationRule", a.Name)
+	if vs == nil || dr == nil {
+		return rollout.Route{}, fmt.Errorf("routing renders no VirtualService or no DestinationRule named %s", a.Name)
+	}
+	var now App
+	if err := errors.Join(now.readRoute(vs), now.readSubsets(dr)); err != nil {
+		return rollout.Route{}, err
+	}
+	want := rollout.Route{Host: a.Host, Splits: rollout.Splits(vs, a.Host), Timeout: now.Timeout, Connections: map[string]int{}}
+	for _, s := range now.Subsets {
+		want.Connections[s.Name] = s.Connections
+	}
+	return want, nil
 }
 
 // stages returns the stages in words: "v1, canary, half, v2".

@@ -204,6 +204,7 @@ func queueOf(t *testing.T, length int, before func(status int)) send {
 	}
 	return func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
 		if load.Each != nil {
+			assert.Equal(t, patience, load.Timeout)
 			assert.Equal(t, 3, behind, "nothing is sent before the connection is held")
 			assert.Equal(t, load.Requests, load.Concurrency, "all are sent at once")
 			var all sync.WaitGroup
@@ -224,7 +225,8 @@ func queueOf(t *testing.T, length int, before func(status int)) send {
 			return traffic.Tally{Requests: next, Errors: next, Statuses: map[int]int{http.StatusServiceUnavailable: next}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
 		}
 		assert.Equal(t, 1, load.Requests)
-		if load.Header.Get(delayHeader) != "" {
+		if delay := load.Header.Get(delayHeader); delay != "" {
+			assert.Equal(t, "30s", delay, "whatever the app's own limit is")
 			<-ctx.Done()
 			close(free)
 			return traffic.Tally{}, ctx.Err()
@@ -293,6 +295,19 @@ func TestFillSaysThatNothingHadToWait(t *testing.T) {
 	r := cart(t, func(context.Context, traffic.Load) (traffic.Tally, error) { return traffic.Tally{Requests: 1}, nil })
 	_, _, err := r.fill(t.Context(), 90, 50)
 	assert.ErrorContains(t, err, "ended before another one had to wait")
+}
+
+// While the queue is filled, the route allows for as long as that takes, and only one connection goes to the version.
+func TestTheQueueIsFilledOnANarrowRoute(t *testing.T) {
+	apps, err := Apps(rendered(t, "../../environments/bookinfo-prod.yaml"))
+	require.NoError(t, err)
+	a := apps[0]
+	narrowed, err := render.New().Release(t.Context(), a.Release.Release, append(narrow("v2"), render.Set("routing.stage", "v2"))...)
+	require.NoError(t, err)
+	route, err := a.route(narrowed)
+	require.NoError(t, err)
+	assert.Equal(t, 2*time.Minute, route.Timeout)
+	assert.Equal(t, map[string]int{"v1": 0, "v2": 1}, route.Connections)
 }
 
 // Real applications are told to be slow only if their pods say that they listen.

@@ -34,7 +34,10 @@ func (m mover) upgrade(ctx context.Context, app App, stage Stage, why string, al
 // arrive waits until every proxy has what was rendered, and sends one request from each origin that does not count: it
 // opens what a first request opens.
 func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, workloads []Workload, origins []rollout.Origin) error {
-	want := app.route(rendered)
+	want, err := app.route(rendered)
+	if err != nil {
+		return fmt.Errorf("%s: %w", app.Name, err)
+	}
 	want.Endpoints = map[string]int{}
 	for _, w := range workloads {
 		if subset, ok := app.Subsets[w.Version]; ok && w.App == app.Name && w.Namespace == app.Namespace && used(want, subset.Name) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/stretchr/testify/assert"
@@ -220,6 +221,9 @@ func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
 				{Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: "outbound|8080|v1|" + host}}}},
 			}}}}),
 		}}}),
+		packed(&adminv3.ClustersConfigDump{DynamicActiveClusters: []*adminv3.ClustersConfigDump_DynamicCluster{{
+			Cluster: packed(&clusterv3.Cluster{Name: "outbound|8080|v1|" + host}),
+		}}}),
 		packed(&adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{
 			EndpointConfig: packed(&endpointv3.ClusterLoadAssignment{ClusterName: "outbound|8080|v1|" + host}),
 		}}}),
@@ -231,7 +235,9 @@ func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
 	require.NoError(t, err)
 	route := &unstructured.Unstructured{}
 	require.NoError(t, yaml.Unmarshal([]byte(`{kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{route: [{destination: {host: cart, subset: v1}}]}]}}`), &route.Object))
-	rendered := &render.Release{Objects: []*unstructured.Unstructured{route}}
+	rule := &unstructured.Unstructured{}
+	require.NoError(t, yaml.Unmarshal([]byte(`{kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: {subsets: [{name: v1, labels: {version: v1}}]}}`), &rule.Object))
+	rendered := &render.Release{Objects: []*unstructured.Unstructured{route, rule}}
 	for name, stranger := range map[string]cluster.Proxy{"refuses": refusing, "is not in sync": {}} {
 		t.Run(name, func(t *testing.T) {
 			fake := on(stranger, cluster.Proxy{Namespace: "shop", Pod: "front-0", Synced: true})

@@ -159,17 +159,15 @@ const (
 	next  = 20
 )
 
-// hold bounds how long the slow request keeps the only connection: within the time limit, which holds for those that
-// wait too.
-func (a *routed) hold() time.Duration {
-	if a.Timeout > 0 {
-		return a.Timeout * 9 / 10
-	}
-	return 30 * time.Second
-}
-
-// atOnce is the longest that a full queue's refusal may take on a busy machine.
-func (a *routed) atOnce() time.Duration { return min(2*time.Second, a.hold()/2) }
+const (
+	// hold bounds how long the slow request keeps the only connection.
+	hold = 30 * time.Second
+	// patience is the route's time limit meanwhile: for those that wait until the slow request ends, and are then served
+	// one by one. The app's own limit has a check of its own.
+	patience = 2 * time.Minute
+	// atOnce is the longest that a full queue's refusal may take on a busy machine.
+	atOnce = 2 * time.Second
+)
 
 // queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
 // served in the end, and the others are refused at once.
@@ -190,28 +188,39 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 		a.notRun(what, "no length is set (http1MaxPendingRequests)", true)
 		return nil
 	}
-	path := "routing.versions." + escape(version) + ".trafficPolicy."
 	if why, err := a.manyWorkers(ctx); why != "" || err != nil {
 		a.notRun(what, why, true)
 		return err
 	}
-	narrow := []render.Override{
-		render.Set(path+"connectionPool.tcp.maxConnections", 1),
-		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
-		render.Set(path+"loadBalancer", map[string]any{"consistentHash": map[string]any{"httpHeaderName": "basico-queue"}}),
-	}
-	if arrived, err := a.moveTo(ctx, stage, narrow...); err != nil || !arrived {
+	if arrived, err := a.moveTo(ctx, stage, narrow(version)...); err != nil || !arrived {
 		return err
 	}
 	a.filling.Lock()
 	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra, extra)
 	a.filling.Unlock()
-	if err != nil {
+	const refuses = "a full queue refuses at once"
+	switch {
+	case errors.Is(err, errNotHeld):
+		a.fails(refuses, a.Title+" "+version, fmt.Sprintf("one slow request keeps the only connection for up to %v", hold), err)
+		_, err = a.moveTo(ctx, stage)
+		return err
+	case err != nil:
 		return fmt.Errorf("%s %s: %w", what, version, err)
 	}
-	a.check("a full queue refuses at once", a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, a.atOnce(), got), took)
+	a.check(refuses, a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, atOnce, got), took)
 	_, err = a.moveTo(ctx, stage)
 	return err
+}
+
+// narrow lets one slow request to a version keep all others waiting, and those wait as long as it takes.
+func narrow(version string) []render.Override {
+	path := "routing.versions." + escape(version) + ".trafficPolicy."
+	return []render.Override{
+		render.Set("routing.timeout", seconds(patience)),
+		render.Set(path+"connectionPool.tcp.maxConnections", 1),
+		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
+		render.Set(path+"loadBalancer", map[string]any{"consistentHash": map[string]any{"httpHeaderName": "basico-queue"}}),
+	}
 }
 
 // manyWorkers says why one slow request holds not all connections of the caller's proxy, if it does not: each worker has
@@ -258,7 +267,7 @@ const quiet = 500 * time.Millisecond
 func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queued, time.Duration, error) {
 	one := a.caller().Load
 	one.Header = with(one.Header, "Basico-Queue", "one")
-	one.Requests, one.Concurrency = 1, 1
+	one.Requests, one.Concurrency, one.Timeout = 1, 1, patience
 	holding, release := context.WithCancel(ctx)
 	defer release()
 	held, err := a.holdConnection(holding, one)
@@ -323,11 +332,14 @@ func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queue
 	return got, time.Since(start), errors.Join(sendErr, lateErr)
 }
 
+// errNotHeld says that a slow request does not keep others waiting.
+var errNotHeld = errors.New("the slow request ended before another one had to wait")
+
 // holdConnection sends a slow request and returns when another one has to wait behind it. The channel is closed when
 // the slow one has ended.
 func (a *routed) holdConnection(ctx context.Context, one traffic.Load) (<-chan struct{}, error) {
 	slow := one
-	slow.Header = with(slow.Header, delayHeader, seconds(a.hold()))
+	slow.Header = with(slow.Header, delayHeader, seconds(hold))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -343,7 +355,7 @@ func (a *routed) holdConnection(ctx context.Context, one traffic.Load) (<-chan s
 		}
 		select {
 		case <-ended:
-			return nil, errors.New("the slow request ended before another one had to wait")
+			return nil, errNotHeld
 		default:
 		}
 		if tally.Failures["timeout"] > 0 {
