@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -164,6 +165,51 @@ func TestLeastRequest(t *testing.T) {
 		})
 		require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
 		assert.Equal(t, want, the(t, r, "least request prefers the idle pod").Pass)
+	}
+}
+
+// Of many pods more requests prove it, and they are sent when the others are busy.
+func TestLeastRequestOfManyPods(t *testing.T) {
+	var busy atomic.Int32
+	r := cart(t, func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
+		if load.Requests == 0 {
+			assert.Equal(t, 8, load.Concurrency)
+			for range 20 {
+				time.Sleep(quiet / 10)
+				load.Each(traffic.Ended{})
+			}
+			busy.Add(1)
+			<-ctx.Done()
+			return traffic.Tally{}, nil
+		}
+		assert.EqualValues(t, 9, busy.Load(), "the busy ones are busy")
+		assert.Equal(t, judge.EnoughForIdle(10, 1e-6), load.Requests)
+		tally := traffic.Tally{Requests: load.Requests, Pods: map[string]int{"0": load.Requests * 19 / 100}}
+		tally.Pods["1"] = load.Requests - tally.Pods["0"]
+		return tally, nil
+	})
+	r.workloads[1].Pods = strings.Split("0123456789", "")
+	require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
+	assert.True(t, the(t, r, "least request prefers the idle pod").Pass)
+}
+
+// What takes too many requests, or more at once than the routing lets through, is not measured, and that is said.
+func TestLeastRequestThatCannotBeProved(t *testing.T) {
+	for name, c := range map[string]struct {
+		pods, atOnce int
+		why          string
+	}{
+		"many pods":      {40, 0, "it runs 40 pods, and to prove it of one of them takes 6404 requests, more than 5000"},
+		"little at once": {5, 4, "it runs 5 pods, and no more than 4 requests may be on their way at once, so not all but one can be kept busy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := cart(t, nil)
+			r.workloads[1].Pods = make([]string, c.pods)
+			r.AtOnce = c.atOnce
+			require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
+			r.balancingNotRun()
+			assert.Equal(t, []report.NotRun{{Environment: "shop", What: "balancing of cart v2 (LEAST_REQUEST)", Reason: c.why, Expected: true}}, r.report.NotRun)
+		})
 	}
 }
 

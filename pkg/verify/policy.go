@@ -42,8 +42,12 @@ func (a *routed) waits() bool {
 // seconds is a delay as everybody reads it.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
 
-// pick is how many requests show which pods a balancer picks.
-const pick = 400
+// turns is how many requests show whether round robin takes turns, and most how many are sent at most to prove that least
+// request prefers the idle pod.
+const (
+	turns = 400
+	most  = 5000
+)
 
 // balancing measures the load balancer of the version that gets everything at a stage.
 func (a *routed) balancing(ctx context.Context, stage Stage) error {
@@ -59,7 +63,7 @@ func (a *routed) balancing(ctx context.Context, stage Stage) error {
 	case networkingv1.LoadBalancerSettings_ROUND_ROBIN:
 		return a.roundRobin(ctx, version, pods)
 	case networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED:
-		if a.waits() {
+		if a.waits() && a.unproved(len(pods)) == "" {
 			return a.leastRequest(ctx, version, pods)
 		}
 	}
@@ -83,6 +87,8 @@ func (a *routed) balancingNotRun() {
 			a.notRun(what, "no origin calls it directly", false)
 		case leastRequest && !a.waits():
 			a.notRun(what, realApps, true)
+		case leastRequest && a.unproved(n) != "":
+			a.notRun(what, a.unproved(n), true)
 		case !slices.Contains([]networkingv1.LoadBalancerSettings_SimpleLB{
 			networkingv1.LoadBalancerSettings_ROUND_ROBIN, networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED,
 		}, kind):
@@ -106,7 +112,7 @@ func (a *routed) caller() rollout.Origin { return a.direct[len(a.direct)-1] }
 
 func (a *routed) roundRobin(ctx context.Context, version string, pods []string) error {
 	load := a.caller().Load
-	load.Requests, load.Concurrency, load.Sequence = pick, 1, true
+	load.Requests, load.Concurrency, load.Sequence = turns, 1, true
 	tally, err := a.cluster.Send(ctx, a.caller().From, load)
 	if err != nil {
 		return fmt.Errorf("round robin of %s %s: %w", a.Title, version, err)
@@ -115,23 +121,50 @@ func (a *routed) roundRobin(ctx context.Context, version string, pods []string) 
 	return nil
 }
 
+// unproved says why it cannot be proved of so many pods that the idle one is preferred, if so.
+func (a *routed) unproved(pods int) string {
+	switch n := assert.EnoughForIdle(pods, a.opts.Rate); {
+	case n > most:
+		return fmt.Sprintf("it runs %d pods, and to prove it of one of them takes %d requests, more than %d", pods, n, most)
+	case a.holders(pods) == 0:
+		return fmt.Sprintf("it runs %d pods, and no more than %d requests may be on their way at once, so not all but one can be kept busy", pods, a.AtOnce)
+	}
+	return ""
+}
+
+// holders is how many requests keep each pod but one busy, while one more is measured.
+func (a *routed) holders(pods int) int {
+	if a.AtOnce == 0 {
+		return 8
+	}
+	return min(8, (a.AtOnce-1)/(pods-1))
+}
+
 // leastRequest keeps all pods but one busy and sees whether the idle one is preferred.
 func (a *routed) leastRequest(ctx context.Context, version string, pods []string) error {
 	idle, busy := pods[0], pods[1:]
 	holding, release := context.WithCancel(ctx)
 	held := make(chan error, len(busy))
+	ended := make(chan struct{}, 1)
 	for _, pod := range busy {
 		// Each request goes to some pod; it is slow in the busy one alone, so its few workers soon all wait there.
 		load := a.caller().Load
 		load.Header = with(load.Header, delayHeader, seconds(time.Minute), whenHeader, "pod="+pod)
-		load.Concurrency = 8
+		load.Concurrency = a.holders(len(pods))
+		load.Each = func(traffic.Ended) {
+			select {
+			case ended <- struct{}{}:
+			default:
+			}
+		}
 		go func() {
 			_, err := a.cluster.Send(holding, a.caller().From, load)
 			held <- err
 		}()
 	}
+	untilQuiet(ctx, ended)
 	load := a.caller().Load
-	load.Requests, load.Concurrency = pick, 1
+	load.Requests, load.Concurrency = assert.EnoughForIdle(len(pods), a.opts.Rate), 1
 	tally, err := a.cluster.Send(ctx, a.caller().From, load)
 	release()
 	for range busy {
@@ -257,8 +290,31 @@ func (a *routed) manyWorkers(ctx context.Context) (why string, err error) {
 	return "", nil
 }
 
-// quiet is how long no more refusals may come until the queue counts as full and all as arrived.
-const quiet = 500 * time.Millisecond
+// quiet is how long no more refusals may come until the queue counts as full and all as arrived, and no request may end
+// until all that are slow count as waiting; loud is how long the latter is waited for at most.
+const (
+	quiet = 500 * time.Millisecond
+	loud  = 10 * time.Second
+)
+
+// untilQuiet waits until no request has ended for a while.
+func untilQuiet(ctx context.Context, ended <-chan struct{}) {
+	enough := time.After(loud)
+	still := time.NewTimer(quiet)
+	defer still.Stop()
+	for {
+		select {
+		case <-ended:
+			still.Reset(quiet)
+		case <-still.C:
+			return
+		case <-enough:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // fill holds the connection by a slow request and sends the others at once, each on a connection of its own. When as many are refused as
 // should be and no more refusals come, the next ones are sent and their refusals timed, since the first come as late as
