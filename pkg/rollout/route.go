@@ -105,13 +105,24 @@ func number(v any) int {
 const look = 20 * time.Millisecond
 
 // WaitForRoute waits until every proxy that carries the route has exactly its splits, its clusters and its endpoints, and is in sync.
-// The error of a wait that ended says what each proxy still has. A rejected configuration ends it at once.
-func WaitForRoute(ctx context.Context, c cluster.Cluster, want Route) error {
+// wanted is asked at each look, as pods come and go meanwhile. The error of a wait that ended says what each proxy still
+// has. A rejected configuration ends it at once.
+func WaitForRoute(ctx context.Context, c cluster.Cluster, wanted func() (Route, error)) error {
+	want, err := wanted()
+	if err != nil {
+		return err
+	}
 	if len(want.Splits) == 0 {
 		return fmt.Errorf("no route to %s is wanted, so there is nothing to wait for", want.Host)
 	}
 	have := map[string]bool{}
-	return until(ctx, "route to "+want.Host, func() ([]string, error) { return lacking(ctx, c, want, have) })
+	return until(ctx, "route to "+want.Host, func() ([]string, error) {
+		want, err := wanted()
+		if err != nil {
+			return nil, err
+		}
+		return lacking(ctx, c, want, have)
+	})
 }
 
 // until asks again and again what is missing, until it is nothing, or an error, or ctx ends.
@@ -142,13 +153,18 @@ type Known struct {
 	Pods  int    // how many pods it leads to
 }
 
-// WaitForEndpoints waits until proxies know the pods behind Services, and that they are healthy.
-func WaitForEndpoints(ctx context.Context, c cluster.Cluster, wanted []Known) error {
-	hosts := map[string][]string{} // by proxy
-	for _, w := range wanted {
-		hosts[w.Proxy] = append(hosts[w.Proxy], w.Host)
-	}
+// WaitForEndpoints waits until proxies know the pods behind Services, and that they are healthy. known is asked at each look,
+// as pods come and go meanwhile.
+func WaitForEndpoints(ctx context.Context, c cluster.Cluster, known func() ([]Known, error)) error {
 	return until(ctx, "endpoints", func() ([]string, error) {
+		wanted, err := known()
+		if err != nil {
+			return nil, err
+		}
+		hosts := map[string][]string{} // by proxy
+		for _, w := range wanted {
+			hosts[w.Proxy] = append(hosts[w.Proxy], w.Host)
+		}
 		proxies, err := c.Proxies(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("asking for the proxies: %w", err)

@@ -73,6 +73,11 @@ func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int)
 	}}
 }
 
+// always wants the same.
+func always[W any](wanted W) func() (W, error) {
+	return func() (W, error) { return wanted, nil }
+}
+
 func TestWaitForRoute(t *testing.T) {
 	const inMesh = reviews + ":9080"
 	canary := map[string]int{"v1": 90, "v2": 10}
@@ -111,7 +116,7 @@ func TestWaitForRoute(t *testing.T) {
 			err := WaitForRoute(ctx, &clustertest.Fake{
 				OnProxies:     func() ([]cluster.Proxy, error) { return []cluster.Proxy{c.proxy}, nil },
 				OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) { return dump(t, c.host, c.split, c.pods), nil },
-			}, want)
+			}, always(want))
 			if c.err == "" {
 				assert.NoError(t, err)
 			} else {
@@ -133,9 +138,31 @@ func TestWaitForRouteSeesItArrive(t *testing.T) {
 			}
 			return dump(t, reviews+":9080", map[string]int{"v1": 90, "v2": 10}, 2), nil
 		},
-	}, Route{Host: reviews, Splits: []map[string]int{{"v1": 90, "v2": 10}}, Carriers: []string{"bookinfo/productpage"}})
+	}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 90, "v2": 10}}, Carriers: []string{"bookinfo/productpage"}}))
 	require.NoError(t, err)
 	assert.Equal(t, map[string]int{"slow": 3, "productpage": 1}, asked, "who has it is not asked again")
+}
+
+// A pod more, or another in the place of one that carried the route, is wanted from when it is there.
+func TestWaitForRouteFollowsThePods(t *testing.T) {
+	looks := 0
+	fake := &clustertest.Fake{
+		OnProxies: func() ([]cluster.Proxy, error) {
+			return []cluster.Proxy{{Namespace: "bookinfo", Pod: "new", Synced: true}}, nil
+		},
+		OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) {
+			return dump(t, reviews+":9080", map[string]int{"v1": 100}, 3), nil
+		},
+	}
+	require.NoError(t, WaitForRoute(t.Context(), fake, func() (Route, error) {
+		want := Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Endpoints: map[string]int{"v1": 2}, Carriers: []string{"bookinfo/old"}}
+		if looks++; looks > 3 {
+			want.Endpoints, want.Carriers = map[string]int{"v1": 3}, []string{"bookinfo/new"}
+		}
+		return want, nil
+	}))
+	boom := errors.New("no such annotation")
+	require.ErrorIs(t, WaitForRoute(t.Context(), fake, func() (Route, error) { return Route{}, boom }), boom)
 }
 
 // A gateway that cannot be asked has not shown that it has the route; the pod of somebody else is not waited for.
@@ -159,7 +186,7 @@ func TestWaitForRouteAsksTheGateways(t *testing.T) {
 			return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
 		},
 	}
-	require.NoError(t, WaitForRoute(t.Context(), fake, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Carriers: []string{"bookinfo/productpage"}}))
+	require.NoError(t, WaitForRoute(t.Context(), fake, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Carriers: []string{"bookinfo/productpage"}})))
 	assert.Zero(t, failures, "it was asked until it answered")
 }
 
@@ -174,14 +201,14 @@ func TestWaitThatEndsInTheMiddleTellsWhatWasSeen(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage"}}, nil
-	}}, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}})
+	}}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}}))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorContains(t, err, "last seen: bookinfo/productpage is not in sync")
 }
 
 func TestWaitForRouteWantsSomething(t *testing.T) {
-	assert.ErrorContains(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews}), "nothing to wait for")
-	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}}), clustertest.ErrNotSet)
+	assert.ErrorContains(t, WaitForRoute(t.Context(), &clustertest.Fake{}, always(Route{Host: reviews})), "nothing to wait for")
+	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}})), clustertest.ErrNotSet)
 }
 
 func TestWaitForEndpoints(t *testing.T) {
@@ -199,7 +226,7 @@ func TestWaitForEndpoints(t *testing.T) {
 	wait := func(k Known) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		defer cancel()
-		return WaitForEndpoints(ctx, fake, []Known{k})
+		return WaitForEndpoints(ctx, fake, always([]Known{k}))
 	}
 	require.NoError(t, wait(Known{"bookinfo/productpage", reviews, 2}))
 	require.ErrorContains(t, wait(Known{"bookinfo/productpage", reviews, 3}), "bookinfo/productpage knows 2 endpoints of "+reviews+", expected 3")

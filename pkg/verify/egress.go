@@ -269,7 +269,21 @@ func (r *run) settleEndpoints(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking for the proxies: %w", err)
 	}
-	pods := behind(r.workloads, r.releases)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Settle, fmt.Errorf("they had not arrived after %v", r.opts.Settle))
+	defer cancel()
+	err = rollout.WaitForEndpoints(ctx, r.cluster, func() ([]rollout.Known, error) {
+		workloads, err := r.running()
+		return r.known(proxies, workloads), err
+	})
+	if err != nil {
+		r.fails("endpoints arrive at every proxy", r.env.Name, "each proxy knows the pods of what it sends to", err)
+	}
+	return nil
+}
+
+// known is what each proxy should know of what is sent through it.
+func (r *run) known(proxies []cluster.Proxy, workloads []Workload) []rollout.Known {
+	pods := behind(workloads, r.releases)
 	var wanted []rollout.Known
 	know := func(proxy, host string) {
 		if pods[host] > 0 {
@@ -283,7 +297,7 @@ func (r *run) settleEndpoints(ctx context.Context) error {
 			}
 		}
 	}
-	for _, w := range r.workloads {
+	for _, w := range workloads {
 		for _, call := range w.Calls {
 			if !w.Injected {
 				continue
@@ -293,10 +307,5 @@ func (r *run) settleEndpoints(ctx context.Context) error {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Settle, fmt.Errorf("they had not arrived after %v", r.opts.Settle))
-	defer cancel()
-	if err := rollout.WaitForEndpoints(ctx, r.cluster, wanted); err != nil {
-		r.fails("endpoints arrive at every proxy", r.env.Name, "each proxy knows the pods of what it sends to", err)
-	}
-	return nil
+	return wanted
 }

@@ -55,9 +55,9 @@ func (a *routed) balancing(ctx context.Context, stage Stage) error {
 	if !ok || len(a.direct) == 0 {
 		return nil
 	}
-	pods := a.podsOf(version)
-	if len(pods) < 2 {
-		return nil
+	pods, err := a.podsOf(version)
+	if err != nil || len(pods) < 2 {
+		return err
 	}
 	switch a.Subsets[version].balancing() {
 	case networkingv1.LoadBalancerSettings_ROUND_ROBIN:
@@ -71,14 +71,18 @@ func (a *routed) balancing(ctx context.Context, stage Stage) error {
 }
 
 // balancingNotRun says which balancers could not be measured, and why.
-func (a *routed) balancingNotRun() {
+func (a *routed) balancingNotRun() error {
 	first, _ := a.Stages[0].only()
 	last, _ := a.Stages[len(a.Stages)-1].only()
 	for _, v := range a.versions() {
 		kind := a.Subsets[v].balancing()
 		what := fmt.Sprintf("balancing of %s %s (%s)", a.Title, v, kind)
+		pods, err := a.podsOf(v)
+		if err != nil {
+			return err
+		}
 		leastRequest := kind == networkingv1.LoadBalancerSettings_LEAST_REQUEST || kind == networkingv1.LoadBalancerSettings_UNSPECIFIED
-		switch n := len(a.podsOf(v)); {
+		switch n := len(pods); {
 		case n < 2:
 			a.notRun(what, fmt.Sprintf("it runs %d pods, so there is nothing to balance", n), true)
 		case v != first && v != last:
@@ -95,15 +99,18 @@ func (a *routed) balancingNotRun() {
 			a.notRun(what, "no measure of it is known", false)
 		}
 	}
+	return nil
 }
 
-func (a *routed) podsOf(version string) []string {
-	for _, w := range a.workloads {
+// podsOf are the pods that a version has now.
+func (a *routed) podsOf(version string) ([]string, error) {
+	workloads, err := a.running()
+	for _, w := range workloads {
 		if w.Namespace == a.Namespace && w.App == a.Name && w.Version == version {
-			return w.Pods
+			return w.Pods, err
 		}
 	}
-	return nil
+	return nil, err
 }
 
 // caller is the origin whose requests go to the app itself; a workload rather than the gateway, since the mesh's own
@@ -266,11 +273,15 @@ func (a *routed) manyWorkers(ctx context.Context) (why string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("asking for the proxies: %w", err)
 	}
+	workloads, err := a.running()
+	if err != nil {
+		return "", err
+	}
 	caller := a.caller()
 	for _, p := range proxies {
 		sends := p.Gateway
 		if caller.Name != GatewayName {
-			sends = slices.ContainsFunc(a.workloads, func(w Workload) bool {
+			sends = slices.ContainsFunc(workloads, func(w Workload) bool {
 				return w.place() == caller.From && w.Namespace == p.Namespace && slices.Contains(w.Pods, p.Pod)
 			})
 		}

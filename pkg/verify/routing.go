@@ -91,7 +91,9 @@ func (a *routed) stageByStage(ctx context.Context, beside func(func(context.Cont
 			return err
 		}
 	}
-	a.balancingNotRun()
+	if err := a.balancingNotRun(); err != nil {
+		return err
+	}
 	if err := a.queue(ctx, last); err != nil {
 		return err
 	}
@@ -233,7 +235,7 @@ func (a *routed) moveTo(ctx context.Context, stage Stage, also ...render.Overrid
 	if err != nil {
 		return false, err
 	}
-	if err := a.mover().arrive(ctx, a.App, rendered, a.workloads, a.origins); err != nil {
+	if err := a.mover().arrive(ctx, a.App, rendered, a.running, a.origins); err != nil {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}

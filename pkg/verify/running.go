@@ -193,11 +193,7 @@ func (r *Running) Upgrade(ctx context.Context, app App, stage Stage, why string,
 
 // Arrive waits until every proxy has what was rendered.
 func (r *Running) Arrive(ctx context.Context, app App, rendered *render.Release, origins []rollout.Origin) error {
-	workloads, err := r.Workloads()
-	if err != nil {
-		return err
-	}
-	return r.mover().arrive(ctx, app, rendered, workloads, origins)
+	return r.mover().arrive(ctx, app, rendered, r.Workloads, origins)
 }
 
 func (r *Running) mover() mover {
