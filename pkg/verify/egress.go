@@ -30,6 +30,11 @@ type Outside struct {
 	Port           int
 }
 
+// http says whether it answers HTTP.
+func (o Outside) http() bool {
+	return slices.Contains([]string{"HTTP", "HTTP2", "GRPC", "GRPC-WEB"}, o.Protocol)
+}
+
 func (o Outside) address() string { return net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) }
 
 // Egress says what the workloads of a namespace may reach outside the mesh.
@@ -144,7 +149,11 @@ func (r *run) egressFrom(ctx context.Context, e Egress, w Workload) error {
 			r.notRun(fmt.Sprintf("egress from %s to %s", w, o.address()), "requests are sent as plain HTTP or TCP, and "+o.Protocol+" is declared", true)
 			continue
 		}
-		tally, err := r.sendOut(ctx, w, o)
+		if !r.cluster.StandIns() && !o.http() {
+			r.notRun(fmt.Sprintf("egress from %s to %s", w, o.address()), "requests are sent as HTTP, which a real "+o.Protocol+" server does not answer", true)
+			continue
+		}
+		tally, err := r.sendOut(ctx, w, o, !r.cluster.StandIns())
 		if err != nil {
 			return err
 		}
@@ -158,7 +167,7 @@ func (r *run) egressFrom(ctx context.Context, e Egress, w Workload) error {
 		return err
 	}
 	for _, o := range hosts {
-		tally, err := r.sendOut(ctx, w, o)
+		tally, err := r.sendOut(ctx, w, o, false)
 		if err != nil {
 			return err
 		}
@@ -203,8 +212,10 @@ func (r *run) undeclared(ctx context.Context) ([]Outside, error) {
 	return nil, errors.New("the address of the API server: Service/default/kubernetes has no endpoint")
 }
 
-func (r *run) sendOut(ctx context.Context, w Workload, o Outside) (traffic.Tally, error) {
-	tally, err := r.cluster.Send(ctx, w.place(), traffic.Load{URL: "http://" + hostPort(o.Host, o.Port) + "/", Requests: few, Concurrency: 2})
+// sendOut sends to a host outside; anyStatus says that its own refusal is an answer.
+func (r *run) sendOut(ctx context.Context, w Workload, o Outside, anyStatus bool) (traffic.Tally, error) {
+	load := traffic.Load{URL: "http://" + hostPort(o.Host, o.Port) + "/", Requests: few, Concurrency: 2, AnyStatus: anyStatus}
+	tally, err := r.cluster.Send(ctx, w.place(), load)
 	if err != nil {
 		return tally, fmt.Errorf("from %s to %s: %w", w, o.address(), err)
 	}

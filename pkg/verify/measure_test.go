@@ -474,6 +474,7 @@ func TestEgressOnRealClusters(t *testing.T) {
 	var asked []string
 	r := onRealApps(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
 		asked = append(asked, load.URL)
+		assert.True(t, load.AnyStatus, "what a real application says of / is its own affair")
 		return traffic.Tally{Requests: load.Requests}, nil
 	})
 	service := func(name, namespace string) *unstructured.Unstructured {
@@ -489,7 +490,11 @@ func TestEgressOnRealClusters(t *testing.T) {
 		"ports": []any{map[string]any{"number": int64(80), "protocol": "HTTP", "name": "http"}},
 	}}}
 	entry.SetNamespace("shop")
-	r.releases = []*render.Release{{Objects: []*unstructured.Unstructured{sidecar, entry, service("ledger", "outside")}}}
+	database := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "spec": map[string]any{
+		"hosts": []any{"ledger.outside.svc.cluster.local"}, "ports": []any{map[string]any{"number": int64(5432), "protocol": "TCP", "name": "tcp"}},
+	}}}
+	database.SetNamespace("shop")
+	r.releases = []*render.Release{{Objects: []*unstructured.Unstructured{sidecar, entry, database, service("ledger", "outside")}}}
 	r.workloads = []Workload{{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"f"}, Injected: true}}
 	require.NoError(t, r.egress(t.Context()))
 	assert.Equal(t, []string{"http://ledger.outside.svc.cluster.local/"}, asked)
@@ -498,6 +503,7 @@ func TestEgressOnRealClusters(t *testing.T) {
 	assert.Equal(t, []report.NotRun{
 		{Environment: "shop", What: "egress from shop to bank.example.com:80", Reason: reason, Expected: true},
 		{Environment: "shop", What: "egress from shop to ledger.elsewhere.svc.cluster.local:80", Reason: reason, Expected: true},
+		{Environment: "shop", What: "egress from front/v1 to ledger.outside.svc.cluster.local:5432", Reason: "requests are sent as HTTP, which a real TCP server does not answer", Expected: true},
 	}, r.report.NotRun)
 }
 
