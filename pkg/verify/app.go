@@ -1,11 +1,11 @@
 package verify
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +28,10 @@ type App struct {
 	Port int
 	// Protocol is that of the routes that divide: HTTP; or TCP or TLS, of which nothing is measured.
 	Protocol string
-	// Path is one that the divided route matches.
-	Path string
+	// Path and Header are of a request that the divided route matches; Unmatched says why none that is sent does, if so.
+	Path      string
+	Header    http.Header
+	Unmatched string
 	// Release owns the routing.
 	Release *render.Release
 	// Stages are in the order of the values; Current is the one that the values name.
@@ -183,27 +185,16 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 		return fmt.Errorf("%s has no route", name(vs))
 	}
 	route := spec.GetHttp()[len(spec.GetHttp())-1]
-	a.Path = pathsOf(route.GetMatch())[0]
+	if met, unmet := requestsFor(route.GetMatch()); len(met) > 0 {
+		a.Path, a.Header = met[0].path, met[0].header
+	} else {
+		a.Unmatched = "its route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent"
+	}
 	a.Timeout = route.GetTimeout().AsDuration()
 	for _, d := range route.GetRoute() {
 		a.Port = int(d.GetDestination().GetPort().GetNumber())
 	}
 	return nil
-}
-
-// pathsOf are the paths that matches name; "/" alone if they name none.
-func pathsOf(matches []*networkingv1.HTTPMatchRequest) []string {
-	var paths []string
-	for _, m := range matches {
-		p := cmp.Or(m.GetUri().GetExact(), m.GetUri().GetPrefix())
-		if p != "" && !slices.Contains(paths, p) {
-			paths = append(paths, p)
-		}
-	}
-	if len(paths) == 0 {
-		return []string{"/"}
-	}
-	return paths
 }
 
 // queueDefault is Envoy's and Istio's when nothing is said.

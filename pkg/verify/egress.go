@@ -238,7 +238,7 @@ func (r *run) reach(ctx context.Context) error {
 		return err
 	}
 	for _, e := range r.entries {
-		tally, err := r.cluster.Send(ctx, cluster.Place{}, r.reaching(traffic.Load{URL: e.url(), App: e.App}))
+		tally, err := r.cluster.Send(ctx, cluster.Place{}, r.reaching(traffic.Load{URL: e.url(), Header: e.Header, App: e.App}))
 		if err != nil {
 			return fmt.Errorf("%s from the ingress gateway: %w", e.url(), err)
 		}

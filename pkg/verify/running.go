@@ -94,6 +94,8 @@ func (r *Running) App(name string) (App, error) {
 	switch {
 	case len(found) == 1 && found[0].Protocol != "HTTP":
 		return App{}, fmt.Errorf("%s: %w: %s routes %s, and requests are sent as HTTP", r.Env.File, ErrNoApp, name, found[0].Protocol)
+	case len(found) == 1 && found[0].Unmatched != "":
+		return App{}, fmt.Errorf("%s: %w: %s: %s", r.Env.File, ErrNoApp, name, found[0].Unmatched)
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:

@@ -185,6 +185,10 @@ func (r *run) routings(ctx context.Context, apps []App) error {
 					part.notRun("routing of "+app.Title, app.Protocol+" is routed, and requests are sent as HTTP", true)
 					continue
 				}
+				if app.Unmatched != "" {
+					part.notRun("routing of "+app.Title, app.Unmatched, true)
+					continue
+				}
 				err := part.step(ctx, "routing of "+app.Title, func(ctx context.Context) error { return part.routing(ctx, app, wait) })
 				if err != nil {
 					cancel(err)
