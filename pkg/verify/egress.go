@@ -232,10 +232,13 @@ func (r *run) reaching(load traffic.Load) traffic.Load {
 	return load
 }
 
-// reach sends through every way in, and along every call that a workload says it makes.
+// reach sends through every way in, but those that it says are left out, and along every call that a workload says it makes.
 func (r *run) reach(ctx context.Context) error {
 	if err := r.settleEndpoints(ctx); err != nil {
 		return err
+	}
+	for _, e := range r.exposures {
+		r.notRun("requests through "+e.Object, e.Why, true)
 	}
 	for _, e := range r.entries {
 		tally, err := r.cluster.Send(ctx, cluster.Place{}, r.reaching(traffic.Load{URL: e.url(), Header: e.Header, App: e.App}))

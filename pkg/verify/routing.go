@@ -32,14 +32,12 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 	a := &routed{run: r, App: app}
 	a.origins, a.direct = Origins(app, r.entries, r.workloads)
 	if len(a.origins) == 0 {
-		a.notRun("routing of "+a.Title, "nothing exposes it, and no workload says in its values that it calls it (calls)", false)
+		a.notRun("routing of "+a.Title, notExposed(app, r.entries, r.exposures, r.workloads)+", and no workload says in its values that it calls it (calls)", false)
 		return nil
 	}
 	switch {
-	case a.origins[0].Name != GatewayName && !app.handedOn():
-		a.notRun("splits of "+a.Title+" from the ingress gateway", "its route wants headers, which what calls it on the way does not hand on", true)
 	case a.origins[0].Name != GatewayName:
-		a.notRun("splits of "+a.Title+" from the ingress gateway", "neither it nor what calls it is exposed", true)
+		a.notRun("splits of "+a.Title+" from the ingress gateway", notExposed(app, r.entries, r.exposures, r.workloads), true)
 	case !a.cluster.StandIns():
 		if err := a.findPage(ctx); err != nil || len(a.origins) == 0 {
 			return err

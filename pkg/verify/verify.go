@@ -108,6 +108,7 @@ type run struct {
 	releases  []*render.Release
 	own       own
 	entries   []Entry
+	exposures []Exposure
 	workloads []Workload                 // as they ran when everything was installed
 	running   func() ([]Workload, error) // as they run now: pods may come and go
 	filling   *sync.Mutex                // held while a queue is filled: several at once would not be full before the slow request ends
@@ -174,7 +175,7 @@ func (r *run) routings(ctx context.Context, apps []App) error {
 	for i := range apps {
 		parts[i] = &run{
 			cluster: r.cluster, env: r.env, opts: r.opts, installer: r.installer,
-			releases: r.releases, own: r.own, entries: r.entries, workloads: r.workloads, running: r.running, filling: r.filling, report: &report.Report{},
+			releases: r.releases, own: r.own, entries: r.entries, exposures: r.exposures, workloads: r.workloads, running: r.running, filling: r.filling, report: &report.Report{},
 		}
 	}
 	for _, together := range related(apps, r.workloads) {
@@ -306,6 +307,9 @@ func (r *run) look(ctx context.Context) error {
 		return err
 	}
 	if r.entries, err = Entries(r.releases); err != nil {
+		return err
+	}
+	if r.exposures, err = Unrequested(r.releases); err != nil {
 		return err
 	}
 	r.running = func() ([]Workload, error) {
