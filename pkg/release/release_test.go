@@ -361,6 +361,65 @@ func TestWorkloadsAreWhatGetsReady(t *testing.T) {
 	assert.Equal(t, []Object{{"Deployment", "apps", "x"}, {"Job", "apps", "x"}}, Workloads(r))
 }
 
+// What Helm makes at another time, or waits for and removes itself, is not waited for.
+func TestHooksAreHelmsOwn(t *testing.T) {
+	r := rel("a")
+	for _, hook := range []string{"", "test", "pre-delete", "post-install"} {
+		o := &unstructured.Unstructured{Object: map[string]any{"kind": "Job", "metadata": map[string]any{"namespace": "apps", "name": "x" + hook}}}
+		if hook != "" {
+			o.SetAnnotations(map[string]string{"helm.sh/hook": hook})
+		}
+		r.Objects = append(r.Objects, o)
+	}
+	assert.Equal(t, []Object{{"Job", "apps", "x"}}, Workloads(r))
+}
+
+// A Job that is removed when it has ended (ttlSecondsAfterFinished) is known by how it ended.
+func TestJobsThatAreRemovedWhenTheyHaveEnded(t *testing.T) {
+	setup := []Object{{"Job", "apps", "setup"}}
+	for name, c := range map[string]struct {
+		condition batchv1.JobConditionType
+		early     bool // it is removed before it is waited for
+		says      string
+	}{
+		"complete":       {batchv1.JobComplete, false, ""},
+		"complete early": {batchv1.JobComplete, true, ""},
+		"failed":         {batchv1.JobFailed, false, "failed: Why; it is removed"},
+		"failed early":   {batchv1.JobFailed, true, "failed: Why; it is removed"},
+		"somebody's":     {"", false, "0 active, 0 succeeded, 0 failed pods; it is removed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "setup", UID: "1"}}
+			i := installer(t, &fakeHelm{}, job)
+			jobs := i.Client().BatchV1().Jobs("apps")
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			ended := make(chan error, 1)
+			if !c.early {
+				go func() { ended <- i.Ready(ctx, setup) }()
+				time.Sleep(20 * time.Millisecond)
+			}
+			if c.condition != "" {
+				job = job.DeepCopy()
+				job.Status.Conditions = []batchv1.JobCondition{{Type: c.condition, Status: corev1.ConditionTrue, Reason: "Why"}}
+				_, err := jobs.UpdateStatus(ctx, job, metav1.UpdateOptions{})
+				require.NoError(t, err)
+			}
+			require.NoError(t, jobs.Delete(ctx, "setup", metav1.DeleteOptions{}))
+			if c.early {
+				ended <- i.Ready(ctx, setup)
+			}
+			err := <-ended
+			if c.says == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, c.says)
+			}
+			require.NoError(t, i.Gone(ctx, setup))
+		})
+	}
+}
+
 // The kubelet tries an image again; when it has, and waits for the third time, it is given up.
 func TestAnImageThatCannotBePulled(t *testing.T) {
 	for name, c := range map[string]struct {
