@@ -19,10 +19,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/yaml"
@@ -33,6 +35,7 @@ import (
 	"chartbasico/pkg/lease"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
 	"chartbasico/pkg/rollout"
 	"chartbasico/pkg/traffic"
 )
@@ -163,6 +166,39 @@ func TestInjectionIsJudgedInTheEnvironmentAlone(t *testing.T) {
 		"a pod in namespace default", "a pod in namespace default labelled sidecar.istio.io/inject=false",
 		"a pod in namespace shop", "a pod in namespace shop labelled sidecar.istio.io/inject=false",
 	}, subjects)
+}
+
+// A quota or a policy of the cluster may refuse the pod that is tried, which says nothing of the injection.
+func TestAPodThatIsRefusedShowsNoInjection(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	for name, c := range map[string]struct {
+		err  error
+		ends bool
+	}{
+		"a quota":        {apierrors.NewForbidden(pods, "basico-probe", errors.New("exceeded quota: small")), false},
+		"a rule":         {apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "basico-probe", nil), false},
+		"a webhook":      {apierrors.NewBadRequest(`admission webhook "policy.example" denied the request`), false},
+		"what is broken": {apierrors.NewInternalError(errors.New("failed calling webhook")), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := cart(t, nil)
+			r.installer = installerOn(t, nil)
+			r.installer.Client().(*fake.Clientset).PrependReactor("create", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+				tried := a.(clienttesting.CreateAction).GetObject().(*corev1.Pod).Spec.Containers[0].Resources
+				assert.Equal(t, "16Mi", tried.Limits.Memory().String())
+				assert.Equal(t, tried.Limits, tried.Requests)
+				return true, nil, c.err
+			})
+			err := r.probe(t.Context(), namespaceOn("shop", "enabled"), "")
+			if c.ends {
+				require.ErrorIs(t, err, c.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Empty(t, r.report.Checks)
+			assert.Equal(t, []report.NotRun{{Environment: "shop", What: "injection of a pod in namespace shop", Reason: "it was refused: " + c.err.Error(), Expected: true}}, r.report.NotRun)
+		})
+	}
 }
 
 // Who calls the app and is not of the environment sends no requests, wherever it is.
