@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 	"time"
 )
@@ -64,6 +65,24 @@ func PrefersIdle(idle string, got map[string]int, rate float64) Judgement {
 	return j
 }
 
+// EnoughForIdle is how many requests it takes for PrefersIdle to prove it of one idle pod among so many (2 or more), where
+// the balancer takes the less busy of two that it draws, as Envoy does: with so many, a right one falls short with
+// probability rate at most. One request in ten may find the other pods idle too.
+func EnoughForIdle(pods int, rate float64) int {
+	even := 1 / float64(pods)
+	drawn := 1 - (1-even)*(1-even)
+	share := 0.9*drawn + 0.1*even
+	enough := func(n int) bool {
+		proof := sort.Search(n+1, func(x int) bool { return atLeast(x, n, even) <= rate })
+		return proof <= n && 1-atLeast(proof, n, share) <= rate
+	}
+	most := 1
+	for !enough(most) {
+		most *= 2
+	}
+	return most/2 + sort.Search(most-most/2, func(more int) bool { return enough(most/2 + more) })
+}
+
 // Queued is what came of requests that were in flight at once.
 type Queued struct {
 	Sent, Served, Refused int
@@ -104,18 +123,6 @@ func Timeout(limit, early, late time.Duration, status int, took time.Duration) J
 		complaints = append(complaints, fmt.Sprintf("ended after %v, expected %v to %v", took.Round(time.Millisecond), limit-early, limit+late))
 	}
 	return certain(fmt.Sprintf("504 after %v to %v", limit-early, limit+late), fmt.Sprintf("%d after %v", status, took.Round(time.Millisecond)), complaints...)
-}
-
-// None judges that name (a version of weight 0) answered none of the requests, of which there were some.
-func None(name string, got map[string]int) Judgement {
-	var complaints []string
-	if total(got) == 0 {
-		complaints = append(complaints, "nothing was answered, so nothing was measured")
-	}
-	if n := got[name]; n != 0 {
-		complaints = append(complaints, fmt.Sprintf("%s answered %s, expected none", name, number(n, "request")))
-	}
-	return certain("none for "+name, fmt.Sprintf("%d of %d", got[name], total(got)), complaints...)
 }
 
 // NoneLost judges that every request got a good answer. failures is errors by reason.

@@ -1,6 +1,8 @@
 package assert
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -67,6 +69,42 @@ func TestPrefersIdle(t *testing.T) {
 	}
 }
 
+// With enough requests a right balancer falls short as often as the rate says at most; with a fifth fewer, more often.
+func TestEnoughForIdle(t *testing.T) {
+	short := func(n, pods int, rate float64, r *rand.Rand) float64 {
+		const runs = 4000
+		failed := 0
+		for range runs {
+			got := map[string]int{"idle": 0}
+			for i := range pods - 1 {
+				got[fmt.Sprint(i)] = 0
+			}
+			for range n {
+				idle := r.IntN(pods) == 0 || r.IntN(10) > 0 && r.IntN(pods) == 0 // of two that are drawn
+				if idle {
+					got["idle"]++
+				} else {
+					got["0"]++
+				}
+			}
+			if !PrefersIdle("idle", got, rate).Pass {
+				failed++
+			}
+		}
+		return float64(failed) / runs
+	}
+	for _, pods := range []int{2, 5, 20} {
+		const rate = 0.01
+		r := rand.New(rand.NewPCG(9, 10))
+		n := EnoughForIdle(pods, rate)
+		assert.LessOrEqual(t, short(n, pods, rate, r), 1.5*rate, "%d for %d", n, pods)
+		assert.Greater(t, short(n*4/5, pods, rate, r), rate, "%d for %d", n, pods)
+	}
+	for pods, n := range map[int]int{2: 414, 5: 853, 20: 3233} {
+		assert.Equal(t, n, EnoughForIdle(pods, rate), pods)
+	}
+}
+
 func TestQueue(t *testing.T) {
 	const quick = 200 * time.Millisecond
 	for name, c := range map[string]struct {
@@ -100,12 +138,6 @@ func TestTimeout(t *testing.T) {
 			verdict(t, c.why, Timeout(10*time.Second, 100*time.Millisecond, 500*time.Millisecond, c.status, c.took))
 		})
 	}
-}
-
-func TestNone(t *testing.T) {
-	verdict(t, "", None("v2", map[string]int{"v1": 10000}))
-	verdict(t, "v2 answered 1 request, expected none", None("v2", map[string]int{"v1": 9999, "v2": 1}))
-	verdict(t, "nothing was answered, so nothing was measured", None("v2", nil))
 }
 
 func TestNoneLost(t *testing.T) {

@@ -220,10 +220,14 @@ func (i *Installer) do(ctx context.Context, r *render.Release, doing string, ste
 	return nil
 }
 
-// Workloads returns the objects of a release that are not ready as soon as they exist.
+// Workloads returns the objects of a release that are not ready as soon as they exist. Those of hooks are Helm's own to make,
+// to wait for and to remove.
 func Workloads(r *render.Release) []Object {
 	var objects []Object
 	for _, o := range r.Objects {
+		if render.Hook(o) != "" {
+			continue
+		}
 		switch o.GetKind() {
 		case "Deployment", "StatefulSet", "DaemonSet", "Job":
 			objects = append(objects, Object{o.GetKind(), o.GetNamespace(), o.GetName()})

@@ -221,6 +221,15 @@ func waiting(reason, message string, restarts int32) *corev1.Pod {
 	})
 }
 
+// loops is a pod of that age whose container keeps ending so.
+func loops(restarts int32, age time.Duration, code int32, reason string) *corev1.Pod {
+	p := waiting("CrashLoopBackOff", "back-off", restarts)
+	p.Status.StartTime = &metav1.Time{Time: time.Now().Add(-age)}
+	p.Status.ContainerStatuses[0].LastTerminationState.Terminated.ExitCode = code
+	p.Status.ContainerStatuses[0].LastTerminationState.Terminated.Reason = reason
+	return p
+}
+
 var app1 = []Object{{"Deployment", "apps", "app1-v1"}}
 
 func TestReadyAsSoonAsItIs(t *testing.T) {
@@ -277,7 +286,9 @@ func TestGivesUpEarly(t *testing.T) {
 		says    string
 	}{
 		"an image name that cannot be":  {[]any{deployment(1), replicaSet("2"), waiting("InvalidImageName", "bad", 0)}, app1, "InvalidImageName: bad"},
-		"a container that keeps ending": {[]any{deployment(1), replicaSet("2"), waiting("CrashLoopBackOff", "back-off", 3)}, app1, "3 restarts"},
+		"a container that keeps ending": {[]any{deployment(1), replicaSet("2"), loops(3, 6*time.Minute, 137, "Error")}, app1, "3 restarts"},
+		"a program that is not there":   {[]any{deployment(1), replicaSet("2"), loops(3, time.Minute, 128, "StartError")}, app1, "3 restarts"},
+		"a shell's word of the same":    {[]any{deployment(1), replicaSet("2"), loops(3, time.Minute, 127, "Error")}, app1, "3 restarts"},
 		"Pod Security": {[]any{failed(appsv1.DeploymentCondition{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue,
 			Message: `pods "x" is forbidden: violates PodSecurity "restricted:latest"`})}, app1, "violates PodSecurity"},
 		"no progress": {[]any{failed(appsv1.DeploymentCondition{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse,
@@ -310,11 +321,21 @@ func TestEarlierPodsAreNotTheEnd(t *testing.T) {
 	}
 }
 
+// A container may end until what it needs is there.
 func TestAFewRestartsAreNotTheEnd(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
-	defer cancel()
-	err := installer(t, &fakeHelm{}, deployment(1), replicaSet("2"), waiting("CrashLoopBackOff", "back-off", 2)).Ready(ctx, app1)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
+	for name, p := range map[string]*corev1.Pod{
+		"few":               loops(2, time.Hour, 137, "Error"),
+		"within a minute":   loops(4, time.Minute, 1, "Error"),
+		"nobody knows when": waiting("CrashLoopBackOff", "back-off", 9),
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+			defer cancel()
+			err := installer(t, &fakeHelm{}, deployment(1), replicaSet("2"), p).Ready(ctx, app1)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			assert.ErrorContains(t, err, "container app1 waits: CrashLoopBackOff: back-off")
+		})
+	}
 }
 
 func TestGoneWhenObjectsAndPodsAre(t *testing.T) {
@@ -359,6 +380,65 @@ func TestWorkloadsAreWhatGetsReady(t *testing.T) {
 		}})
 	}
 	assert.Equal(t, []Object{{"Deployment", "apps", "x"}, {"Job", "apps", "x"}}, Workloads(r))
+}
+
+// What Helm makes at another time, or waits for and removes itself, is not waited for.
+func TestHooksAreHelmsOwn(t *testing.T) {
+	r := rel("a")
+	for _, hook := range []string{"", "test", "pre-delete", "post-install"} {
+		o := &unstructured.Unstructured{Object: map[string]any{"kind": "Job", "metadata": map[string]any{"namespace": "apps", "name": "x" + hook}}}
+		if hook != "" {
+			o.SetAnnotations(map[string]string{"helm.sh/hook": hook})
+		}
+		r.Objects = append(r.Objects, o)
+	}
+	assert.Equal(t, []Object{{"Job", "apps", "x"}}, Workloads(r))
+}
+
+// A Job that is removed when it has ended (ttlSecondsAfterFinished) is known by how it ended.
+func TestJobsThatAreRemovedWhenTheyHaveEnded(t *testing.T) {
+	setup := []Object{{"Job", "apps", "setup"}}
+	for name, c := range map[string]struct {
+		condition batchv1.JobConditionType
+		early     bool // it is removed before it is waited for
+		says      string
+	}{
+		"complete":       {batchv1.JobComplete, false, ""},
+		"complete early": {batchv1.JobComplete, true, ""},
+		"failed":         {batchv1.JobFailed, false, "failed: Why"},
+		"failed early":   {batchv1.JobFailed, true, "failed: Why"},
+		"somebody's":     {"", false, "0 active, 0 succeeded, 0 failed pods; it is removed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "apps", Name: "setup", UID: "1"}}
+			i := installer(t, &fakeHelm{}, job)
+			jobs := i.Client().BatchV1().Jobs("apps")
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			defer cancel()
+			ended := make(chan error, 1)
+			if !c.early {
+				go func() { ended <- i.Ready(ctx, setup) }()
+				time.Sleep(20 * time.Millisecond)
+			}
+			if c.condition != "" {
+				job = job.DeepCopy()
+				job.Status.Conditions = []batchv1.JobCondition{{Type: c.condition, Status: corev1.ConditionTrue, Reason: "Why"}}
+				_, err := jobs.UpdateStatus(ctx, job, metav1.UpdateOptions{})
+				require.NoError(t, err)
+			}
+			require.NoError(t, jobs.Delete(ctx, "setup", metav1.DeleteOptions{}))
+			if c.early {
+				ended <- i.Ready(ctx, setup)
+			}
+			err := <-ended
+			if c.says == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, c.says)
+			}
+			require.NoError(t, i.Gone(ctx, setup))
+		})
+	}
 }
 
 // The kubelet tries an image again; when it has, and waits for the third time, it is given up.

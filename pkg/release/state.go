@@ -80,8 +80,11 @@ func jobState(j *batchv1.Job) state {
 	return st
 }
 
-// crashes is after how many restarts a container that keeps ending is given up.
-const crashes = 3
+// A container that keeps ending is given up after so many restarts, and so long: it may end until what it needs is there.
+const (
+	crashes  = 3
+	crashing = 5 * time.Minute
+)
 
 // pulls is after how long an image that could not be pulled is given up: the kubelet has tried twice by then.
 const pulls = 20 * time.Second
@@ -93,6 +96,9 @@ func podState(p *corev1.Pod) state {
 	}
 	var st state
 	var seen []string
+	longer := func(than time.Duration) bool {
+		return p.Status.StartTime != nil && time.Since(p.Status.StartTime.Time) > than
+	}
 	for _, c := range p.Status.Conditions {
 		if c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
 			return state{ready: true}
@@ -108,9 +114,9 @@ func podState(p *corev1.Pod) state {
 			case "InvalidImageName", "ErrImageNeverPull":
 				st.dead = true
 			case "ImagePullBackOff":
-				st.dead = st.dead || p.Status.StartTime != nil && time.Since(p.Status.StartTime.Time) > pulls
+				st.dead = st.dead || longer(pulls)
 			case "CrashLoopBackOff":
-				st.dead = st.dead || c.RestartCount >= crashes
+				st.dead = st.dead || c.RestartCount >= crashes && (longer(crashing) || notStarted(c.LastTerminationState.Terminated))
 			}
 		}
 		for _, t := range []*corev1.ContainerStateTerminated{c.State.Terminated, c.LastTerminationState.Terminated} {
@@ -125,6 +131,11 @@ func podState(p *corev1.Pod) state {
 	}
 	st.seen = strings.Join(seen, "; ")
 	return st
+}
+
+// notStarted says whether a container ended because its program is not there or cannot be run.
+func notStarted(t *corev1.ContainerStateTerminated) bool {
+	return t != nil && (t.Reason == "StartError" || t.ExitCode == 126 || t.ExitCode == 127) // as shells say it
 }
 
 // refused says whether the API server refused a pod for good: another try gets the same answer.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,12 +36,13 @@ type Watch struct {
 	factory informers.SharedInformerFactory
 
 	mu      sync.Mutex
-	changed chan struct{} // closed at the next change
+	changed chan struct{}           // closed at the next change
+	gone    map[Object]*batchv1.Job // as they were when they were removed
 }
 
 // NewWatch starts to follow the cluster, until ctx ends.
 func NewWatch(ctx context.Context, client kubernetes.Interface) (*Watch, error) {
-	w := &Watch{client: client, factory: informers.NewSharedInformerFactory(client, 0), changed: make(chan struct{})}
+	w := &Watch{client: client, factory: informers.NewSharedInformerFactory(client, 0), changed: make(chan struct{}), gone: map[Object]*batchv1.Job{}}
 	notify := cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(any) { w.notify() },
 		UpdateFunc: func(any, any) { w.notify() },
@@ -51,12 +53,18 @@ func NewWatch(ctx context.Context, client kubernetes.Interface) (*Watch, error) 
 		w.factory.Apps().V1().ReplicaSets().Informer(),
 		w.factory.Apps().V1().StatefulSets().Informer(),
 		w.factory.Apps().V1().DaemonSets().Informer(),
-		w.factory.Batch().V1().Jobs().Informer(),
 		w.factory.Core().V1().Pods().Informer(),
 	} {
 		if _, err := i.AddEventHandler(notify); err != nil {
 			return nil, err
 		}
+	}
+	if _, err := w.factory.Batch().V1().Jobs().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { w.job(o, false) },
+		UpdateFunc: func(any, any) { w.notify() },
+		DeleteFunc: func(o any) { w.job(o, true) },
+	}); err != nil {
+		return nil, err
 	}
 	w.factory.Start(ctx.Done())
 	for kind, synced := range w.factory.WaitForCacheSync(ctx.Done()) {
@@ -65,6 +73,30 @@ func NewWatch(ctx context.Context, client kubernetes.Interface) (*Watch, error) 
 		}
 	}
 	return w, nil
+}
+
+// job notes how a Job was when it was removed, as one with ttlSecondsAfterFinished is when it has ended.
+func (w *Watch) job(o any, removed bool) {
+	if unknown, ok := o.(cache.DeletedFinalStateUnknown); ok {
+		o = unknown.Obj
+	}
+	if j, ok := o.(*batchv1.Job); ok {
+		w.mu.Lock()
+		if of := (Object{"Job", j.Namespace, j.Name}); removed {
+			w.gone[of] = j
+		} else {
+			delete(w.gone, of)
+		}
+		w.mu.Unlock()
+	}
+	w.notify()
+}
+
+// removed is a Job as it was when it was removed; nil if it is there, or was never seen.
+func (w *Watch) removed(o Object) *batchv1.Job {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.gone[o]
 }
 
 func (w *Watch) notify() {
@@ -107,12 +139,15 @@ func (w *Watch) Pods(namespace string, match labels.Selector) []*corev1.Pod {
 }
 
 // Ready waits until every object is as its newest specification wants it: workloads with all replicas updated and
-// available, Jobs complete. It gives up early, with ErrDead, when one cannot come right by itself. The error of a
+// available, Jobs complete, be they removed since. It gives up early, with ErrDead, when one cannot come right by itself. The error of a
 // wait that ended says what was last seen of each object, its pods and their events.
 func (w *Watch) Ready(ctx context.Context, objects []Object) error {
 	wanted := map[Object]metav1.Object{}
 	for _, o := range objects {
 		live, err := w.live(ctx, o)
+		if o.Kind == "Job" && apierrors.IsNotFound(err) { // it may have ended and been removed
+			live, err = nil, nil
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", o, err)
 		}
@@ -220,6 +255,14 @@ func (w *Watch) cached(o Object) (metav1.Object, state, bool) {
 
 func (w *Watch) state(o Object, want metav1.Object) state {
 	seen, s, found := w.cached(o)
+	if j := w.removed(o); !found && j != nil && (want == nil || j.UID == want.GetUID()) {
+		s = jobState(j)
+		s.seen += "; it is removed"
+		return s
+	}
+	if want == nil {
+		return s
+	}
 	if !found || seen.GetUID() != want.GetUID() || seen.GetGeneration() < want.GetGeneration() {
 		return state{seen: join("; ", "its newest specification has not been seen", s.seen)}
 	}

@@ -93,6 +93,9 @@ func documents(manifest string) []document {
 	return out
 }
 
+// Hook is when Helm makes an object that is a hook, such as pre-install; "" if it is none.
+func Hook(object *unstructured.Unstructured) string { return object.GetAnnotations()["helm.sh/hook"] }
+
 // ID names an object the way it is named everywhere: Kind/namespace/name.
 func ID(object *unstructured.Unstructured) string {
 	if ns := object.GetNamespace(); ns != "" {

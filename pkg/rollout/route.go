@@ -14,6 +14,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -29,6 +30,10 @@ type Route struct {
 	Host string
 	// Splits are the weights by subset, one map for each way that the routes divide requests.
 	Splits []map[string]int
+	// Connections has each subset whose cluster must be there, weight or not, and how many connections it may open; 0: any number.
+	Connections map[string]int
+	// Timeout is that of some route to the host; 0: any.
+	Timeout time.Duration
 	// Endpoints is how many pods each subset with a weight should have at each proxy. Not looked at if nil.
 	Endpoints map[string]int
 	// Carriers are the proxies, as namespace/pod, that must carry the route. Others that carry it must agree.
@@ -99,14 +104,25 @@ func number(v any) int {
 // configuration when asked and cannot be watched.
 const look = 20 * time.Millisecond
 
-// WaitForRoute waits until every proxy that carries the route has exactly its splits and its endpoints, and is in sync.
-// The error of a wait that ended says what each proxy still has. A rejected configuration ends it at once.
-func WaitForRoute(ctx context.Context, c cluster.Cluster, want Route) error {
+// WaitForRoute waits until every proxy that carries the route has exactly its splits, its clusters and its endpoints, and is in sync.
+// wanted is asked at each look, as pods come and go meanwhile. The error of a wait that ended says what each proxy still
+// has. A rejected configuration ends it at once.
+func WaitForRoute(ctx context.Context, c cluster.Cluster, wanted func() (Route, error)) error {
+	want, err := wanted()
+	if err != nil {
+		return err
+	}
 	if len(want.Splits) == 0 {
 		return fmt.Errorf("no route to %s is wanted, so there is nothing to wait for", want.Host)
 	}
 	have := map[string]bool{}
-	return until(ctx, "route to "+want.Host, func() ([]string, error) { return lacking(ctx, c, want, have) })
+	return until(ctx, "route to "+want.Host, func() ([]string, error) {
+		want, err := wanted()
+		if err != nil {
+			return nil, err
+		}
+		return lacking(ctx, c, want, have)
+	})
 }
 
 // until asks again and again what is missing, until it is nothing, or an error, or ctx ends.
@@ -137,13 +153,18 @@ type Known struct {
 	Pods  int    // how many pods it leads to
 }
 
-// WaitForEndpoints waits until proxies know the pods behind Services, and that they are healthy.
-func WaitForEndpoints(ctx context.Context, c cluster.Cluster, wanted []Known) error {
-	hosts := map[string][]string{} // by proxy
-	for _, w := range wanted {
-		hosts[w.Proxy] = append(hosts[w.Proxy], w.Host)
-	}
+// WaitForEndpoints waits until proxies know the pods behind Services, and that they are healthy. known is asked at each look,
+// as pods come and go meanwhile.
+func WaitForEndpoints(ctx context.Context, c cluster.Cluster, known func() ([]Known, error)) error {
 	return until(ctx, "endpoints", func() ([]string, error) {
+		wanted, err := known()
+		if err != nil {
+			return nil, err
+		}
+		hosts := map[string][]string{} // by proxy
+		for _, w := range wanted {
+			hosts[w.Proxy] = append(hosts[w.Proxy], w.Host)
+		}
 		proxies, err := c.Proxies(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("asking for the proxies: %w", err)
@@ -231,8 +252,10 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string
 
 // held is what one proxy has of a route.
 type held struct {
-	splits    map[string]bool // each in words
-	endpoints map[string]int  // by subset
+	splits      map[string]bool // each in words
+	timeouts    map[time.Duration]bool
+	connections map[string][]int // by subset: how many each of its clusters may open; a Service with several ports has one for each
+	endpoints   map[string]int   // by subset
 }
 
 func (h held) differs(want Route) string {
@@ -242,6 +265,18 @@ func (h held) differs(want Route) string {
 	}
 	if !maps.Equal(h.splits, wanted) {
 		return fmt.Sprintf("divides %s, expected %s", list(h.splits), list(wanted))
+	}
+	if want.Timeout > 0 && !h.timeouts[want.Timeout] {
+		return fmt.Sprintf("has no route with a timeout of %v", want.Timeout)
+	}
+	for _, subset := range slices.Sorted(maps.Keys(want.Connections)) {
+		got, n := h.connections[subset], want.Connections[subset]
+		switch {
+		case len(got) == 0:
+			return "has no cluster of subset " + subset
+		case n > 0 && slices.ContainsFunc(got, func(m int) bool { return m != n }):
+			return fmt.Sprintf("lets subset %s have %v connections, expected %d", subset, got, n)
+		}
 	}
 	for _, subset := range slices.Sorted(maps.Keys(want.Endpoints)) {
 		if got := h.endpoints[subset]; got != want.Endpoints[subset] {
@@ -280,7 +315,7 @@ func endpointsOf(hosts ...string) string {
 
 // carriedBy reads what a proxy has of the routes to a host.
 func carriedBy(dump *adminv3.ConfigDump, host string) (held, error) {
-	h := held{splits: map[string]bool{}, endpoints: map[string]int{}}
+	h := held{splits: map[string]bool{}, timeouts: map[time.Duration]bool{}, connections: map[string][]int{}, endpoints: map[string]int{}}
 	for _, part := range dump.GetConfigs() {
 		switch {
 		case part.MessageIs((*adminv3.RoutesConfigDump)(nil)):
@@ -290,6 +325,16 @@ func carriedBy(dump *adminv3.ConfigDump, host string) (held, error) {
 			}
 			for _, r := range routes.GetDynamicRouteConfigs() {
 				if err := h.addRoutes(r.GetRouteConfig(), host); err != nil {
+					return h, err
+				}
+			}
+		case part.MessageIs((*adminv3.ClustersConfigDump)(nil)):
+			clusters := &adminv3.ClustersConfigDump{}
+			if err := part.UnmarshalTo(clusters); err != nil {
+				return h, err
+			}
+			for _, c := range clusters.GetDynamicActiveClusters() { // one that warms has no endpoints yet
+				if err := h.addCluster(c.GetCluster(), host); err != nil {
 					return h, err
 				}
 			}
@@ -321,6 +366,7 @@ func (h held) addRoutes(config *anypb.Any, host string) error {
 			// is another owner's.
 			if len(split) > 0 && (own || subsets) {
 				h.splits[inWords(split)] = true
+				h.timeouts[r.GetRoute().GetTimeout().AsDuration()] = true
 			}
 		}
 	}
@@ -343,6 +389,25 @@ func destinations(action *routev3.RouteAction, host string) (split map[string]in
 		add(action.GetCluster(), 100)
 	}
 	return split, subsets
+}
+
+func (h held) addCluster(config *anypb.Any, host string) error {
+	cluster := &clusterv3.Cluster{}
+	if err := config.UnmarshalTo(cluster); err != nil {
+		return err
+	}
+	subset, of, ok := outbound(cluster.GetName())
+	if !ok || of != host {
+		return nil
+	}
+	limit := 0
+	for _, t := range cluster.GetCircuitBreakers().GetThresholds() {
+		if t.GetPriority() == corev3.RoutingPriority_DEFAULT {
+			limit = int(t.GetMaxConnections().GetValue())
+		}
+	}
+	h.connections[subset] = append(h.connections[subset], limit)
+	return nil
 }
 
 func (h held) addEndpoints(config *anypb.Any, host string) error {

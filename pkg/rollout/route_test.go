@@ -7,6 +7,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -35,7 +37,7 @@ func packed(t *testing.T, m proto.Message) *anypb.Any {
 // dump is what a proxy says whose virtual host of that name divides so, with that many endpoints of v1.
 func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int) *adminv3.ConfigDump {
 	t.Helper()
-	action := &routev3.RouteAction{}
+	action := &routev3.RouteAction{Timeout: durationpb.New(10 * time.Second)}
 	if len(split) == 1 {
 		for subset := range split {
 			action.ClusterSpecifier = &routev3.RouteAction_Cluster{Cluster: "outbound|9080|" + subset + "|" + reviews}
@@ -56,7 +58,9 @@ func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int)
 	}
 	all := proto.Clone(load).(*endpointv3.ClusterLoadAssignment)
 	all.ClusterName = "outbound|9080||" + reviews
+	v1 := &clusterv3.Cluster{Name: "outbound|9080|v1|" + reviews, CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{MaxConnections: wrapperspb.UInt32(100)}}}}
 	return &adminv3.ConfigDump{Configs: []*anypb.Any{
+		packed(t, &adminv3.ClustersConfigDump{DynamicActiveClusters: []*adminv3.ClustersConfigDump_DynamicCluster{{Cluster: packed(t, v1)}}}),
 		packed(t, &adminv3.RoutesConfigDump{DynamicRouteConfigs: []*adminv3.RoutesConfigDump_DynamicRouteConfig{{
 			RouteConfig: packed(t, &routev3.RouteConfiguration{Name: "9080", VirtualHosts: []*routev3.VirtualHost{
 				{Name: virtualHost, Routes: []*routev3.Route{{Action: &routev3.Route_Route{Route: action}}}},
@@ -67,6 +71,11 @@ func dump(t *testing.T, virtualHost string, split map[string]int, endpoints int)
 		}}}),
 		packed(t, &adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{EndpointConfig: packed(t, load)}, {EndpointConfig: packed(t, all)}}}),
 	}}
+}
+
+// always wants the same.
+func always[W any](wanted W) func() (W, error) {
+	return func() (W, error) { return wanted, nil }
 }
 
 func TestWaitForRoute(t *testing.T) {
@@ -89,6 +98,11 @@ func TestWaitForRoute(t *testing.T) {
 		"another's route at a gateway":   {proxy: synced, host: "bookinfo.example:80", split: map[string]int{"": 100}, pods: 2, err: "bookinfo/productpage does not carry the route"},
 		"not in sync":                    {proxy: cluster.Proxy{Namespace: "bookinfo", Pod: "productpage"}, host: inMesh, split: canary, pods: 2, err: "bookinfo/productpage is not in sync"},
 		"a pod short":                    {proxy: synced, host: inMesh, split: canary, pods: 1, err: "knows 1 endpoints of subset v1, expected 2"},
+		"its clusters":                   {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 100}, Timeout: 10 * time.Second}},
+		"a subset's cluster alone":       {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 0}}},
+		"another limit":                  {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 1}}, err: "bookinfo/productpage lets subset v1 have [100] connections, expected 1"},
+		"a subset without weight":        {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v3": 0}}, err: "bookinfo/productpage has no cluster of subset v3"},
+		"another timeout":                {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Timeout: time.Minute}, err: "bookinfo/productpage has no route with a timeout of 1m0s"},
 		"configuration that was refused": {proxy: cluster.Proxy{Namespace: "bookinfo", Pod: "productpage", Synced: true, Rejected: []string{"no such filter"}}, host: inMesh, split: canary, err: "configuration rejected by bookinfo/productpage: no such filter"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +116,7 @@ func TestWaitForRoute(t *testing.T) {
 			err := WaitForRoute(ctx, &clustertest.Fake{
 				OnProxies:     func() ([]cluster.Proxy, error) { return []cluster.Proxy{c.proxy}, nil },
 				OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) { return dump(t, c.host, c.split, c.pods), nil },
-			}, want)
+			}, always(want))
 			if c.err == "" {
 				assert.NoError(t, err)
 			} else {
@@ -124,9 +138,31 @@ func TestWaitForRouteSeesItArrive(t *testing.T) {
 			}
 			return dump(t, reviews+":9080", map[string]int{"v1": 90, "v2": 10}, 2), nil
 		},
-	}, Route{Host: reviews, Splits: []map[string]int{{"v1": 90, "v2": 10}}, Carriers: []string{"bookinfo/productpage"}})
+	}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 90, "v2": 10}}, Carriers: []string{"bookinfo/productpage"}}))
 	require.NoError(t, err)
 	assert.Equal(t, map[string]int{"slow": 3, "productpage": 1}, asked, "who has it is not asked again")
+}
+
+// A pod more, or another in the place of one that carried the route, is wanted from when it is there.
+func TestWaitForRouteFollowsThePods(t *testing.T) {
+	looks := 0
+	fake := &clustertest.Fake{
+		OnProxies: func() ([]cluster.Proxy, error) {
+			return []cluster.Proxy{{Namespace: "bookinfo", Pod: "new", Synced: true}}, nil
+		},
+		OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) {
+			return dump(t, reviews+":9080", map[string]int{"v1": 100}, 3), nil
+		},
+	}
+	require.NoError(t, WaitForRoute(t.Context(), fake, func() (Route, error) {
+		want := Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Endpoints: map[string]int{"v1": 2}, Carriers: []string{"bookinfo/old"}}
+		if looks++; looks > 3 {
+			want.Endpoints, want.Carriers = map[string]int{"v1": 3}, []string{"bookinfo/new"}
+		}
+		return want, nil
+	}))
+	boom := errors.New("no such annotation")
+	require.ErrorIs(t, WaitForRoute(t.Context(), fake, func() (Route, error) { return Route{}, boom }), boom)
 }
 
 // A gateway that cannot be asked has not shown that it has the route; the pod of somebody else is not waited for.
@@ -150,7 +186,7 @@ func TestWaitForRouteAsksTheGateways(t *testing.T) {
 			return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
 		},
 	}
-	require.NoError(t, WaitForRoute(t.Context(), fake, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Carriers: []string{"bookinfo/productpage"}}))
+	require.NoError(t, WaitForRoute(t.Context(), fake, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Carriers: []string{"bookinfo/productpage"}})))
 	assert.Zero(t, failures, "it was asked until it answered")
 }
 
@@ -165,14 +201,14 @@ func TestWaitThatEndsInTheMiddleTellsWhatWasSeen(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage"}}, nil
-	}}, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}})
+	}}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}}))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorContains(t, err, "last seen: bookinfo/productpage is not in sync")
 }
 
 func TestWaitForRouteWantsSomething(t *testing.T) {
-	assert.ErrorContains(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews}), "nothing to wait for")
-	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}}), clustertest.ErrNotSet)
+	assert.ErrorContains(t, WaitForRoute(t.Context(), &clustertest.Fake{}, always(Route{Host: reviews})), "nothing to wait for")
+	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}})), clustertest.ErrNotSet)
 }
 
 func TestWaitForEndpoints(t *testing.T) {
@@ -190,7 +226,7 @@ func TestWaitForEndpoints(t *testing.T) {
 	wait := func(k Known) error {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 		defer cancel()
-		return WaitForEndpoints(ctx, fake, []Known{k})
+		return WaitForEndpoints(ctx, fake, always([]Known{k}))
 	}
 	require.NoError(t, wait(Known{"bookinfo/productpage", reviews, 2}))
 	require.ErrorContains(t, wait(Known{"bookinfo/productpage", reviews, 3}), "bookinfo/productpage knows 2 endpoints of "+reviews+", expected 3")
@@ -216,10 +252,10 @@ spec:
 
 func TestSteadyCountsUntilStopped(t *testing.T) {
 	for realApps, rate := range map[bool]float64{false: 200, true: 20} {
-		fake := &clustertest.Fake{RealApps: realApps, OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+		fake := &clustertest.Fake{RealApps: realApps, OnSend: func(_ context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
 			assert.Zero(t, load.Requests)
 			assert.InDelta(t, rate, load.Rate, 0)
-			<-ctx.Done()
+			<-load.Stop
 			return traffic.Tally{Requests: 7, Errors: 1}, nil
 		}}
 		flows, err := StartSteady(t.Context(), fake, []Origin{{Name: "a"}, {Name: "b"}}, 0).Stop()

@@ -54,22 +54,23 @@ func Rate(standIns bool) float64 {
 
 // Steady is a flow of requests that goes on until it is stopped.
 type Steady struct {
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	flows  []Flow
-	errs   []error
+	stop  context.CancelFunc
+	wg    sync.WaitGroup
+	flows []Flow
+	errs  []error
 }
 
-// StartSteady starts a flow from every origin, each of rate requests a second (0: that of Rate). It ends with Stop, or with ctx.
+// StartSteady starts a flow from every origin, each of rate requests a second (0: that of Rate). It ends with Stop. The end of
+// ctx ends it too, and cuts what is in flight, which is then not counted.
 func StartSteady(ctx context.Context, c cluster.Cluster, origins []Origin, rate float64) *Steady {
 	if rate == 0 {
 		rate = Rate(c.StandIns())
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	s := &Steady{cancel: cancel, flows: make([]Flow, len(origins)), errs: make([]error, len(origins))}
+	stopped, stop := context.WithCancel(context.Background())
+	s := &Steady{stop: stop, flows: make([]Flow, len(origins)), errs: make([]error, len(origins))}
 	for i, o := range origins {
 		load := o.Load
-		load.Rate, load.Requests, load.Concurrency = rate, 0, o.bounded(8)
+		load.Rate, load.Requests, load.Concurrency, load.Stop = rate, 0, o.bounded(8), stopped.Done()
 		s.wg.Go(func() {
 			tally, err := c.Send(ctx, o.From, load)
 			s.flows[i] = Flow{Origin: o, Tally: tally}
@@ -81,10 +82,11 @@ func StartSteady(ctx context.Context, c cluster.Cluster, origins []Origin, rate 
 	return s
 }
 
-// Stop ends the flow and returns what was counted, in the order of the origins. The error is for flows that could not
-// be sent; lost requests are in the tallies.
+// Stop starts no request any more, waits until those in flight are answered or fail, each within its timeout, and returns
+// what was counted, in the order of the origins. The error is for flows that could not be sent; lost requests are in the
+// tallies.
 func (s *Steady) Stop() ([]Flow, error) {
-	s.cancel()
+	s.stop()
 	s.wg.Wait()
 	return s.flows, errors.Join(s.errs...)
 }
@@ -95,16 +97,7 @@ func Join(flows, more []Flow) []Flow {
 		return more
 	}
 	for i, f := range more {
-		t := &flows[i].Tally
-		t.Requests += f.Tally.Requests
-		t.Errors += f.Tally.Errors
-		t.Elapsed += f.Tally.Elapsed
-		if t.Failures == nil {
-			t.Failures = map[string]int{}
-		}
-		for reason, n := range f.Tally.Failures {
-			t.Failures[reason] += n
-		}
+		flows[i].Tally = flows[i].Tally.Plus(f.Tally)
 	}
 	return flows
 }

@@ -2,7 +2,10 @@ package rollout
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,13 +25,38 @@ func TestConcurrencyKeepsToTheLimit(t *testing.T) {
 		assert.Equal(t, c.real, o.Concurrency(false))
 
 		sent := make(chan int, 1)
-		steady := StartSteady(t.Context(), &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+		steady := StartSteady(t.Context(), &clustertest.Fake{OnSend: func(_ context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
 			sent <- load.Concurrency
-			<-ctx.Done()
+			<-load.Stop
 			return traffic.Tally{}, nil
 		}}, []Origin{o}, 0)
 		assert.Equal(t, c.on, <-sent)
 		_, err := steady.Stop()
 		require.NoError(t, err)
 	}
+}
+
+// A request that hangs while a stage changes is lost, however soon the stage has arrived.
+func TestARequestThatHangsWhenTheFlowStopsIsLost(t *testing.T) {
+	hangs := make(chan struct{}, 8)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		hangs <- struct{}{}
+		<-r.Context().Done()
+	}))
+	defer server.Close()
+	fake := &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+		return traffic.Run(ctx, load, nil)
+	}}
+	steady := StartSteady(t.Context(), fake, []Origin{{Load: traffic.Load{URL: server.URL, Timeout: 200 * time.Millisecond}, AtOnce: 1}}, 0)
+	<-hangs
+	flows, err := steady.Stop()
+	require.NoError(t, err)
+	assert.Equal(t, map[string]int{"timeout": 1}, flows[0].Tally.Failures)
+	assert.Equal(t, 1, flows[0].Tally.Errors)
+
+	again, err := steady.Stop()
+	require.NoError(t, err)
+	joined := Join(flows, again)
+	assert.Equal(t, 2, joined[0].Tally.Errors)
+	assert.Equal(t, map[string]int{"timeout": 2}, joined[0].Tally.Failures)
 }

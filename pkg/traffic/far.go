@@ -17,10 +17,11 @@ type order struct {
 	Each     bool `json:"each,omitempty"`     // Load.Each wants to be told
 }
 
-// word is what Ask tells Serve after that: the answer of Load.Names, that the load's context has ended, or that it has heard
-// what came of the load.
+// word is what Ask tells Serve after that: the answer of Load.Names, that Load.Stop was closed, that the load's context has
+// ended, or that it has heard what came of the load.
 type word struct {
 	Pods  map[string]string `json:"pods,omitempty"`
+	Stop  bool              `json:"stop,omitempty"`
 	End   bool              `json:"end,omitempty"`
 	Heard bool              `json:"heard,omitempty"`
 }
@@ -47,7 +48,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(parent)
 	defer cancel()
 	names := make(chan map[string]string, 1) // they are asked for once
-	heard := make(chan struct{})
+	heard, stop := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(heard)
 		defer close(names)
@@ -57,14 +58,18 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
 			if decoder.Decode(&w) != nil || w.Heard {
 				return // nothing more is said
 			}
-			if w.End {
+			switch {
+			case w.Stop:
+				close(stop) // it is said once
+			case w.End:
 				cancel()
-				continue
+			default:
+				names <- w.Pods
 			}
-			names <- w.Pods
 		}
 	}()
 	load := told.Load
+	load.Stop = stop
 	var mu sync.Mutex // requests end side by side
 	say := func(o outcome) error {
 		mu.Lock()
@@ -109,12 +114,19 @@ func Ask(ctx context.Context, load Load, connect func(in io.Reader, out io.Write
 	}
 	in, toServe := io.Pipe()
 	fromServe, out := io.Pipe()
-	words := make(chan any, 4) // the load, the end of its context, names, that the outcome was heard
+	words := make(chan any, 5) // the load, its stop, the end of its context, names, that the outcome was heard
 	words <- order{Load: load, Names: load.Names != nil, Progress: load.Progress != nil, Each: load.Each != nil}
 	stop := context.AfterFunc(ctx, func() { words <- word{End: true} })
 	defer stop()
 	done := make(chan struct{})
 	defer close(done)
+	go func() {
+		select {
+		case <-load.Stop:
+			words <- word{Stop: true}
+		case <-done:
+		}
+	}()
 	go func() {
 		encoder := json.NewEncoder(toServe)
 		for {

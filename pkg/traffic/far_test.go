@@ -135,6 +135,52 @@ func TestEachRequestIsTold(t *testing.T) {
 	}
 }
 
+// A load that is stopped counts what was in flight, here and elsewhere: what hangs is lost, after its timeout.
+func TestAStoppedLoadFinishesWhatIsInFlight(t *testing.T) {
+	for name, send := range map[string]func(context.Context, Load) (Tally, error){
+		"here":      func(ctx context.Context, l Load) (Tally, error) { return Run(ctx, l, nil) },
+		"elsewhere": func(ctx context.Context, l Load) (Tally, error) { return Ask(ctx, l, here) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			stop, inFlight, answer := make(chan struct{}), make(chan struct{}, 4), make(chan struct{})
+			var asked atomic.Int64
+			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				n := asked.Add(1)
+				inFlight <- struct{}{}
+				if n%2 == 0 {
+					<-r.Context().Done() // never answered
+					return
+				}
+				<-answer
+			}))
+			defer server.Close()
+			go func() {
+				for range 4 {
+					<-inFlight
+				}
+				close(stop)
+				time.Sleep(20 * time.Millisecond) // it would be started by now
+				close(answer)
+			}()
+			tally, err := send(t.Context(), Load{URL: server.URL, Concurrency: 4, Rate: 2000, Timeout: 300 * time.Millisecond, Stop: stop})
+			require.NoError(t, err)
+			assert.EqualValues(t, 4, asked.Load())
+			assert.Equal(t, 4, tally.Requests)
+			assert.Equal(t, map[string]int{"timeout": 2}, tally.Failures)
+			assert.Zero(t, tally.Cut)
+
+			ctx, cancel := context.WithCancel(t.Context())
+			asked.Store(1) // it hangs
+			go func() { <-inFlight; cancel() }()
+			start := time.Now()
+			tally, err = send(ctx, Load{URL: server.URL, Concurrency: 1, Stop: make(chan struct{})})
+			require.NoError(t, err)
+			assert.Equal(t, 1, tally.Cut, "the context's end waits for nothing")
+			assert.Less(t, time.Since(start), 10*time.Second)
+		})
+	}
+}
+
 func TestAnEndlessLoadElsewhereEndsWithItsContext(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer server.Close()

@@ -45,8 +45,11 @@ type Load struct {
 	Texts []string `json:"texts,omitempty"`
 	// AnyStatus says that an application's answer of any status below 500 is good, but not a proxy's own.
 	AnyStatus bool `json:"anyStatus,omitempty"`
-	// Requests is how many are sent, exactly. 0: until the context ends.
+	// Requests is how many are sent, exactly. 0: until Stop is closed or the context ends.
 	Requests int `json:"requests,omitempty"`
+	// Stop ends the load when it is closed: no request is started any more, and those in flight are finished, each within
+	// Timeout. The context's end cuts them. Default: nothing stops it.
+	Stop <-chan struct{} `json:"-"`
 	// Concurrency is how many requests are in flight at once, each on a connection of its own. Default 16, and never
 	// more than Requests.
 	Concurrency int `json:"concurrency,omitempty"`
@@ -126,7 +129,7 @@ type Tally struct {
 //
 // Whatever goes wrong with a request is counted, not returned. The error says that the load could not be sent: it is
 // not valid, or ctx ended before a fixed number of requests was complete (then the Tally has what was measured).
-// The end of ctx is the normal end of a load without a number.
+// Stop and the end of ctx are the normal ends of a load without a number.
 func Run(ctx context.Context, load Load, dial Dial) (Tally, error) {
 	r, err := newRun(load, dial)
 	if err != nil {
@@ -290,14 +293,14 @@ func (r *run) tell() (end func()) {
 
 // ticket takes the number of the next request and waits until it is due. It is false when there is none left.
 func (r *run) ticket(ctx context.Context) (int64, bool) {
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || r.stopped() {
 		return 0, false
 	}
 	if r.pace.interval > 0 {
 		if n := int64(r.load.Requests); n > 0 && r.tickets.Load() >= n {
 			return 0, false
 		}
-		if !r.pace.wait(ctx) {
+		if !r.pace.wait(ctx, r.load.Stop) {
 			return 0, false
 		}
 	}
@@ -309,6 +312,16 @@ func (r *run) ticket(ctx context.Context) (int64, bool) {
 		if r.tickets.CompareAndSwap(n, n+1) {
 			return n, true
 		}
+	}
+}
+
+// stopped says whether no request may be started any more.
+func (r *run) stopped() bool {
+	select {
+	case <-r.load.Stop:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -335,8 +348,8 @@ func (p *pacer) take(now time.Time) time.Time {
 	return due
 }
 
-// wait takes a start time and waits for it. It is false when ctx ended first.
-func (p *pacer) wait(ctx context.Context) bool {
+// wait takes a start time and waits for it. It is false when ctx ended first, or stop was closed.
+func (p *pacer) wait(ctx context.Context, stop <-chan struct{}) bool {
 	d := time.Until(p.take(time.Now()))
 	if d <= 0 {
 		return true
@@ -346,6 +359,8 @@ func (p *pacer) wait(ctx context.Context) bool {
 	select {
 	case <-t.C:
 		return true
+	case <-stop:
+		return false
 	case <-ctx.Done():
 		return false
 	}

@@ -1,11 +1,11 @@
 package verify
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -28,8 +28,10 @@ type App struct {
 	Port int
 	// Protocol is that of the routes that divide: HTTP; or TCP or TLS, of which nothing is measured.
 	Protocol string
-	// Path is one that the divided route matches.
-	Path string
+	// Path and Header are of a request that the divided route matches; Unmatched says why none that is sent does, if so.
+	Path      string
+	Header    http.Header
+	Unmatched string
 	// Release owns the routing.
 	Release *render.Release
 	// Stages are in the order of the values; Current is the one that the values name.
@@ -65,6 +67,8 @@ type Subset struct {
 	Name    string
 	Policy  *networkingv1.TrafficPolicy // the subset's own over the app's
 	Pending int                         // requests that may wait for a connection
+	// Connections is how many may be open; 0: any number, or its ports differ.
+	Connections int
 }
 
 // active is how many requests may be on their way; Istio counts those of HTTP/1.1 in it too.
@@ -181,27 +185,16 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 		return fmt.Errorf("%s has no route", name(vs))
 	}
 	route := spec.GetHttp()[len(spec.GetHttp())-1]
-	a.Path = pathsOf(route.GetMatch())[0]
+	if met, unmet := requestsFor(route.GetMatch()); len(met) > 0 {
+		a.Path, a.Header = met[0].path, met[0].header
+	} else {
+		a.Unmatched = "its route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent"
+	}
 	a.Timeout = route.GetTimeout().AsDuration()
 	for _, d := range route.GetRoute() {
 		a.Port = int(d.GetDestination().GetPort().GetNumber())
 	}
 	return nil
-}
-
-// pathsOf are the paths that matches name; "/" alone if they name none.
-func pathsOf(matches []*networkingv1.HTTPMatchRequest) []string {
-	var paths []string
-	for _, m := range matches {
-		p := cmp.Or(m.GetUri().GetExact(), m.GetUri().GetPrefix())
-		if p != "" && !slices.Contains(paths, p) {
-			paths = append(paths, p)
-		}
-	}
-	if len(paths) == 0 {
-		return []string{"/"}
-	}
-	return paths
 }
 
 // queueDefault is Envoy's and Istio's when nothing is said.
@@ -219,7 +212,11 @@ func (a *App) readSubsets(dr *unstructured.Unstructured) error {
 		if n := policy.GetConnectionPool().GetHttp().GetHttp1MaxPendingRequests(); n > 0 {
 			pending = int(n)
 		}
-		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending}
+		connections := int(policy.GetConnectionPool().GetTcp().GetMaxConnections())
+		if len(spec.GetTrafficPolicy().GetPortLevelSettings())+len(s.GetTrafficPolicy().GetPortLevelSettings()) > 0 {
+			connections = 0
+		}
+		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending, Connections: connections}
 	}
 	return nil
 }
@@ -237,8 +234,20 @@ func over(app, subset *networkingv1.TrafficPolicy) *networkingv1.TrafficPolicy {
 }
 
 // route is what proxies should have when the app's rendered release is in force.
-func (a App) route(rendered *render.Release) rollout.Route {
-	return rollout.Route{Host: a.Host, Splits: rollout.Splits(object(rendered, "VirtualService", a.Name), a.Host)}
+func (a App) route(rendered *render.Release) (rollout.Route, error) {
+	vs, dr := object(rendered, "VirtualService", a.Name), object(rendered, "DestinationRule", a.Name)
+	if vs == nil || dr == nil {
+		return rollout.Route{}, fmt.Errorf("routing renders no VirtualService or no DestinationRule named %s", a.Name)
+	}
+	var now App
+	if err := errors.Join(now.readRoute(vs), now.readSubsets(dr)); err != nil {
+		return rollout.Route{}, err
+	}
+	want := rollout.Route{Host: a.Host, Splits: rollout.Splits(vs, a.Host), Timeout: now.Timeout, Connections: map[string]int{}}
+	for _, s := range now.Subsets {
+		want.Connections[s.Name] = s.Connections
+	}
+	return want, nil
 }
 
 // stages returns the stages in words: "v1, canary, half, v2".

@@ -43,7 +43,11 @@ func TestAppsOfBookinfo(t *testing.T) {
 	assert.Equal(t, networkingv1.LoadBalancerSettings_ROUND_ROBIN, a.Subsets["v1"].balancing())
 	assert.Equal(t, networkingv1.LoadBalancerSettings_LEAST_REQUEST, a.Subsets["v2"].balancing())
 	assert.Equal(t, 1000, a.Subsets["v1"].Pending)
-	assert.Equal(t, []map[string]int{{"v1": 100}}, a.route(a.Release).Splits)
+	route, err := a.route(a.Release)
+	require.NoError(t, err)
+	assert.Equal(t, rollout.Route{
+		Host: a.Host, Splits: []map[string]int{{"v1": 100}}, Timeout: 10 * time.Second, Connections: map[string]int{"v1": 0, "v2": 0},
+	}, route)
 }
 
 // Apps of one name in two namespaces can be told apart in what is reported.

@@ -30,6 +30,11 @@ type Outside struct {
 	Port           int
 }
 
+// http says whether it answers HTTP.
+func (o Outside) http() bool {
+	return slices.Contains([]string{"HTTP", "HTTP2", "GRPC", "GRPC-WEB"}, o.Protocol)
+}
+
 func (o Outside) address() string { return net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) }
 
 // Egress says what the workloads of a namespace may reach outside the mesh.
@@ -144,7 +149,11 @@ func (r *run) egressFrom(ctx context.Context, e Egress, w Workload) error {
 			r.notRun(fmt.Sprintf("egress from %s to %s", w, o.address()), "requests are sent as plain HTTP or TCP, and "+o.Protocol+" is declared", true)
 			continue
 		}
-		tally, err := r.sendOut(ctx, w, o)
+		if !r.cluster.StandIns() && !o.http() {
+			r.notRun(fmt.Sprintf("egress from %s to %s", w, o.address()), "requests are sent as HTTP, which a real "+o.Protocol+" server does not answer", true)
+			continue
+		}
+		tally, err := r.sendOut(ctx, w, o, !r.cluster.StandIns())
 		if err != nil {
 			return err
 		}
@@ -158,7 +167,7 @@ func (r *run) egressFrom(ctx context.Context, e Egress, w Workload) error {
 		return err
 	}
 	for _, o := range hosts {
-		tally, err := r.sendOut(ctx, w, o)
+		tally, err := r.sendOut(ctx, w, o, false)
 		if err != nil {
 			return err
 		}
@@ -203,8 +212,10 @@ func (r *run) undeclared(ctx context.Context) ([]Outside, error) {
 	return nil, errors.New("the address of the API server: Service/default/kubernetes has no endpoint")
 }
 
-func (r *run) sendOut(ctx context.Context, w Workload, o Outside) (traffic.Tally, error) {
-	tally, err := r.cluster.Send(ctx, w.place(), traffic.Load{URL: "http://" + hostPort(o.Host, o.Port) + "/", Requests: few, Concurrency: 2})
+// sendOut sends to a host outside; anyStatus says that its own refusal is an answer.
+func (r *run) sendOut(ctx context.Context, w Workload, o Outside, anyStatus bool) (traffic.Tally, error) {
+	load := traffic.Load{URL: "http://" + hostPort(o.Host, o.Port) + "/", Requests: few, Concurrency: 2, AnyStatus: anyStatus}
+	tally, err := r.cluster.Send(ctx, w.place(), load)
 	if err != nil {
 		return tally, fmt.Errorf("from %s to %s: %w", w, o.address(), err)
 	}
@@ -221,13 +232,16 @@ func (r *run) reaching(load traffic.Load) traffic.Load {
 	return load
 }
 
-// reach sends through every way in, and along every call that a workload says it makes.
+// reach sends through every way in, but those that it says are left out, and along every call that a workload says it makes.
 func (r *run) reach(ctx context.Context) error {
 	if err := r.settleEndpoints(ctx); err != nil {
 		return err
 	}
+	for _, e := range r.exposures {
+		r.notRun("requests through "+e.Object, e.Why, true)
+	}
 	for _, e := range r.entries {
-		tally, err := r.cluster.Send(ctx, cluster.Place{}, r.reaching(traffic.Load{URL: e.url(), App: e.App}))
+		tally, err := r.cluster.Send(ctx, cluster.Place{}, r.reaching(traffic.Load{URL: e.url(), Header: e.Header, App: e.App}))
 		if err != nil {
 			return fmt.Errorf("%s from the ingress gateway: %w", e.url(), err)
 		}
@@ -269,7 +283,21 @@ func (r *run) settleEndpoints(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking for the proxies: %w", err)
 	}
-	pods := behind(r.workloads, r.releases)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Settle, fmt.Errorf("they had not arrived after %v", r.opts.Settle))
+	defer cancel()
+	err = rollout.WaitForEndpoints(ctx, r.cluster, func() ([]rollout.Known, error) {
+		workloads, err := r.running()
+		return r.known(proxies, workloads), err
+	})
+	if err != nil {
+		r.fails("endpoints arrive at every proxy", r.env.Name, "each proxy knows the pods of what it sends to", err)
+	}
+	return nil
+}
+
+// known is what each proxy should know of what is sent through it.
+func (r *run) known(proxies []cluster.Proxy, workloads []Workload) []rollout.Known {
+	pods := behind(workloads, r.releases)
 	var wanted []rollout.Known
 	know := func(proxy, host string) {
 		if pods[host] > 0 {
@@ -283,7 +311,7 @@ func (r *run) settleEndpoints(ctx context.Context) error {
 			}
 		}
 	}
-	for _, w := range r.workloads {
+	for _, w := range workloads {
 		for _, call := range w.Calls {
 			if !w.Injected {
 				continue
@@ -293,10 +321,5 @@ func (r *run) settleEndpoints(ctx context.Context) error {
 			}
 		}
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Settle, fmt.Errorf("they had not arrived after %v", r.opts.Settle))
-	defer cancel()
-	if err := rollout.WaitForEndpoints(ctx, r.cluster, wanted); err != nil {
-		r.fails("endpoints arrive at every proxy", r.env.Name, "each proxy knows the pods of what it sends to", err)
-	}
-	return nil
+	return wanted
 }

@@ -14,7 +14,9 @@ import (
 	securityv1 "istio.io/api/security/v1beta1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"chartbasico/pkg/assert"
@@ -129,10 +131,13 @@ func appPorts(p *corev1.Pod) []int32 {
 func (r *run) workloadKinds(ctx context.Context) error {
 	for _, rel := range r.releases {
 		for _, o := range rel.Objects {
+			if o.GetKind() != "Job" && render.Hook(o) != "" {
+				continue // it need not be there
+			}
 			var err error
 			switch o.GetKind() {
 			case "Job":
-				err = r.jobEnded(ctx, o.GetNamespace(), o.GetName())
+				err = r.jobEnded(ctx, o)
 			case "DaemonSet":
 				err = r.onEveryNode(ctx, o.GetNamespace(), o.GetName())
 			case "StatefulSet":
@@ -148,8 +153,20 @@ func (r *run) workloadKinds(ctx context.Context) error {
 	return nil
 }
 
-func (r *run) jobEnded(ctx context.Context, namespace, name string) error {
+func (r *run) jobEnded(ctx context.Context, o *unstructured.Unstructured) error {
+	namespace, name := o.GetNamespace(), o.GetName()
 	job, err := r.installer.Client().BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		_, expires, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "ttlSecondsAfterFinished")
+		switch hook := render.Hook(o); {
+		case hook != "":
+			r.notRun("the end of Job/"+namespace+"/"+name, "it is a hook of Helm's ("+hook+"), and not there", true)
+			return nil
+		case expires: // its release was not ready before
+			r.check("a Job ends", "Job/"+namespace+"/"+name, assert.Judgement{Want: "complete", Got: "complete, and removed by its ttlSecondsAfterFinished", Pass: true, PValue: 1}, 0)
+			return nil
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
 )
 
 func peerAuthentication(spec map[string]any) *unstructured.Unstructured {
@@ -63,4 +64,25 @@ func TestAddressOfANode(t *testing.T) {
 	assert.Equal(t, "10.0.0.1", address)
 	_, err = addressOf(corev1.Node{})
 	require.Error(t, err)
+}
+
+// A Job that is not there any more has ended, where its specification or Helm says that it goes.
+func TestJobsThatAreGone(t *testing.T) {
+	job := func(spec, annotations map[string]any) *unstructured.Unstructured {
+		return &unstructured.Unstructured{Object: map[string]any{"kind": "Job", "metadata": map[string]any{"namespace": "shop", "name": "setup", "annotations": annotations}, "spec": spec}}
+	}
+	kinds := func(o *unstructured.Unstructured) (*routed, error) {
+		r := cart(t, nil)
+		r.installer = installerOn(t, nil)
+		r.releases = []*render.Release{{Objects: []*unstructured.Unstructured{o}}}
+		return r, r.workloadKinds(t.Context())
+	}
+	r, err := kinds(job(map[string]any{"ttlSecondsAfterFinished": int64(0)}, nil))
+	require.NoError(t, err)
+	assert.True(t, the(t, r, "a Job ends").Pass)
+	r, err = kinds(job(nil, map[string]any{"helm.sh/hook": "pre-delete"}))
+	require.NoError(t, err)
+	assert.Equal(t, []report.NotRun{{Environment: "shop", What: "the end of Job/shop/setup", Reason: "it is a hook of Helm's (pre-delete), and not there", Expected: true}}, r.report.NotRun)
+	_, err = kinds(job(nil, nil))
+	require.ErrorContains(t, err, "not found")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -35,7 +36,7 @@ func cart(t *testing.T, answer send) *routed {
 		return &networkingv1.TrafficPolicy{LoadBalancer: &networkingv1.LoadBalancerSettings{LbPolicy: &networkingv1.LoadBalancerSettings_Simple{Simple: lb}}}
 	}
 	front := rollout.Origin{Name: "front/v1", From: cluster.Place{Namespace: "shop", App: "front"}, Load: traffic.Load{URL: "http://cart:8080/", App: "cart"}}
-	return &routed{
+	r := &routed{
 		run: &run{
 			cluster: &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
 				return answer(ctx, load)
@@ -59,6 +60,8 @@ func cart(t *testing.T, answer send) *routed {
 		},
 		origins: []rollout.Origin{front}, direct: []rollout.Origin{front},
 	}
+	r.running = func() ([]Workload, error) { return r.workloads, nil }
+	return r
 }
 
 // the returns the one check of that name.
@@ -141,12 +144,15 @@ func TestASplitThatCouldNotBeSentIsNone(t *testing.T) {
 }
 
 func TestRoundRobin(t *testing.T) {
-	for want, sequence := range map[bool][]string{true: {"a", "b", "a", "b"}, false: {"a", "a", "b", "b"}} {
+	for want, sequence := range map[bool][]string{true: {"a", "e", "a", "e"}, false: {"a", "b", "a", "b"}} {
 		r := cart(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
 			assert.Equal(t, 1, load.Concurrency, "turns can be seen one request at a time only")
 			assert.True(t, load.Sequence)
 			return traffic.Tally{Requests: 4, Sequence: sequence}, nil
 		})
+		r.running = func() ([]Workload, error) { // one was replaced since everything was installed
+			return []Workload{{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"a", "e"}}}, nil
+		}
 		require.NoError(t, r.balancing(t.Context(), r.Stages[0]))
 		assert.Equal(t, want, the(t, r, "round robin takes turns").Pass)
 	}
@@ -167,13 +173,58 @@ func TestLeastRequest(t *testing.T) {
 	}
 }
 
+// Of many pods more requests prove it, and they are sent when the others are busy.
+func TestLeastRequestOfManyPods(t *testing.T) {
+	var busy atomic.Int32
+	r := cart(t, func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
+		if load.Requests == 0 {
+			assert.Equal(t, 8, load.Concurrency)
+			for range 20 {
+				time.Sleep(quiet / 10)
+				load.Each(traffic.Ended{})
+			}
+			busy.Add(1)
+			<-ctx.Done()
+			return traffic.Tally{}, nil
+		}
+		assert.EqualValues(t, 9, busy.Load(), "the busy ones are busy")
+		assert.Equal(t, judge.EnoughForIdle(10, 1e-6), load.Requests)
+		tally := traffic.Tally{Requests: load.Requests, Pods: map[string]int{"0": load.Requests * 19 / 100}}
+		tally.Pods["1"] = load.Requests - tally.Pods["0"]
+		return tally, nil
+	})
+	r.workloads[1].Pods = strings.Split("0123456789", "")
+	require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
+	assert.True(t, the(t, r, "least request prefers the idle pod").Pass)
+}
+
+// What takes too many requests, or more at once than the routing lets through, is not measured, and that is said.
+func TestLeastRequestThatCannotBeProved(t *testing.T) {
+	for name, c := range map[string]struct {
+		pods, atOnce int
+		why          string
+	}{
+		"many pods":      {40, 0, "it runs 40 pods, and to prove it of one of them takes 6404 requests, more than 5000"},
+		"little at once": {5, 4, "it runs 5 pods, and no more than 4 requests may be on their way at once, so not all but one can be kept busy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := cart(t, nil)
+			r.workloads[1].Pods = make([]string, c.pods)
+			r.AtOnce = c.atOnce
+			require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
+			require.NoError(t, r.balancingNotRun())
+			assert.Equal(t, []report.NotRun{{Environment: "shop", What: "balancing of cart v2 (LEAST_REQUEST)", Reason: c.why, Expected: true}}, r.report.NotRun)
+		})
+	}
+}
+
 func TestBalancingThatIsNotMeasuredIsSaid(t *testing.T) {
 	r := cart(t, nil)
 	r.workloads[1].Pods = []string{"c"}
 	r.Stages = append(r.Stages, Stage{"end", map[string]int{"v2": 100}})
 	require.NoError(t, r.balancing(t.Context(), r.Stages[1]), "at half nothing can be seen")
 	require.NoError(t, r.balancing(t.Context(), r.Stages[2]), "one pod takes every turn")
-	r.balancingNotRun()
+	require.NoError(t, r.balancingNotRun())
 	require.Len(t, r.report.NotRun, 1)
 	assert.Equal(t, report.NotRun{
 		Environment: "shop", What: "balancing of cart v2 (LEAST_REQUEST)",
@@ -204,6 +255,7 @@ func queueOf(t *testing.T, length int, before func(status int)) send {
 	}
 	return func(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
 		if load.Each != nil {
+			assert.Equal(t, patience, load.Timeout)
 			assert.Equal(t, 3, behind, "nothing is sent before the connection is held")
 			assert.Equal(t, load.Requests, load.Concurrency, "all are sent at once")
 			var all sync.WaitGroup
@@ -224,7 +276,8 @@ func queueOf(t *testing.T, length int, before func(status int)) send {
 			return traffic.Tally{Requests: next, Errors: next, Statuses: map[int]int{http.StatusServiceUnavailable: next}, ErrorLatency: traffic.Latency{Max: time.Millisecond}}, nil
 		}
 		assert.Equal(t, 1, load.Requests)
-		if load.Header.Get(delayHeader) != "" {
+		if delay := load.Header.Get(delayHeader); delay != "" {
+			assert.Equal(t, "30s", delay, "whatever the app's own limit is")
 			<-ctx.Done()
 			close(free)
 			return traffic.Tally{}, ctx.Err()
@@ -295,6 +348,19 @@ func TestFillSaysThatNothingHadToWait(t *testing.T) {
 	assert.ErrorContains(t, err, "ended before another one had to wait")
 }
 
+// While the queue is filled, the route allows for as long as that takes, and only one connection goes to the version.
+func TestTheQueueIsFilledOnANarrowRoute(t *testing.T) {
+	apps, err := Apps(rendered(t, "../../environments/bookinfo-prod.yaml"))
+	require.NoError(t, err)
+	a := apps[0]
+	narrowed, err := render.New().Release(t.Context(), a.Release.Release, append(narrow("v2"), render.Set("routing.stage", "v2"))...)
+	require.NoError(t, err)
+	route, err := a.route(narrowed)
+	require.NoError(t, err)
+	assert.Equal(t, 2*time.Minute, route.Timeout)
+	assert.Equal(t, map[string]int{"v1": 0, "v2": 1}, route.Connections)
+}
+
 // Real applications are told to be slow only if their pods say that they listen.
 func TestSlowRealApplications(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -318,7 +384,7 @@ func TestSlowRealApplications(t *testing.T) {
 			assert.Empty(t, r.report.Checks)
 			require.NoError(t, r.queue(t.Context(), r.Stages[2]))
 			require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
-			r.balancingNotRun()
+			require.NoError(t, r.balancingNotRun())
 			const reason = "the applications are real, and do not get slow when told to (chart-basico/waits)"
 			assert.ElementsMatch(t, []report.NotRun{
 				{Environment: "shop", What: "time limit of cart", Reason: reason, Expected: true},
@@ -408,6 +474,7 @@ func TestEgressOnRealClusters(t *testing.T) {
 	var asked []string
 	r := onRealApps(t, func(_ context.Context, load traffic.Load) (traffic.Tally, error) {
 		asked = append(asked, load.URL)
+		assert.True(t, load.AnyStatus, "what a real application says of / is its own affair")
 		return traffic.Tally{Requests: load.Requests}, nil
 	})
 	service := func(name, namespace string) *unstructured.Unstructured {
@@ -423,7 +490,11 @@ func TestEgressOnRealClusters(t *testing.T) {
 		"ports": []any{map[string]any{"number": int64(80), "protocol": "HTTP", "name": "http"}},
 	}}}
 	entry.SetNamespace("shop")
-	r.releases = []*render.Release{{Objects: []*unstructured.Unstructured{sidecar, entry, service("ledger", "outside")}}}
+	database := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "spec": map[string]any{
+		"hosts": []any{"ledger.outside.svc.cluster.local"}, "ports": []any{map[string]any{"number": int64(5432), "protocol": "TCP", "name": "tcp"}},
+	}}}
+	database.SetNamespace("shop")
+	r.releases = []*render.Release{{Objects: []*unstructured.Unstructured{sidecar, entry, database, service("ledger", "outside")}}}
 	r.workloads = []Workload{{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"f"}, Injected: true}}
 	require.NoError(t, r.egress(t.Context()))
 	assert.Equal(t, []string{"http://ledger.outside.svc.cluster.local/"}, asked)
@@ -432,6 +503,7 @@ func TestEgressOnRealClusters(t *testing.T) {
 	assert.Equal(t, []report.NotRun{
 		{Environment: "shop", What: "egress from shop to bank.example.com:80", Reason: reason, Expected: true},
 		{Environment: "shop", What: "egress from shop to ledger.elsewhere.svc.cluster.local:80", Reason: reason, Expected: true},
+		{Environment: "shop", What: "egress from front/v1 to ledger.outside.svc.cluster.local:5432", Reason: "requests are sent as HTTP, which a real TCP server does not answer", Expected: true},
 	}, r.report.NotRun)
 }
 

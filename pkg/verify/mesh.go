@@ -11,6 +11,8 @@ import (
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
@@ -60,6 +62,7 @@ func (r *run) injection(ctx context.Context) error {
 }
 
 func (r *run) probe(ctx context.Context, ns *corev1.Namespace, inject string) error {
+	little := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")}
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns.Name, Name: "basico-probe", Labels: map[string]string{}},
 		Spec: corev1.PodSpec{
@@ -68,6 +71,7 @@ func (r *run) probe(ctx context.Context, ns *corev1.Namespace, inject string) er
 			Containers: []corev1.Container{{
 				Name: "probe", Image: "registry.k8s.io/pause:3.10",
 				SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: ptr.To(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+				Resources:       corev1.ResourceRequirements{Requests: little, Limits: little},
 			}},
 		},
 	}
@@ -77,6 +81,10 @@ func (r *run) probe(ctx context.Context, ns *corev1.Namespace, inject string) er
 		subject += " labelled " + injectLabel + "=" + inject
 	}
 	admitted, err := r.installer.Client().CoreV1().Pods(ns.Name).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) { // by a quota, or a policy of the cluster
+		r.notRun("injection of "+subject, "it was refused: "+err.Error(), true)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("dry run of %s: %w", subject, err)
 	}

@@ -32,26 +32,45 @@ func (m mover) upgrade(ctx context.Context, app App, stage Stage, why string, al
 }
 
 // arrive waits until every proxy has what was rendered, and sends one request from each origin that does not count: it
-// opens what a first request opens.
-func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, workloads []Workload, origins []rollout.Origin) error {
-	want := app.route(rendered)
-	want.Endpoints = map[string]int{}
-	for _, w := range workloads {
-		if subset, ok := app.Subsets[w.Version]; ok && w.App == app.Name && w.Namespace == app.Namespace && used(want, subset.Name) {
-			want.Endpoints[subset.Name] = len(w.Pods)
-		}
-		if _, calls := w.calls(app.Host); calls && w.Injected {
-			for _, p := range w.Pods {
-				want.Carriers = append(want.Carriers, w.Namespace+"/"+p)
-			}
+// opens what a first request opens. running are the workloads of the moment. limits says that the limits which were rendered
+// are waited for too: an upgrade that changes none leaves those that somebody has changed by hand.
+func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, limits bool, running func() ([]Workload, error), origins []rollout.Origin) error {
+	route, err := app.route(rendered)
+	if err != nil {
+		return fmt.Errorf("%s: %w", app.Name, err)
+	}
+	if !limits {
+		route.Timeout = 0
+		for subset := range route.Connections {
+			route.Connections[subset] = 0
 		}
 	}
 	settle, cancel := context.WithTimeoutCause(ctx, m.settle, fmt.Errorf("it had not arrived after %v", m.settle))
 	defer cancel()
-	if err := rollout.WaitForRoute(settle, m.cluster, want); err != nil {
+	err = rollout.WaitForRoute(settle, m.cluster, func() (rollout.Route, error) {
+		workloads, err := running()
+		return app.carried(route, workloads), err
+	})
+	if err != nil {
 		return err
 	}
 	return opened(ctx, m.cluster, origins)
+}
+
+// carried is the route with the pods that it leads to and those that carry it.
+func (a App) carried(route rollout.Route, workloads []Workload) rollout.Route {
+	route.Endpoints = map[string]int{}
+	for _, w := range workloads {
+		if subset, ok := a.Subsets[w.Version]; ok && w.App == a.Name && w.Namespace == a.Namespace && used(route, subset.Name) {
+			route.Endpoints[subset.Name] = len(w.Pods)
+		}
+		if _, calls := w.calls(a.Host); calls && w.Injected {
+			for _, p := range w.Pods {
+				route.Carriers = append(route.Carriers, w.Namespace+"/"+p)
+			}
+		}
+	}
+	return route
 }
 
 // opened sends one request from each origin that does not count.

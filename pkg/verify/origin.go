@@ -133,8 +133,10 @@ func hasSidecar(p *corev1.Pod) bool {
 // Entry is a way in from outside: a host and a path at the ingress gateway that lead to an app.
 type Entry struct {
 	Host, Path     string
+	Header         http.Header // that its route wants
 	Port           int
 	App, Namespace string
+	last           bool // its route is the last of its VirtualService, which takes what no other does
 }
 
 func (e Entry) url() string {
@@ -163,7 +165,7 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 		if port == 0 || len(s.spec.GetHosts()) == 0 {
 			continue
 		}
-		for _, route := range s.spec.GetHttp() {
+		for i, route := range s.spec.GetHttp() {
 			if len(route.GetRoute()) == 0 {
 				continue
 			}
@@ -172,8 +174,9 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 			if len(parts) < 3 {
 				continue
 			}
-			for _, path := range pathsOf(route.GetMatch()) {
-				entries = append(entries, Entry{Host: concrete(s.spec.GetHosts()[0]), Port: port, Path: path, App: parts[0], Namespace: parts[1]})
+			met, _ := requestsFor(route.GetMatch())
+			for _, m := range met {
+				entries = append(entries, Entry{Host: concrete(s.spec.GetHosts()[0]), Port: port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
 			}
 		}
 	}
@@ -235,7 +238,44 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 
 // origin is where requests to the app come from, by the URL that is requested there.
 func (a App) origin(name string, from cluster.Place, url string) rollout.Origin {
-	return rollout.Origin{Name: name, From: from, AtOnce: a.AtOnce, Load: traffic.Load{URL: url, App: a.Name}}
+	return rollout.Origin{Name: name, From: from, AtOnce: a.AtOnce, Load: traffic.Load{URL: url, App: a.Name, Header: a.Header.Clone()}}
+}
+
+// through is the gateway as an origin.
+func (a App) through(e Entry) rollout.Origin {
+	o := a.origin(GatewayName, cluster.Place{}, e.url())
+	for name, values := range e.Header {
+		o.Load.Header = with(o.Load.Header, name, values[0])
+	}
+	return o
+}
+
+// handedOn says whether what is called on the way hands on the headers that the route wants: programs do so with those of
+// traces, and the one by which bookinfo tells users apart.
+func (a App) handedOn() bool {
+	for name := range a.Header {
+		if name != "End-User" {
+			return false
+		}
+	}
+	return true
+}
+
+// best returns the entries in the order in which they are tried for the app: first those whose route may be the one that
+// divides, then those that want no header.
+func (a App) best(entries []Entry) []Entry {
+	rank := func(e Entry) int {
+		switch {
+		case e.last && rollout.FullName(e.App, e.Namespace) == a.Host:
+			return 0
+		case len(e.Header) == 0:
+			return 1
+		}
+		return 2
+	}
+	entries = slices.Clone(entries)
+	slices.SortStableFunc(entries, func(x, y Entry) int { return rank(x) - rank(y) })
+	return entries
 }
 
 // fromGateway finds the shortest way from an entry to the app over the calls of the workloads between.
@@ -247,18 +287,18 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 	}
 	var queue []step
 	seen := map[string]bool{}
-	for _, e := range entries {
+	for _, e := range app.best(entries) {
 		queue = append(queue, step{host: rollout.FullName(e.App, e.Namespace), entry: e})
 	}
 	for len(queue) > 0 {
 		at := queue[0]
 		queue = queue[1:]
 		if at.host == app.Host {
-			o = app.origin(GatewayName, cluster.Place{}, at.entry.url())
+			o = app.through(at.entry)
 			if len(at.calls) > 0 {
-				o.Load.Header = http.Header{callHeader: {strings.Join(at.calls, ";")}}
+				o.Load.Header = with(o.Load.Header, callHeader, strings.Join(at.calls, ";"))
 			}
-			return o, len(at.calls), true
+			return o, len(at.calls), len(at.calls) == 0 || app.handedOn()
 		}
 		if seen[at.host] {
 			continue

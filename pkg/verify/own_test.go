@@ -11,6 +11,7 @@ import (
 	"time"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	"github.com/stretchr/testify/assert"
@@ -18,10 +19,12 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/yaml"
@@ -32,6 +35,7 @@ import (
 	"chartbasico/pkg/lease"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
 	"chartbasico/pkg/rollout"
 	"chartbasico/pkg/traffic"
 )
@@ -164,6 +168,39 @@ func TestInjectionIsJudgedInTheEnvironmentAlone(t *testing.T) {
 	}, subjects)
 }
 
+// A quota or a policy of the cluster may refuse the pod that is tried, which says nothing of the injection.
+func TestAPodThatIsRefusedShowsNoInjection(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	for name, c := range map[string]struct {
+		err  error
+		ends bool
+	}{
+		"a quota":        {apierrors.NewForbidden(pods, "basico-probe", errors.New("exceeded quota: small")), false},
+		"a rule":         {apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "basico-probe", nil), false},
+		"a webhook":      {apierrors.NewBadRequest(`admission webhook "policy.example" denied the request`), false},
+		"what is broken": {apierrors.NewInternalError(errors.New("failed calling webhook")), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := cart(t, nil)
+			r.installer = installerOn(t, nil)
+			r.installer.Client().(*fake.Clientset).PrependReactor("create", "pods", func(a clienttesting.Action) (bool, runtime.Object, error) {
+				tried := a.(clienttesting.CreateAction).GetObject().(*corev1.Pod).Spec.Containers[0].Resources
+				assert.Equal(t, "16Mi", tried.Limits.Memory().String())
+				assert.Equal(t, tried.Limits, tried.Requests)
+				return true, nil, c.err
+			})
+			err := r.probe(t.Context(), namespaceOn("shop", "enabled"), "")
+			if c.ends {
+				require.ErrorIs(t, err, c.err)
+				return
+			}
+			require.NoError(t, err)
+			assert.Empty(t, r.report.Checks)
+			assert.Equal(t, []report.NotRun{{Environment: "shop", What: "injection of a pod in namespace shop", Reason: "it was refused: " + c.err.Error(), Expected: true}}, r.report.NotRun)
+		})
+	}
+}
+
 // Who calls the app and is not of the environment sends no requests, wherever it is.
 func TestRequestsComeFromTheEnvironmentAlone(t *testing.T) {
 	calls := func(p *corev1.Pod) *corev1.Pod {
@@ -220,6 +257,9 @@ func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
 				{Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: "outbound|8080|v1|" + host}}}},
 			}}}}),
 		}}}),
+		packed(&adminv3.ClustersConfigDump{DynamicActiveClusters: []*adminv3.ClustersConfigDump_DynamicCluster{{
+			Cluster: packed(&clusterv3.Cluster{Name: "outbound|8080|v1|" + host}),
+		}}}),
 		packed(&adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{
 			EndpointConfig: packed(&endpointv3.ClusterLoadAssignment{ClusterName: "outbound|8080|v1|" + host}),
 		}}}),
@@ -230,8 +270,10 @@ func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
 	running.own, err = ownOf(releases)
 	require.NoError(t, err)
 	route := &unstructured.Unstructured{}
-	require.NoError(t, yaml.Unmarshal([]byte(`{kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{route: [{destination: {host: cart, subset: v1}}]}]}}`), &route.Object))
-	rendered := &render.Release{Objects: []*unstructured.Unstructured{route}}
+	require.NoError(t, yaml.Unmarshal([]byte(`{kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{timeout: 5s, route: [{destination: {host: cart, subset: v1}}]}]}}`), &route.Object))
+	rule := &unstructured.Unstructured{}
+	require.NoError(t, yaml.Unmarshal([]byte(`{kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: {subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}}]}}`), &rule.Object))
+	rendered := &render.Release{Objects: []*unstructured.Unstructured{route, rule}}
 	for name, stranger := range map[string]cluster.Proxy{"refuses": refusing, "is not in sync": {}} {
 		t.Run(name, func(t *testing.T) {
 			fake := on(stranger, cluster.Proxy{Namespace: "shop", Pod: "front-0", Synced: true})
@@ -243,6 +285,9 @@ func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
 			}
 			running.Cluster = ownIn(fake, running.own)
 			require.NoError(t, running.Arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, nil))
+			// Limits that somebody has changed by hand are waited for only where the run itself changes them.
+			err := mover{cluster: running.Cluster, settle: 50 * time.Millisecond}.arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, true, running.Workloads, nil)
+			require.ErrorContains(t, err, "shop/front-0 has no route with a timeout of 5s")
 			running.Cluster = ownIn(on(cluster.Proxy{}, cluster.Proxy{Namespace: "shop", Pod: "front-0", Rejected: []string{"no such filter"}}), running.own)
 			require.ErrorIs(t, running.Arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, nil), rollout.ErrRejected)
 		})

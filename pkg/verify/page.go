@@ -21,8 +21,8 @@ const showsAnnotation = "chart-basico/shows"
 // says why there is none.
 func page(ctx context.Context, c cluster.Cluster, app App, entries []Entry) (o *rollout.Origin, why string, err error) {
 	var tried []string
-	for _, e := range entries {
-		o := app.origin(GatewayName, cluster.Place{}, e.url())
+	for _, e := range app.best(entries) {
+		o := app.through(e)
 		if slices.Contains(tried, o.Load.URL) {
 			continue
 		}

@@ -42,8 +42,12 @@ func (a *routed) waits() bool {
 // seconds is a delay as everybody reads it.
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) + "s" }
 
-// pick is how many requests show which pods a balancer picks.
-const pick = 400
+// turns is how many requests show whether round robin takes turns, and most how many are sent at most to prove that least
+// request prefers the idle pod.
+const (
+	turns = 400
+	most  = 5000
+)
 
 // balancing measures the load balancer of the version that gets everything at a stage.
 func (a *routed) balancing(ctx context.Context, stage Stage) error {
@@ -51,15 +55,15 @@ func (a *routed) balancing(ctx context.Context, stage Stage) error {
 	if !ok || len(a.direct) == 0 {
 		return nil
 	}
-	pods := a.podsOf(version)
-	if len(pods) < 2 {
-		return nil
+	pods, err := a.podsOf(version)
+	if err != nil || len(pods) < 2 {
+		return err
 	}
 	switch a.Subsets[version].balancing() {
 	case networkingv1.LoadBalancerSettings_ROUND_ROBIN:
 		return a.roundRobin(ctx, version, pods)
 	case networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED:
-		if a.waits() {
+		if a.waits() && a.unproved(len(pods)) == "" {
 			return a.leastRequest(ctx, version, pods)
 		}
 	}
@@ -67,14 +71,18 @@ func (a *routed) balancing(ctx context.Context, stage Stage) error {
 }
 
 // balancingNotRun says which balancers could not be measured, and why.
-func (a *routed) balancingNotRun() {
+func (a *routed) balancingNotRun() error {
 	first, _ := a.Stages[0].only()
 	last, _ := a.Stages[len(a.Stages)-1].only()
 	for _, v := range a.versions() {
 		kind := a.Subsets[v].balancing()
 		what := fmt.Sprintf("balancing of %s %s (%s)", a.Title, v, kind)
+		pods, err := a.podsOf(v)
+		if err != nil {
+			return err
+		}
 		leastRequest := kind == networkingv1.LoadBalancerSettings_LEAST_REQUEST || kind == networkingv1.LoadBalancerSettings_UNSPECIFIED
-		switch n := len(a.podsOf(v)); {
+		switch n := len(pods); {
 		case n < 2:
 			a.notRun(what, fmt.Sprintf("it runs %d pods, so there is nothing to balance", n), true)
 		case v != first && v != last:
@@ -83,21 +91,26 @@ func (a *routed) balancingNotRun() {
 			a.notRun(what, "no origin calls it directly", false)
 		case leastRequest && !a.waits():
 			a.notRun(what, realApps, true)
+		case leastRequest && a.unproved(n) != "":
+			a.notRun(what, a.unproved(n), true)
 		case !slices.Contains([]networkingv1.LoadBalancerSettings_SimpleLB{
 			networkingv1.LoadBalancerSettings_ROUND_ROBIN, networkingv1.LoadBalancerSettings_LEAST_REQUEST, networkingv1.LoadBalancerSettings_UNSPECIFIED,
 		}, kind):
 			a.notRun(what, "no measure of it is known", false)
 		}
 	}
+	return nil
 }
 
-func (a *routed) podsOf(version string) []string {
-	for _, w := range a.workloads {
+// podsOf are the pods that a version has now.
+func (a *routed) podsOf(version string) ([]string, error) {
+	workloads, err := a.running()
+	for _, w := range workloads {
 		if w.Namespace == a.Namespace && w.App == a.Name && w.Version == version {
-			return w.Pods
+			return w.Pods, err
 		}
 	}
-	return nil
+	return nil, err
 }
 
 // caller is the origin whose requests go to the app itself; a workload rather than the gateway, since the mesh's own
@@ -106,7 +119,7 @@ func (a *routed) caller() rollout.Origin { return a.direct[len(a.direct)-1] }
 
 func (a *routed) roundRobin(ctx context.Context, version string, pods []string) error {
 	load := a.caller().Load
-	load.Requests, load.Concurrency, load.Sequence = pick, 1, true
+	load.Requests, load.Concurrency, load.Sequence = turns, 1, true
 	tally, err := a.cluster.Send(ctx, a.caller().From, load)
 	if err != nil {
 		return fmt.Errorf("round robin of %s %s: %w", a.Title, version, err)
@@ -115,23 +128,50 @@ func (a *routed) roundRobin(ctx context.Context, version string, pods []string) 
 	return nil
 }
 
+// unproved says why it cannot be proved of so many pods that the idle one is preferred, if so.
+func (a *routed) unproved(pods int) string {
+	switch n := assert.EnoughForIdle(pods, a.opts.Rate); {
+	case n > most:
+		return fmt.Sprintf("it runs %d pods, and to prove it of one of them takes %d requests, more than %d", pods, n, most)
+	case a.holders(pods) == 0:
+		return fmt.Sprintf("it runs %d pods, and no more than %d requests may be on their way at once, so not all but one can be kept busy", pods, a.AtOnce)
+	}
+	return ""
+}
+
+// holders is how many requests keep each pod but one busy, while one more is measured.
+func (a *routed) holders(pods int) int {
+	if a.AtOnce == 0 {
+		return 8
+	}
+	return min(8, (a.AtOnce-1)/(pods-1))
+}
+
 // leastRequest keeps all pods but one busy and sees whether the idle one is preferred.
 func (a *routed) leastRequest(ctx context.Context, version string, pods []string) error {
 	idle, busy := pods[0], pods[1:]
 	holding, release := context.WithCancel(ctx)
 	held := make(chan error, len(busy))
+	ended := make(chan struct{}, 1)
 	for _, pod := range busy {
 		// Each request goes to some pod; it is slow in the busy one alone, so its few workers soon all wait there.
 		load := a.caller().Load
 		load.Header = with(load.Header, delayHeader, seconds(time.Minute), whenHeader, "pod="+pod)
-		load.Concurrency = 8
+		load.Concurrency = a.holders(len(pods))
+		load.Each = func(traffic.Ended) {
+			select {
+			case ended <- struct{}{}:
+			default:
+			}
+		}
 		go func() {
 			_, err := a.cluster.Send(holding, a.caller().From, load)
 			held <- err
 		}()
 	}
+	untilQuiet(ctx, ended)
 	load := a.caller().Load
-	load.Requests, load.Concurrency = pick, 1
+	load.Requests, load.Concurrency = assert.EnoughForIdle(len(pods), a.opts.Rate), 1
 	tally, err := a.cluster.Send(ctx, a.caller().From, load)
 	release()
 	for range busy {
@@ -159,17 +199,15 @@ const (
 	next  = 20
 )
 
-// hold bounds how long the slow request keeps the only connection: within the time limit, which holds for those that
-// wait too.
-func (a *routed) hold() time.Duration {
-	if a.Timeout > 0 {
-		return a.Timeout * 9 / 10
-	}
-	return 30 * time.Second
-}
-
-// atOnce is the longest that a full queue's refusal may take on a busy machine.
-func (a *routed) atOnce() time.Duration { return min(2*time.Second, a.hold()/2) }
+const (
+	// hold bounds how long the slow request keeps the only connection.
+	hold = 30 * time.Second
+	// patience is the route's time limit meanwhile: for those that wait until the slow request ends, and are then served
+	// one by one. The app's own limit has a check of its own.
+	patience = 2 * time.Minute
+	// atOnce is the longest that a full queue's refusal may take on a busy machine.
+	atOnce = 2 * time.Second
+)
 
 // queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
 // served in the end, and the others are refused at once.
@@ -190,28 +228,39 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 		a.notRun(what, "no length is set (http1MaxPendingRequests)", true)
 		return nil
 	}
-	path := "routing.versions." + escape(version) + ".trafficPolicy."
 	if why, err := a.manyWorkers(ctx); why != "" || err != nil {
 		a.notRun(what, why, true)
 		return err
 	}
-	narrow := []render.Override{
-		render.Set(path+"connectionPool.tcp.maxConnections", 1),
-		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
-		render.Set(path+"loadBalancer", map[string]any{"consistentHash": map[string]any{"httpHeaderName": "basico-queue"}}),
-	}
-	if arrived, err := a.moveTo(ctx, stage, narrow...); err != nil || !arrived {
+	if arrived, err := a.move(ctx, stage, true, narrow(version)...); err != nil || !arrived {
 		return err
 	}
 	a.filling.Lock()
 	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra, extra)
 	a.filling.Unlock()
-	if err != nil {
+	const refuses = "a full queue refuses at once"
+	switch {
+	case errors.Is(err, errNotHeld):
+		a.fails(refuses, a.Title+" "+version, fmt.Sprintf("one slow request keeps the only connection for up to %v", hold), err)
+		_, err = a.move(ctx, stage, true)
+		return err
+	case err != nil:
 		return fmt.Errorf("%s %s: %w", what, version, err)
 	}
-	a.check("a full queue refuses at once", a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, a.atOnce(), got), took)
-	_, err = a.moveTo(ctx, stage)
+	a.check(refuses, a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, atOnce, got), took)
+	_, err = a.move(ctx, stage, true)
 	return err
+}
+
+// narrow lets one slow request to a version keep all others waiting, and those wait as long as it takes.
+func narrow(version string) []render.Override {
+	path := "routing.versions." + escape(version) + ".trafficPolicy."
+	return []render.Override{
+		render.Set("routing.timeout", seconds(patience)),
+		render.Set(path+"connectionPool.tcp.maxConnections", 1),
+		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
+		render.Set(path+"loadBalancer", map[string]any{"consistentHash": map[string]any{"httpHeaderName": "basico-queue"}}),
+	}
 }
 
 // manyWorkers says why one slow request holds not all connections of the caller's proxy, if it does not: each worker has
@@ -224,11 +273,15 @@ func (a *routed) manyWorkers(ctx context.Context) (why string, err error) {
 	if err != nil {
 		return "", fmt.Errorf("asking for the proxies: %w", err)
 	}
+	workloads, err := a.running()
+	if err != nil {
+		return "", err
+	}
 	caller := a.caller()
 	for _, p := range proxies {
 		sends := p.Gateway
 		if caller.Name != GatewayName {
-			sends = slices.ContainsFunc(a.workloads, func(w Workload) bool {
+			sends = slices.ContainsFunc(workloads, func(w Workload) bool {
 				return w.place() == caller.From && w.Namespace == p.Namespace && slices.Contains(w.Pods, p.Pod)
 			})
 		}
@@ -248,8 +301,31 @@ func (a *routed) manyWorkers(ctx context.Context) (why string, err error) {
 	return "", nil
 }
 
-// quiet is how long no more refusals may come until the queue counts as full and all as arrived.
-const quiet = 500 * time.Millisecond
+// quiet is how long no more refusals may come until the queue counts as full and all as arrived, and no request may end
+// until all that are slow count as waiting; loud is how long the latter is waited for at most.
+const (
+	quiet = 500 * time.Millisecond
+	loud  = 10 * time.Second
+)
+
+// untilQuiet waits until no request has ended for a while.
+func untilQuiet(ctx context.Context, ended <-chan struct{}) {
+	enough := time.After(loud)
+	still := time.NewTimer(quiet)
+	defer still.Stop()
+	for {
+		select {
+		case <-ended:
+			still.Reset(quiet)
+		case <-still.C:
+			return
+		case <-enough:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
 
 // fill holds the connection by a slow request and sends the others at once, each on a connection of its own. When as many are refused as
 // should be and no more refusals come, the next ones are sent and their refusals timed, since the first come as late as
@@ -258,7 +334,7 @@ const quiet = 500 * time.Millisecond
 func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queued, time.Duration, error) {
 	one := a.caller().Load
 	one.Header = with(one.Header, "Basico-Queue", "one")
-	one.Requests, one.Concurrency = 1, 1
+	one.Requests, one.Concurrency, one.Timeout = 1, 1, patience
 	holding, release := context.WithCancel(ctx)
 	defer release()
 	held, err := a.holdConnection(holding, one)
@@ -323,11 +399,14 @@ func (a *routed) fill(ctx context.Context, requests, refusals int) (assert.Queue
 	return got, time.Since(start), errors.Join(sendErr, lateErr)
 }
 
+// errNotHeld says that a slow request does not keep others waiting.
+var errNotHeld = errors.New("the slow request ended before another one had to wait")
+
 // holdConnection sends a slow request and returns when another one has to wait behind it. The channel is closed when
 // the slow one has ended.
 func (a *routed) holdConnection(ctx context.Context, one traffic.Load) (<-chan struct{}, error) {
 	slow := one
-	slow.Header = with(slow.Header, delayHeader, seconds(a.hold()))
+	slow.Header = with(slow.Header, delayHeader, seconds(hold))
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -343,7 +422,7 @@ func (a *routed) holdConnection(ctx context.Context, one traffic.Load) (<-chan s
 		}
 		select {
 		case <-ended:
-			return nil, errors.New("the slow request ended before another one had to wait")
+			return nil, errNotHeld
 		default:
 		}
 		if tally.Failures["timeout"] > 0 {

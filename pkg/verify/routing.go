@@ -32,12 +32,13 @@ func (r *run) routing(ctx context.Context, app App, beside func(func(context.Con
 	a := &routed{run: r, App: app}
 	a.origins, a.direct = Origins(app, r.entries, r.workloads)
 	if len(a.origins) == 0 {
-		a.notRun("routing of "+a.Title, "nothing exposes it, and no workload says in its values that it calls it (calls)", false)
+		a.notRun("routing of "+a.Title, notExposed(app, r.entries, r.exposures, r.workloads)+", and no workload says in its values that it calls it (calls)", false)
 		return nil
 	}
-	if a.origins[0].Name != GatewayName {
-		a.notRun("splits of "+a.Title+" from the ingress gateway", "neither it nor what calls it is exposed", true)
-	} else if !a.cluster.StandIns() {
+	switch {
+	case a.origins[0].Name != GatewayName:
+		a.notRun("splits of "+a.Title+" from the ingress gateway", notExposed(app, r.entries, r.exposures, r.workloads), true)
+	case !a.cluster.StandIns():
 		if err := a.findPage(ctx); err != nil || len(a.origins) == 0 {
 			return err
 		}
@@ -91,7 +92,9 @@ func (a *routed) stageByStage(ctx context.Context, beside func(func(context.Cont
 			return err
 		}
 	}
-	a.balancingNotRun()
+	if err := a.balancingNotRun(); err != nil {
+		return err
+	}
 	if err := a.queue(ctx, last); err != nil {
 		return err
 	}
@@ -227,13 +230,16 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 }
 
 // moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.
-func (a *routed) moveTo(ctx context.Context, stage Stage, also ...render.Override) (bool, error) {
+func (a *routed) moveTo(ctx context.Context, stage Stage) (bool, error) { return a.move(ctx, stage, false) }
+
+// move does as moveTo, with more overrides, and waits for what is rendered of limits too if it is told to.
+func (a *routed) move(ctx context.Context, stage Stage, limits bool, also ...render.Override) (bool, error) {
 	start := time.Now()
 	rendered, err := a.mover().upgrade(ctx, a.App, stage, "", also...)
 	if err != nil {
 		return false, err
 	}
-	if err := a.mover().arrive(ctx, a.App, rendered, a.workloads, a.origins); err != nil {
+	if err := a.mover().arrive(ctx, a.App, rendered, limits, a.running, a.origins); err != nil {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}

@@ -32,11 +32,12 @@ type Running struct {
 	Releases []*render.Release
 	Apps     []App
 
-	renderer *render.Renderer
-	own      own
-	entries  []Entry
-	dynamic  dynamic.Interface
-	settle   time.Duration
+	renderer  *render.Renderer
+	own       own
+	entries   []Entry
+	exposures []Exposure
+	dynamic   dynamic.Interface
+	settle    time.Duration
 }
 
 // Look looks at an environment on a cluster, until ctx ends. settle bounds the wait until a change has arrived at every
@@ -55,6 +56,9 @@ func Look(ctx context.Context, c cluster.Cluster, env *environment.Environment, 
 	}
 	r.Cluster = ownIn(c, r.own)
 	if r.entries, err = Entries(r.Releases); err != nil {
+		return nil, err
+	}
+	if r.exposures, err = Unrequested(r.Releases); err != nil {
 		return nil, err
 	}
 	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
@@ -94,6 +98,8 @@ func (r *Running) App(name string) (App, error) {
 	switch {
 	case len(found) == 1 && found[0].Protocol != "HTTP":
 		return App{}, fmt.Errorf("%s: %w: %s routes %s, and requests are sent as HTTP", r.Env.File, ErrNoApp, name, found[0].Protocol)
+	case len(found) == 1 && found[0].Unmatched != "":
+		return App{}, fmt.Errorf("%s: %w: %s: %s", r.Env.File, ErrNoApp, name, found[0].Unmatched)
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
@@ -150,7 +156,7 @@ func (r *Running) Origins(ctx context.Context, app App) (origins []rollout.Origi
 
 func (r *Running) originsOf(ctx context.Context, app App, workloads []Workload) (origins []rollout.Origin, left []report.NotRun, err error) {
 	origins, _ = Origins(app, r.entries, workloads)
-	nothing := "nothing exposes it"
+	nothing := notExposed(app, r.entries, r.exposures, workloads)
 	if len(origins) > 0 && origins[0].Name == GatewayName && !r.Cluster.StandIns() {
 		found, why, err := page(ctx, r.Cluster, app, r.entries)
 		if err != nil {
@@ -193,11 +199,7 @@ func (r *Running) Upgrade(ctx context.Context, app App, stage Stage, why string,
 
 // Arrive waits until every proxy has what was rendered.
 func (r *Running) Arrive(ctx context.Context, app App, rendered *render.Release, origins []rollout.Origin) error {
-	workloads, err := r.Workloads()
-	if err != nil {
-		return err
-	}
-	return r.mover().arrive(ctx, app, rendered, workloads, origins)
+	return r.mover().arrive(ctx, app, rendered, false, r.Workloads, origins)
 }
 
 func (r *Running) mover() mover {

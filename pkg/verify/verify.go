@@ -108,8 +108,10 @@ type run struct {
 	releases  []*render.Release
 	own       own
 	entries   []Entry
-	workloads []Workload
-	filling   *sync.Mutex // held while a queue is filled: several at once would not be full before the slow request ends
+	exposures []Exposure
+	workloads []Workload                 // as they ran when everything was installed
+	running   func() ([]Workload, error) // as they run now: pods may come and go
+	filling   *sync.Mutex                // held while a queue is filled: several at once would not be full before the slow request ends
 
 	mu     sync.Mutex
 	report *report.Report
@@ -173,7 +175,7 @@ func (r *run) routings(ctx context.Context, apps []App) error {
 	for i := range apps {
 		parts[i] = &run{
 			cluster: r.cluster, env: r.env, opts: r.opts, installer: r.installer,
-			releases: r.releases, own: r.own, entries: r.entries, workloads: r.workloads, filling: r.filling, report: &report.Report{},
+			releases: r.releases, own: r.own, entries: r.entries, exposures: r.exposures, workloads: r.workloads, running: r.running, filling: r.filling, report: &report.Report{},
 		}
 	}
 	for _, together := range related(apps, r.workloads) {
@@ -182,6 +184,10 @@ func (r *run) routings(ctx context.Context, apps []App) error {
 				part, app := parts[i], apps[i]
 				if app.Protocol != "HTTP" {
 					part.notRun("routing of "+app.Title, app.Protocol+" is routed, and requests are sent as HTTP", true)
+					continue
+				}
+				if app.Unmatched != "" {
+					part.notRun("routing of "+app.Title, app.Unmatched, true)
 					continue
 				}
 				err := part.step(ctx, "routing of "+app.Title, func(ctx context.Context) error { return part.routing(ctx, app, wait) })
@@ -303,6 +309,12 @@ func (r *run) look(ctx context.Context) error {
 	if r.entries, err = Entries(r.releases); err != nil {
 		return err
 	}
-	r.workloads, err = Workloads(r.own.made(r.installer.Pods("", labels.Everything())))
+	if r.exposures, err = Unrequested(r.releases); err != nil {
+		return err
+	}
+	r.running = func() ([]Workload, error) {
+		return Workloads(r.own.made(r.installer.Pods("", labels.Everything())))
+	}
+	r.workloads, err = r.running()
 	return err
 }

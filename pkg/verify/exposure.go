@@ -1,0 +1,210 @@
+package verify
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	networkingv1 "istio.io/api/networking/v1alpha3"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"chartbasico/pkg/render"
+	"chartbasico/pkg/rollout"
+)
+
+// Exposure is a way in from outside through which nothing is sent.
+type Exposure struct {
+	// Object is what opens it, as Kind/namespace/name.
+	Object string
+	// Hosts are the full names of the Services of the environment that it leads to.
+	Hosts []string
+	// Why is why nothing is sent.
+	Why string
+}
+
+// Unrequested are the ways in that are not among the Entries, in order of the releases: Istio's for anything but plain HTTP,
+// and all that are not Istio's own.
+func Unrequested(releases []*render.Release) ([]Exposure, error) {
+	all, err := unrequestedIstio(releases)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range releases {
+		for _, o := range r.Objects {
+			if hosts := backends(o); len(hosts) > 0 {
+				all = append(all, Exposure{Object: name(o), Hosts: hosts, Why: "requests are sent through Istio's own Gateways alone"})
+			}
+		}
+	}
+	services := map[string]bool{}
+	for _, r := range releases {
+		for _, o := range r.Objects {
+			if o.GetKind() == "Service" {
+				services[rollout.FullName(o.GetName(), o.GetNamespace())] = true
+			}
+		}
+	}
+	for i := range all {
+		all[i].Hosts = slices.DeleteFunc(all[i].Hosts, func(h string) bool { return !services[h] })
+	}
+	return slices.DeleteFunc(all, func(e Exposure) bool { return len(e.Hosts) == 0 }), nil
+}
+
+// unrequestedIstio are the VirtualServices at Gateways, so far as nothing is sent through them.
+func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
+	gateways, err := specs[networkingv1.Gateway](releases, "Gateway")
+	if err != nil {
+		return nil, err
+	}
+	services, err := specs[networkingv1.VirtualService](releases, "VirtualService")
+	if err != nil {
+		return nil, err
+	}
+	plain, err := gatewayPorts(releases)
+	if err != nil {
+		return nil, err
+	}
+	other := map[string][]string{} // by namespace/name: where it serves what is not plain HTTP
+	for _, g := range gateways {
+		at := g.GetNamespace() + "/" + g.GetName()
+		other[at] = []string{}
+		for _, s := range g.spec.GetServers() {
+			port := fmt.Sprintf("%s at port %d", s.GetPort().GetProtocol(), s.GetPort().GetNumber())
+			if s.GetPort().GetProtocol() != "HTTP" && !slices.Contains(other[at], port) {
+				other[at] = append(other[at], port)
+			}
+		}
+	}
+	var all []Exposure
+	for _, s := range services {
+		leads := func(why string) {
+			all = append(all, Exposure{Object: name(s.Unstructured), Hosts: destinationsOf(s.GetNamespace(), s.spec), Why: why})
+		}
+		for _, g := range s.spec.GetGateways() {
+			if g == "mesh" {
+				continue
+			}
+			if !strings.Contains(g, "/") {
+				g = s.GetNamespace() + "/" + g
+			}
+			switch others, ours := other[g]; {
+			case !ours:
+				leads("its Gateway " + g + " is of no release of the environment")
+			case len(others) > 0:
+				leads(fmt.Sprintf("its Gateway %s serves %s, and requests are sent as plain HTTP", g, strings.Join(others, " and ")))
+			case plain[g] == 0:
+				leads("its Gateway " + g + " only redirects")
+			}
+			for _, route := range s.spec.GetHttp() {
+				if met, unmet := requestsFor(route.GetMatch()); plain[g] > 0 && len(route.GetRoute()) > 0 && len(met) == 0 {
+					leads("a route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent")
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// destinationsOf are the full names of the hosts that a VirtualService leads to.
+func destinationsOf(namespace string, spec *networkingv1.VirtualService) []string {
+	var hosts []string
+	to := func(d *networkingv1.Destination) {
+		if host := rollout.FullName(d.GetHost(), namespace); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	for _, route := range spec.GetHttp() {
+		for _, d := range route.GetRoute() {
+			to(d.GetDestination())
+		}
+	}
+	for _, route := range spec.GetTls() {
+		for _, d := range route.GetRoute() {
+			to(d.GetDestination())
+		}
+	}
+	for _, route := range spec.GetTcp() {
+		for _, d := range route.GetRoute() {
+			to(d.GetDestination())
+		}
+	}
+	return hosts
+}
+
+// backends are the full names of the Services that an Ingress, a route of Gateway API or a Route of OpenShift leads to.
+func backends(o *unstructured.Unstructured) []string {
+	var hosts []string
+	to := func(from any, path ...string) {
+		object, _ := from.(map[string]any)
+		service, _, _ := unstructured.NestedMap(object, path...)
+		if service == nil && len(path) == 0 {
+			service = object
+		}
+		named, _ := service["name"].(string)
+		namespace, _ := service["namespace"].(string)
+		if namespace == "" {
+			namespace = o.GetNamespace()
+		}
+		if host := rollout.FullName(named, namespace); named != "" && !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	list := func(from any, path ...string) []any {
+		object, _ := from.(map[string]any)
+		found, _, _ := unstructured.NestedSlice(object, path...)
+		return found
+	}
+	switch group, kind := o.GroupVersionKind().Group, o.GetKind(); {
+	case kind == "Ingress":
+		to(o.Object, "spec", "defaultBackend", "service")
+		for _, rule := range list(o.Object, "spec", "rules") {
+			for _, path := range list(rule, "http", "paths") {
+				to(path, "backend", "service")
+			}
+		}
+	case group == "gateway.networking.k8s.io" && strings.HasSuffix(kind, "Route"):
+		if !slices.ContainsFunc(list(o.Object, "spec", "parentRefs"), ofGateway) {
+			return nil // one of a Service is for the mesh
+		}
+		for _, rule := range list(o.Object, "spec", "rules") {
+			for _, backend := range list(rule, "backendRefs") {
+				to(backend)
+			}
+		}
+	case group == "route.openshift.io" && kind == "Route":
+		to(o.Object, "spec", "to")
+		for _, backend := range list(o.Object, "spec", "alternateBackends") {
+			to(backend)
+		}
+	}
+	return hosts
+}
+
+// ofGateway says whether a parent of a route is a Gateway, as one without a kind is.
+func ofGateway(parent any) bool {
+	object, _ := parent.(map[string]any)
+	kind, named := object["kind"].(string)
+	return !named || kind == "Gateway"
+}
+
+// notExposed says of an app to which nothing is sent from the ingress gateway why that is so.
+func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Workload) string {
+	leads := func(host string) bool { return host == app.Host || reachable(host, workloads)[app.Host] }
+	if slices.ContainsFunc(entries, func(e Entry) bool { return leads(rollout.FullName(e.App, e.Namespace)) }) {
+		return "its route wants headers, which what calls it on the way does not hand on"
+	}
+	var found []string
+	for _, e := range exposures {
+		if slices.ContainsFunc(e.Hosts, leads) && !slices.Contains(found, e.Object) {
+			found = append(found, e.Object)
+		}
+	}
+	called := slices.ContainsFunc(workloads, func(w Workload) bool { _, calls := w.calls(app.Host); return calls })
+	switch {
+	case len(found) > 0:
+		return "nothing is sent through " + strings.Join(found, " and ")
+	case called:
+		return "neither it nor what calls it is exposed"
+	}
+	return "nothing exposes it"
+}
