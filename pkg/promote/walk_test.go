@@ -30,6 +30,7 @@ type field struct {
 	fails   map[string]float64       // the part of its requests that a version fails; those without pods fail all
 	takes   map[string]time.Duration // how long a version takes; all alike if not said
 	loses   bool                     // one request while a stage changes
+	breaks  error                    // why the steady flow is not sent to the end
 	origins error                    // why there is nowhere to ask from, as long as the heaviest version has no pods
 	refuses map[string]error         // by the stage that is upgraded to
 	arrives map[string]error         // by the stage that is to arrive
@@ -76,7 +77,8 @@ func heaviest(s verify.Stage) string {
 
 // send divides as the stage says. The steady flow meets the stage that is left and the one that is reached.
 func (f *field) send(ctx context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
-	if load.Requests == 0 {
+	steady := load.Requests == 0
+	if steady {
 		load.Requests = 100
 		if f.loses {
 			return traffic.Tally{Requests: 100, Errors: 1, Versions: map[string]int{"v1": 99}}, nil
@@ -92,6 +94,9 @@ func (f *field) send(ctx context.Context, from cluster.Place, load traffic.Load)
 			t.Errors += t.Versions[v]
 			delete(t.Versions, v)
 		}
+	}
+	if steady && f.breaks != nil {
+		return t, f.breaks
 	}
 	return t, err
 }
@@ -127,6 +132,7 @@ func TestBackFromABrokenStage(t *testing.T) {
 		"nothing is wrong":                {ready: []string{"v1", "v2"}},
 		"the version fails":               {ready: []string{"v1", "v2"}, fails: map[string]float64{"v2": 1}},
 		"requests are lost while it goes": {ready: []string{"v1", "v2"}, loses: true},
+		"the steady flow breaks":          {ready: []string{"v1", "v2"}, breaks: cluster.ErrNoPlace},
 		"it has no pods":                  {ready: []string{"v1"}},
 		"nowhere to ask from, without it": {ready: []string{"v1"}, origins: errors.New("nowhere to send requests from")},
 	} {
@@ -136,7 +142,7 @@ func TestBackFromABrokenStage(t *testing.T) {
 			assert.Equal(t, []string{"moved v1", "measured v1"}, steps(p))
 			assert.Equal(t, "v1", p.at)
 			assert.True(t, p.walk.Steps[1].Pass, p.walk.Steps[1].Why)
-			assert.Equal(t, f.loses, p.walk.Why != "", p.walk.Why)
+			assert.Equal(t, f.loses || f.breaks != nil, p.walk.Why != "", p.walk.Why)
 		})
 	}
 }
@@ -239,6 +245,33 @@ func TestARollbackThatFailsIsSaidToHaveFailed(t *testing.T) {
 			assert.False(t, p.walk.RolledBack)
 			assert.Contains(t, p.walk.Why, "v2 fails more often than v1")
 			assert.Contains(t, p.walk.Why, "the rollback to stage v1 failed: "+no.Error())
+		})
+	}
+}
+
+// A stage at which it is not known whether requests were lost is not held, whatever else is known of it.
+func TestASteadyFlowThatBreaksTurnsBack(t *testing.T) {
+	no := errors.New("a proxy refused the route")
+	for name, c := range map[string]struct {
+		f   *field
+		why string
+	}{
+		"the stage arrives":  {&field{}, "steady flow from front/v1: no such place"},
+		"the stage does not": {&field{arrives: map[string]error{"tenth": no}}, no.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.f.ready, c.f.breaks = []string{"v1", "v2"}, cluster.ErrNoPlace
+			p, err := led(t, c.f, 0, 3)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"measured v1", "moved tenth", "rolled back v1"}, steps(p))
+			assert.Equal(t, "v1", p.at)
+			assert.True(t, p.walk.RolledBack)
+			assert.Equal(t, c.why, p.walk.Why)
+			assert.Contains(t, p.report.NotRun, report.NotRun{
+				Environment: "shop",
+				What:        "no request lost while stages change: cart from stage v1 to tenth, to the end",
+				Reason:      "steady flow from front/v1: no such place",
+			})
 		})
 	}
 }
