@@ -162,7 +162,7 @@ func TestRefusesUntaggedRelease(t *testing.T) {
 			http.NotFound(w, request)
 			return
 		}
-		fmt.Fprint(w, `{"name":"charts/chart_basico","tags":["0.8.0","latest"]}`)
+		fmt.Fprint(w, `{"name":"charts/chart_basico","tags":["0.8.0","0.9.0-rc.1","latest"]}`)
 	}))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")

@@ -294,6 +294,22 @@ func TestSinceRelease(t *testing.T) {
 	assert.Equal(t, "chart_basico-1.0.0", got.Base)
 	assert.False(t, got.Pass)
 	assert.Equal(t, "2.0.0", got.Minimum)
+
+	r.Chart("1.1.0-rc.1")
+	r.Commit("candidate")
+	r.Git("tag", "chart_basico-1.1.0-rc.1")
+	got = gate()
+	assert.False(t, got.Pass, "a candidate announces its release")
+	for _, version := range []string{"1.1.0-rc.2", "1.1.0"} {
+		r.Chart(version)
+		r.Commit(version)
+		got = gate()
+		assert.Equal(t, "chart_basico-1.0.0", got.Base, "a candidate is no release")
+		assert.False(t, got.Pass, version)
+	}
+	r.Chart("2.0.0-rc.1")
+	r.Commit("candidate of enough")
+	assert.True(t, gate().Pass)
 }
 
 // Where git cannot tell the last release, no version passes for want of one.
