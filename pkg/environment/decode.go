@@ -21,11 +21,12 @@ import (
 // measured here: they may stand in the file. A key of neither list would do something that is
 // not done, so it is refused.
 var (
-	topKeys        = []string{"releases", "helmDefaults", "repositories"}
-	defaultKeys    = []string{"createNamespace"}
-	releaseKeys    = []string{"name", "namespace", "chart", "version", "values", "needs", "installed", "createNamespace"}
-	ignoredTop     = []string{"commonLabels", "helmBinary"}
-	ignoredOptions = []string{"wait", "waitForJobs", "timeout", "atomic", "cleanupOnFail", "historyMax", "labels", "condition"}
+	topKeys         = []string{"releases", "helmDefaults", "repositories"}
+	defaultKeys     = []string{"createNamespace"}
+	releaseKeys     = []string{"name", "namespace", "chart", "version", "values", "needs", "installed", "createNamespace"}
+	ignoredTop      = []string{"commonLabels", "helmBinary"}
+	ignoredDefaults = []string{"wait", "waitForJobs", "timeout", "atomic", "cleanupOnFail", "historyMax"}
+	ignoredRelease  = append([]string{"labels"}, ignoredDefaults...)
 )
 
 // decoder reads one file and collects what is wrong with it.
@@ -62,7 +63,7 @@ func (d *decoder) decode(data []byte) {
 	d.fields(root, "", topKeys, ignoredTop, func(key string, value *yaml.Node) {
 		switch key {
 		case "helmDefaults":
-			d.fields(value, key, defaultKeys, ignoredOptions, func(_ string, value *yaml.Node) {
+			d.fields(value, key, defaultKeys, ignoredDefaults, func(_ string, value *yaml.Node) {
 				d.createNamespace = d.boolean(value, "helmDefaults.createNamespace")
 			})
 		case "repositories":
@@ -159,6 +160,9 @@ func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, 
 			if near := nearest.Word(key.Value, legal); near != "" {
 				fix = "write " + near
 			}
+			if key.Value == "condition" && slices.Contains(known, "installed") {
+				fix = "remove it; installed: false leaves a release out"
+			}
 			d.add(key.Line, join(path, key.Value), "key "+problem.Quote(key.Value)+" is not understood", "a key of Helmfile's that this reads", fix)
 		}
 	}
@@ -171,7 +175,7 @@ func (d *decoder) release(node *yaml.Node, index int) {
 	installed := true
 	var chart, version, values *yaml.Node
 	var needs []string
-	d.fields(node, path, releaseKeys, ignoredOptions, func(key string, value *yaml.Node) {
+	d.fields(node, path, releaseKeys, ignoredRelease, func(key string, value *yaml.Node) {
 		at := join(path, key)
 		switch key {
 		case "name":

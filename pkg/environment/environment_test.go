@@ -67,6 +67,8 @@ func TestMistakes(t *testing.T) {
 		"no releases":                   {"helmDefaults: {}\n", "env.yaml:1 releases: no releases"},
 		"unknown key":                   {"environments: {}\nreleases: []\n", `env.yaml:1 environments: key "environments" is not understood`},
 		"mistyped key":                  {"releases:\n" + release("a", "  value: []\n"), `env.yaml:5 releases[0].value: key "value" is not understood; expected a key of Helmfile's that this reads. Fix: write values`},
+		"condition":                     {"releases:\n" + release("a", "  condition: \"false\"\n"), `env.yaml:5 releases[0].condition: key "condition" is not understood; expected a key of Helmfile's that this reads. Fix: remove it; installed: false leaves a release out`},
+		"labels of all releases":        {"helmDefaults: {labels: {a: b}}\nreleases:\n" + release("a", ""), `env.yaml:1 helmDefaults.labels: key "labels" is not understood`},
 		"key twice":                     {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases.0.name: the key stands twice, first on line 2"},
 		"no name":                       {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
 		"values missing":                {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
