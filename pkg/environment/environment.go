@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -59,6 +60,13 @@ func (p Published) String() string {
 
 // ID is how other releases name this one: namespace/name.
 func (r Release) ID() string { return r.Namespace + "/" + r.Name }
+
+// reference is the expression by which Helmfile's library for them, vals, finds references in values.
+var reference = regexp.MustCompile(`ref\+[^+:]*://[^+\n ]+[^+\n ",]`)
+
+// IsReference says whether Helmfile takes a text in values, inline or in a file, for one that it looks up elsewhere:
+// ref+vault://path#key. Helm takes it as it is.
+func IsReference(text string) bool { return reference.MatchString(text) }
 
 // Load reads an environment file. Releases come in the order of their needs, and otherwise in
 // the order in which they are written. Every mistake is found at once: the error is a
