@@ -34,6 +34,7 @@ type Release struct {
 	Values          []map[string]any // inline values, in order; they lie over the files
 	Needs           []string         // namespace/name of the releases that must be there before
 	CreateNamespace bool             // Helmfile creates the namespace, if it is not there
+	HistoryMax      *int             // of Helm's revisions so many are kept, 0: all; nil: 10
 	File            string           // the environment file
 	Line            int              // of the release in it
 	Path            string           // of the release in it, as in releases[2]

@@ -61,6 +61,15 @@ func TestCreateNamespaceIsHelmfilesDefault(t *testing.T) {
 	assert.True(t, env.Releases[0].CreateNamespace)
 }
 
+func TestHistoryMax(t *testing.T) {
+	env, err := load(t, "releases:\n"+release("a", "  historyMax: 0\n")+release("b", "")+"helmDefaults: {historyMax: 50}\n")
+	require.NoError(t, err)
+	assert.Equal(t, []int{0, 50}, []int{*env.Releases[0].HistoryMax, *env.Releases[1].HistoryMax})
+	env, err = load(t, "releases:\n"+release("a", ""))
+	require.NoError(t, err)
+	assert.Nil(t, env.Releases[0].HistoryMax)
+}
+
 func TestMistakes(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":                         {"", "env.yaml releases: the file is empty; expected a list of releases. Fix: add releases"},
@@ -85,6 +94,7 @@ func TestMistakes(t *testing.T) {
 		"cycle":                         {"releases:\n" + release("x", "  needs: [a]\n") + release("a", "  needs: [b]\n") + release("b", "  needs: [a]\n"), "releases need each other: n/a → n/b → n/a"},
 		"release twice":                 {"releases:\n" + release("a", "") + release("a", ""), "env.yaml:5 releases[1]: release n/a stands twice, first on line 2"},
 		"not a list":                    {"releases: {}\n", "env.yaml:1 releases: a map; expected a list"},
+		"not a number":                  {"releases:\n" + release("a", "  historyMax: -1\n"), `env.yaml:5 releases[0].historyMax: "-1"; expected a whole number, 0 for no limit`},
 		"not a bool":                    {"releases:\n" + release("a", "  installed: perhaps\n"), `env.yaml:5 releases[0].installed: "perhaps"; expected true or false`},
 		"no release":                    {"releases: []\n", "env.yaml:1 releases: no release; expected one release at least. Fix: add a release"},
 		"none installed":                {"releases:\n" + release("a", "  installed: false\n"), "env.yaml:2 releases: no release that is installed; expected one release at least. Fix: remove installed: false of one"},
