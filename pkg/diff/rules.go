@@ -141,7 +141,7 @@ var judgements = []judgement{
 	{rule: selector, kinds: []string{"HorizontalPodAutoscaler"}, fields: []string{"spec.scaleTargetRef"}},
 
 	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.port", "spec.ports.*.protocol", "spec.ports.*.appProtocol", "spec.ports.*.name"}, when: had},
-	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.appProtocol"}},
+	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.appProtocol"}, when: inOld},
 	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.nodePort", "spec.type", "spec.externalName"}, when: had},
 	{rule: port, kinds: []string{"Gateway", "ServiceEntry"}, fields: []string{"spec.servers.*.port", "spec.listeners.*.port", "spec.ports"}, when: had},
 
@@ -162,7 +162,8 @@ var judgements = []judgement{
 	{rule: access, kinds: []string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication", "NetworkPolicy", "Sidecar"}, fields: []string{"spec"}},
 	{rule: access, kinds: []string{"Role", "ClusterRole"}, fields: []string{"rules", "aggregationRule"}},
 	{rule: access, kinds: []string{"RoleBinding", "ClusterRoleBinding"}, fields: []string{"subjects"}},
-	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.trafficPolicy.tls", "spec.subsets.*.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings.*.tls"}},
+	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings.*.tls"}},
+	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.subsets.*.trafficPolicy.tls", "spec.subsets.*.trafficPolicy.portLevelSettings.*.tls"}, when: inOld},
 
 	{rule: mesh, kinds: []string{"Namespace"}, fields: []string{"metadata.labels.istio-injection", "metadata.labels.istio.io/rev",
 		"metadata.labels.istio.io/dataplane-mode", "metadata.labels.pod-security.kubernetes.io/enforce", "metadata.labels.pod-security.kubernetes.io/enforce-version"}},
@@ -182,6 +183,9 @@ var judgements = []judgement{
 
 // had: something was there, and is different or gone. What only comes in addition harms nobody.
 func had(f field) bool { return f.old != nil }
+
+// inOld: below a port or a subset that was there, spec.ports[x]. Nobody uses yet what is new as a whole.
+func inOld(f field) bool { return had(f) || len(f.path) > 3 }
 
 func notHook(f field) bool { return !f.hook }
 
@@ -216,13 +220,14 @@ func (f field) below(pattern string) bool {
 	return len(f.path) >= len(parts) && f.begins(parts)
 }
 
-// in: below, or the pattern is part of what was there and is gone.
+// in: below, or the pattern is part of what came or went as a whole.
 func (f field) in(pattern string) bool {
 	parts := split(pattern)
 	if len(f.path) >= len(parts) {
 		return f.begins(parts)
 	}
-	return f.old != nil && f.begins(parts[:len(f.path)]) && holds(f.old, parts[len(f.path):])
+	rest := parts[len(f.path):]
+	return f.begins(parts[:len(f.path)]) && (holds(f.old, rest) || holds(f.new, rest))
 }
 
 func (f field) begins(parts []string) bool {
