@@ -145,10 +145,15 @@ var judgements = []judgement{
 	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.nodePort", "spec.type", "spec.externalName"}, when: had},
 	{rule: port, kinds: []string{"Gateway", "ServiceEntry"}, fields: []string{"spec.servers.*.port", "spec.listeners.*.port", "spec.ports"}, when: had},
 
-	{rule: host, kinds: []string{"Ingress"}, fields: []string{"spec.rules.*.host", "spec.ingressClassName", "spec.tls"}, when: had},
+	{rule: host, kinds: []string{"Ingress"}, fields: []string{"spec.ingressClassName", "spec.tls"}, when: had},
+	{rule: host, kinds: []string{"Ingress"}, fields: []string{"spec.rules.*.host"}, when: inOld},
 	{rule: host, kinds: []string{"Route"}, fields: []string{"spec.host", "spec.path", "spec.tls"}},
 	{rule: host, kinds: []string{"HTTPRoute", "GRPCRoute", "TLSRoute"}, fields: []string{"spec.hostnames", "spec.parentRefs"}, when: had},
+	{rule: host, kinds: []string{"HTTPRoute", "GRPCRoute", "TLSRoute"}, fields: []string{"spec.hostnames"}, when: lessThanAll},
 	{rule: host, kinds: []string{"VirtualService"}, fields: []string{"spec.hosts", "spec.gateways", "spec.exportTo"}, when: had},
+	{rule: host, kinds: []string{"VirtualService"}, fields: []string{"spec.gateways"}, when: lessThanAll},
+	{rule: host, kinds: []string{"VirtualService", "DestinationRule", "ServiceEntry"}, fields: []string{"spec.exportTo"}, when: lessThanAll},
+	{rule: host, kinds: []string{"DestinationRule"}, fields: []string{"spec.exportTo"}, when: had},
 	{rule: host, kinds: []string{"Gateway"}, fields: []string{"spec.servers", "spec.listeners", "spec.gatewayClassName"}, when: had},
 	{rule: host, kinds: []string{"ServiceEntry"}, fields: []string{"spec.hosts", "spec.location", "spec.exportTo"}, when: had},
 
@@ -184,7 +189,13 @@ var judgements = []judgement{
 // had: something was there, and is different or gone. What only comes in addition harms nobody.
 func had(f field) bool { return f.old != nil }
 
-// inOld: below a port or a subset that was there, spec.ports[x]. Nobody uses yet what is new as a whole.
+// lessThanAll: a list comes where there was none. No list of namespaces or hosts means all, and none of gateways the mesh.
+func lessThanAll(f field) bool {
+	list, ok := f.new.([]any)
+	return ok && !had(f) && !slices.Contains(list, any("*")) && !slices.Contains(list, any("mesh"))
+}
+
+// inOld: below an item that was there, such as spec.ports[x]. Nobody uses yet what is new as a whole.
 func inOld(f field) bool { return had(f) || len(f.path) > 3 }
 
 func notHook(f field) bool { return !f.hook }
