@@ -140,6 +140,7 @@ var edits = []struct {
 	{"Namespace", "metadata: {name: n}\n", "name: n", "name: n, labels: {istio-injection: enabled}", "mesh", "metadata.labels"},
 	{"Namespace", "metadata: {name: n}\n", "name: n", "name: n, annotations: {helm.sh/resource-policy: keep}", "kept", "metadata.annotations"},
 	{"Namespace", "metadata: {name: n, annotations: {helm.sh/resource-policy: keep}}\n", ", annotations: {helm.sh/resource-policy: keep}", "", "kept", "metadata.annotations"},
+	{"Namespace", "metadata: {name: n, labels: {team: a}}\n", "team: a", "team: b", "settings", "metadata.labels.team"},
 	{"ConfigMap", "metadata: {name: n, labels: {team: a}}\n", "team: a", "team: b", "metadata", "metadata.labels.team"},
 	{"ConfigMap", "metadata: {name: n, annotations: {team: a}}\n", "team: a", "team: b", "settings", "metadata.annotations.team"},
 	{"Ingress", "", "networking.k8s.io/v1", "networking.k8s.io/v1beta1", "api-version", "apiVersion"},

@@ -183,6 +183,7 @@ var judgements = []judgement{
 	{rule: restart, kinds: pods, fields: []string{"spec.template"}},
 
 	{rule: configuration, kinds: []string{"ConfigMap", "Secret"}, fields: []string{"data", "stringData", "binaryData"}},
+	{rule: settings, kinds: []string{"Namespace"}, fields: []string{"metadata.labels"}}, // policies, webhooks and meshes select by them
 	{rule: metadata, fields: []string{"metadata.labels"}},
 }
 
