@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // rule judges a kind of change. Meaning is what it does to a running system.
@@ -125,8 +126,11 @@ var judgements = []judgement{
 	{rule: immutable, kinds: []string{"PersistentVolumeClaim"}, fields: []string{"spec.resources.requests.storage"}, when: shrinks},
 	{rule: addressKept, kinds: []string{"Service"}, fields: []string{"spec.clusterIP", "spec.clusterIPs"}, when: func(f field) bool { return f.new == nil }},
 	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.clusterIP", "spec.clusterIPs"}},
+	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.ipFamilies"}, when: otherFamily},
+	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.loadBalancerClass"}, when: balanced},
+	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.healthCheckNodePort"}, when: otherHealthCheck},
 	{rule: immutable, kinds: []string{"Secret"}, fields: []string{"type"}},
-	{rule: immutable, kinds: []string{"ConfigMap", "Secret"}, fields: []string{"data", "stringData", "binaryData", "immutable"}, when: func(f field) bool { return f.sealed }},
+	{rule: immutable, kinds: []string{"ConfigMap", "Secret"}, fields: []string{"data", "stringData", "binaryData", "immutable"}, when: func(f field) bool { return f.was.Object["immutable"] == true }},
 	{rule: immutable, kinds: []string{"RoleBinding", "ClusterRoleBinding"}, fields: []string{"roleRef"}},
 	{rule: immutable, kinds: []string{"StorageClass"}, fields: []string{"provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"}},
 	{rule: immutable, kinds: []string{"PriorityClass"}, fields: []string{"value", "preemptionPolicy"}},
@@ -199,7 +203,37 @@ func lessThanAll(f field) bool {
 // inOld: below an item that was there, such as spec.ports[x]. Nobody uses yet what is new as a whole.
 func inOld(f field) bool { return had(f) || len(f.path) > 3 }
 
-func notHook(f field) bool { return !f.hook }
+// notHook: Helm does not make the object anew.
+func notHook(f field) bool { return !isHook(f.was) || !isHook(f.now) }
+
+// balanced: the Service has a load balancer and keeps it.
+func balanced(f field) bool {
+	return text(f.was, "spec", "type") == "LoadBalancer" && text(f.now, "spec", "type") == "LoadBalancer"
+}
+
+// otherHealthCheck: the load balancer is to look at another port than it does, or than the API server chose.
+func otherHealthCheck(f field) bool {
+	local := func(o *unstructured.Unstructured) bool { return text(o, "spec", "externalTrafficPolicy") == "Local" }
+	return balanced(f) && local(f.was) && local(f.now) && f.new != nil
+}
+
+// otherFamily: the first family of the Service's addresses is another. It may be where it has none of its own.
+func otherFamily(f field) bool {
+	first := func(o *unstructured.Unstructured) string {
+		if text(o, "spec", "clusterIP") == "None" || text(o, "spec", "type") == "ExternalName" {
+			return ""
+		}
+		families, _, _ := unstructured.NestedStringSlice(o.Object, "spec", "ipFamilies")
+		return append(families, "")[0]
+	}
+	was, now := first(f.was), first(f.now)
+	return was != "" && now != "" && was != now
+}
+
+func text(o *unstructured.Unstructured, path ...string) string {
+	s, _, _ := unstructured.NestedString(o.Object, path...)
+	return s
+}
 
 func shrinks(f field) bool {
 	was, err := resource.ParseQuantity(show(f.old))
