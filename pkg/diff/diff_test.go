@@ -306,16 +306,23 @@ func TestSchemas(t *testing.T) {
 		was, now string
 		want     []string
 	}{
-		"descriptions":       {`{"description":"a","title":"t"}`, `{"description":"b"}`, nil},
-		"through references": {`{"properties":{"a":{"$ref":"#/definitions/d"}},"definitions":{"d":{"type":"object","properties":{"x":{"maximum":9}}}}}`, `{"properties":{"a":{"$ref":"#/definitions/e"}},"definitions":{"e":{"type":"object","properties":{"x":{"maximum":8}}}}}`, []string{"value-narrowed a.x maximum 9→maximum 8"}},
-		"recursion":          {`{"$ref":"#/definitions/d","definitions":{"d":{"items":{"$ref":"#/definitions/d"},"minItems":1}}}`, `{"$ref":"#/definitions/d","definitions":{"d":{"items":{"$ref":"#/definitions/d"},"minItems":2}}}`, []string{"value-narrowed  minItems 1→minItems 2"}},
-		"maps by name":       {`{"additionalProperties":{"type":"string"}}`, `{"additionalProperties":{"type":["string","null"]}}`, []string{`value-widened * type string→type ["string","null"]`}},
-		"closed":             {`{"properties":{"a":{}}}`, `{"properties":{"a":{}},"additionalProperties":false}`, []string{"value-narrowed  any key→known keys only"}},
-		"optional":           {`{"required":["a"]}`, `{}`, []string{"value-widened a required→optional"}},
-		"pattern":            {`{"patternProperties":{"^a$":{}},"additionalProperties":false}`, `{"patternProperties":{"^b$":{}},"additionalProperties":false}`, []string{"value-narrowed * names ^a$→names ^b$"}},
-		"pattern added":      {`{"additionalProperties":false}`, `{"patternProperties":{"^b$":{"type":"string"}},"additionalProperties":false}`, []string{"value-widened * →names ^b$"}},
-		"list of anything":   {`{"items":{"type":"string"}}`, `{}`, []string{`value-widened [] {"type":"string"}→anything`}},
-		"what is not read":   {`{}`, `{"not":{"type":"string"}}`, []string{`value-narrowed  not →not {"type":"string"}`}},
+		"descriptions":         {`{"description":"a","title":"t"}`, `{"description":"b"}`, nil},
+		"through references":   {`{"properties":{"a":{"$ref":"#/definitions/d"}},"definitions":{"d":{"type":"object","properties":{"x":{"maximum":9}}}}}`, `{"properties":{"a":{"$ref":"#/definitions/e"}},"definitions":{"e":{"type":"object","properties":{"x":{"maximum":8}}}}}`, []string{"value-narrowed a.x maximum 9→maximum 8"}},
+		"recursion":            {`{"$ref":"#/definitions/d","definitions":{"d":{"items":{"$ref":"#/definitions/d"},"minItems":1}}}`, `{"$ref":"#/definitions/d","definitions":{"d":{"items":{"$ref":"#/definitions/d"},"minItems":2}}}`, []string{"value-narrowed  minItems 1→minItems 2"}},
+		"maps by name":         {`{"additionalProperties":{"type":"string"}}`, `{"additionalProperties":{"type":["string","null"]}}`, []string{`value-widened * type string→type ["string","null"]`}},
+		"closed":               {`{"properties":{"a":{}}}`, `{"properties":{"a":{}},"additionalProperties":false}`, []string{"value-narrowed  any key→known keys only"}},
+		"optional":             {`{"required":["a"]}`, `{}`, []string{"value-widened a required→optional"}},
+		"pattern":              {`{"patternProperties":{"^a$":{}},"additionalProperties":false}`, `{"patternProperties":{"^b$":{}},"additionalProperties":false}`, []string{"value-narrowed * names ^a$→names ^b$"}},
+		"pattern added":        {`{"additionalProperties":false}`, `{"patternProperties":{"^b$":{"type":"string"}},"additionalProperties":false}`, []string{"value-widened * →names ^b$"}},
+		"list of anything":     {`{"items":{"type":"string"}}`, `{}`, []string{`value-widened [] {"type":"string"}→anything`}},
+		"named in an open map": {`{"type":"object"}`, `{"type":"object","properties":{"x":{"type":"integer"},"y":{}}}`, []string{`value-narrowed x anything→{"type":"integer"}`}},
+		"named no more":        {`{"properties":{"x":{"type":"integer"}}}`, `{}`, []string{`value-widened x {"type":"integer"}→anything`}},
+		"named among others":   {`{"additionalProperties":{"type":"string"}}`, `{"additionalProperties":{"type":"string"},"properties":{"x":{"type":"integer"}}}`, []string{"value-narrowed x type string→type integer"}},
+		"one of others again":  {`{"additionalProperties":{"type":"string"},"properties":{"x":{"type":"integer"}}}`, `{"additionalProperties":{"type":"string"}}`, []string{"value-narrowed x type integer→type string"}},
+		"named beside pattern": {`{"patternProperties":{"^x":{"type":"string"}},"additionalProperties":false}`, `{"patternProperties":{"^x":{"type":"string"}},"additionalProperties":false,"properties":{"x":{"type":"string","minLength":1}}}`, []string{"value-narrowed x →minLength 1"}},
+		"recursion in a map":   {`{}`, `{"properties":{"a":{"$ref":"#/definitions/d"}},"definitions":{"d":{"properties":{"below":{"$ref":"#/definitions/d"},"n":{"minimum":1}}}}}`, []string{`value-narrowed a anything→{"$ref":"#/definitions/d"}`}},
+		"a map besides a text": {`{"type":"string"}`, `{"type":["string","object"],"properties":{"x":{"type":"integer"}},"required":["x"]}`, []string{`value-widened  type string→type ["string","object"]`}},
+		"what is not read":     {`{}`, `{"not":{"type":"string"}}`, []string{`value-narrowed  not →not {"type":"string"}`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			changes, err := Schemas([]byte(c.was), []byte(c.now))
