@@ -82,6 +82,12 @@ func TestPackIsReproducible(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Pack(t.Context(), repository, commit, chartDir, nil)
 	require.ErrorContains(t, err, "missing in charts/ directory: other")
+	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(r.Dir, chartDir, "outside")))
+	r.Commit("a link")
+	commit, err = repository.Commit(t.Context(), "HEAD")
+	require.NoError(t, err)
+	_, err = Pack(t.Context(), repository, commit, chartDir, nil)
+	require.EqualError(t, err, chartDir+"/outside: a link to /etc/hostname, which is outside of the repository. Fix: put what is there in its place")
 	_, err = Pack(t.Context(), repository, commit, "charts/none", nil)
 	require.ErrorContains(t, err, "charts/none: nothing of it is in commit")
 }
