@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/clustertest"
+	"chartbasico/pkg/environment"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
@@ -33,7 +36,9 @@ type field struct {
 	breaks  error                    // why the steady flow is not sent to the end
 	origins error                    // why there is nowhere to ask from, as long as the heaviest version has no pods
 	refuses map[string]error         // by the stage that is upgraded to
-	arrives map[string]error         // by the stage that is to arrive
+
+	recorded string           // what Helm has of the release beside what the files render to
+	arrives  map[string]error // by the stage that is to arrive
 }
 
 func (f *field) Workloads() ([]verify.Workload, error) {
@@ -109,13 +114,29 @@ func led(t *testing.T, f *field, from, to int) (*promotion, error) {
 		{Name: "v1", Weights: weights{"v1": 100, "v2": 0}}, {Name: "tenth", Weights: weights{"v1": 90, "v2": 10}},
 		{Name: "half", Weights: weights{"v1": 50, "v2": 50}}, {Name: "v2", Weights: weights{"v1": 0, "v2": 100}},
 	}
-	p.app.Release, p.app.Subsets = &render.Release{}, map[string]verify.Subset{"v1": {}, "v2": {}}
+	p.app.Release, p.app.Subsets = &render.Release{Release: routing(t)}, map[string]verify.Subset{"v1": {}, "v2": {}}
 	p.app.Release.Values = map[string]any{}
 	f.at = p.app.Stages[from]
+	recorded, err := p.opts.Renderer.Release(t.Context(), p.app.Release.Release, render.Set("routing.stage", f.at.Name))
+	require.NoError(t, err)
 	p.cluster, p.mover, p.running, p.report = &clustertest.Fake{OnSend: f.send}, f, inShop(), &report.Report{}
 	live := rollout.Live{Subsets: map[string]string{"v1": "v1", "v2": "v2"}}
-	err := p.lead(t.Context(), f.at, p.app.Stages[to], live, &release.Revision{Status: "deployed", Values: map[string]any{}})
+	err = p.lead(t.Context(), f.at, p.app.Stages[to], live, &release.Revision{Status: "deployed", Values: map[string]any{}, Manifest: recorded.Manifest + f.recorded})
 	return p, err
+}
+
+// routing is a release of a chart that is as small as one can be.
+func routing(t *testing.T) environment.Release {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "templates"), 0o755))
+	for name, text := range map[string]string{
+		"Chart.yaml":         "apiVersion: v2\nname: c\nversion: 0.1.0\n",
+		"templates/all.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cart}\ndata: {stage: {{ .Values.routing.stage }}}\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return environment.Release{Name: "cart-routing", Namespace: "shop", Chart: dir}
 }
 
 func steps(p *promotion) []string {
@@ -166,6 +187,14 @@ func TestALongRoundIsNotSilent(t *testing.T) {
 	require.Empty(t, why)
 	assert.Contains(t, said, "    from front/v1: 125 of 10000 requests so far")
 	assert.Contains(t, said, "    from front/v1: 6000 of 10000 requests so far", "with those of the rounds before")
+}
+
+// What another chart does, with the same values, is not taken for what the new version does.
+func TestAnotherChartIsBroughtFirst(t *testing.T) {
+	f := &field{ready: []string{"v1", "v2"}, recorded: "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-the-old-chart}\n"}
+	p, err := led(t, f, 1, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"moved tenth", "measured tenth", "moved half", "measured half"}, steps(p))
 }
 
 func TestBackNeedsPodsOfTheStageToReach(t *testing.T) {

@@ -152,6 +152,23 @@ func TestChartThatIsNoneBesideOthers(t *testing.T) {
 	}
 }
 
+func TestMatchesWhatHelmRecorded(t *testing.T) {
+	got, err := New().Release(t.Context(), release(t, "app: shop\nimage: {tag: v1}\n"))
+	require.NoError(t, err)
+	require.Len(t, got.Objects, 2)
+	first, second, ok := strings.Cut(strings.TrimPrefix(got.Manifest, "---\n"), "\n---\n")
+	require.True(t, ok)
+	assert.True(t, got.Matches(got.Manifest))
+	assert.True(t, got.Matches("---\n"+second+"\n---\n"+first), "in another order")
+	assert.False(t, got.Matches("---\n"+first), "one is new")
+	assert.False(t, got.Matches(got.Manifest+"---\napiVersion: v1\nkind: Secret\nmetadata: {name: gone}\n"))
+	assert.False(t, got.Matches(strings.Replace(got.Manifest, "v1", "v2", 1)))
+	assert.False(t, got.Matches(""))
+	got.Objects[0].SetAnnotations(map[string]string{"helm.sh/hook": "pre-install"})
+	assert.False(t, got.Matches(got.Manifest))
+	assert.True(t, got.Matches("---\n"+second), "hooks are not in it")
+}
+
 // Every environment of this repository renders, and renders the same on every run.
 func TestOwnEnvironments(t *testing.T) {
 	files, err := filepath.Glob("../../environments/*.yaml")
