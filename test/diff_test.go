@@ -29,6 +29,7 @@ func TestImmutableFields(t *testing.T) {
 		return strings.NewReplacer("KIND", kind, "RESTART", "Always").Replace(workload) + more
 	}
 	job := "apiVersion: batch/v1\nkind: Job\nmetadata: {name: immutable}\nspec:\n  suspend: true\n  parallelism: 1\n" + strings.Replace(podTemplate, "RESTART", "Never", 1)
+	balancer := "apiVersion: v1\nkind: Service\nmetadata: {name: immutable}\nspec: {type: LoadBalancer, externalTrafficPolicy: Local, "
 	claim := "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: immutable}\nspec: {storageClassName: a, accessModes: [ReadWriteOnce], resources: {requests: {storage: 2Gi}}}\n"
 	for name, c := range map[string]struct {
 		object, from, to string
@@ -48,6 +49,12 @@ func TestImmutableFields(t *testing.T) {
 		"claim size":                 {claim, "2Gi", "1Gi", true},
 		"Service cluster IP":         {"apiVersion: v1\nkind: Service\nmetadata: {name: immutable}\nspec: {clusterIP: None, ports: [{port: 80}]}\n", "clusterIP: None, ", "clusterIP: 10.0.0.77, ", true},
 		"Service port":               {"apiVersion: v1\nkind: Service\nmetadata: {name: immutable}\nspec: {ports: [{port: 80}]}\n", "80", "81", false},
+		"Service first family":       {"apiVersion: v1\nkind: Service\nmetadata: {name: immutable}\nspec: {ipFamilies: [IPv4], ports: [{port: 80}]}\n", "IPv4", "IPv6", true},
+		"Service family, headless":   {"apiVersion: v1\nkind: Service\nmetadata: {name: immutable}\nspec: {clusterIP: None, ipFamilies: [IPv4], ports: [{port: 80}]}\n", "ipFamilies: [IPv4], ", "", false},
+		"Service class":              {balancer + "ports: [{port: 80}]}\n", "Local", "Local, loadBalancerClass: a/b", true},
+		"Service class, another":     {balancer + "loadBalancerClass: a/b, ports: [{port: 80}]}\n", "a/b", "a/c", true},
+		"Service health check":       {balancer + "ports: [{port: 80}]}\n", "Local", "Local, healthCheckNodePort: 30777", true},
+		"Service health check, none": {balancer + "healthCheckNodePort: 30778, ports: [{port: 80}]}\n", "healthCheckNodePort: 30778, ", "", false},
 		"Secret type":                {"apiVersion: v1\nkind: Secret\nmetadata: {name: immutable}\ntype: a/b\n", "a/b", "a/c", true},
 		"Secret data":                {"apiVersion: v1\nkind: Secret\nmetadata: {name: immutable}\nstringData: {a: b}\n", "a: b", "a: c", false},
 		"sealed ConfigMap":           {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: immutable}\nimmutable: true\ndata: {a: b}\n", "a: b", "a: c", true},
@@ -55,7 +62,7 @@ func TestImmutableFields(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, c.object, c.from)
-			named := strings.ReplaceAll(c.object, "name: immutable", "name: "+strings.ReplaceAll(strings.ToLower(name), " ", "-"))
+			named := strings.ReplaceAll(c.object, "name: immutable", "name: "+strings.NewReplacer(" ", "-", ",", "").Replace(strings.ToLower(name)))
 			changed := strings.ReplaceAll(named, c.from, c.to)
 			out, err := apply(t, namespace, named)
 			require.NoError(t, err, out)

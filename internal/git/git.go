@@ -119,7 +119,14 @@ func (r *Repository) Files(ctx context.Context, commit Commit, paths ...string) 
 	return files, nil
 }
 
-// Write writes files below dir. A link that leads out of dir is refused.
+// LeadsOut says whether the file is a link to what is outside of the revision, or of the directory that was opened.
+func (f File) LeadsOut() bool {
+	leads := path.Join(path.Dir(f.Path), string(f.Data))
+	return f.Link && (path.IsAbs(string(f.Data)) || !filepath.IsLocal(filepath.FromSlash(leads)))
+}
+
+// Write writes files below dir. A link that leads out becomes one that leads nowhere: who reads it finds that there is
+// no such file, and all others can be read.
 func Write(dir string, files []File) error {
 	for _, f := range files {
 		target := filepath.Join(dir, filepath.FromSlash(f.Path))
@@ -132,11 +139,11 @@ func Write(dir string, files []File) error {
 			}
 			continue
 		}
-		leads := path.Join(path.Dir(f.Path), string(f.Data))
-		if path.IsAbs(string(f.Data)) || !filepath.IsLocal(filepath.FromSlash(leads)) {
-			return fmt.Errorf("%s: a link to %s, which is outside of the revision", f.Path, f.Data)
+		leads := string(f.Data)
+		if f.LeadsOut() {
+			leads = "outside-of-the-revision/" + path.Base(leads)
 		}
-		if err := os.Symlink(string(f.Data), target); err != nil {
+		if err := os.Symlink(leads, target); err != nil {
 			return err
 		}
 	}

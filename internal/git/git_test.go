@@ -38,8 +38,17 @@ func TestFilesAreAsCommitted(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "$Id$\n", string(text))
 
-	err = git.Write(t.TempDir(), []git.File{{Path: "a/l", Link: true, Data: []byte("../../etc")}})
-	require.EqualError(t, err, "a/l: a link to ../../etc, which is outside of the revision")
+	out := []git.File{{Path: "a/l", Link: true, Data: []byte("../../etc")}, {Path: "a/m", Link: true, Data: []byte("/etc")}, {Path: "a/n", Link: true, Data: []byte("../b")}, {Path: "b", Data: []byte("x")}}
+	assert.Equal(t, []bool{true, true, false, false}, []bool{out[0].LeadsOut(), out[1].LeadsOut(), out[2].LeadsOut(), out[3].LeadsOut()})
+	dir = t.TempDir()
+	require.NoError(t, git.Write(dir, out))
+	for _, name := range []string{"a/l", "a/m"} {
+		_, err = os.ReadFile(filepath.Join(dir, name))
+		require.ErrorIs(t, err, os.ErrNotExist, "it leads nowhere")
+	}
+	text, err = os.ReadFile(filepath.Join(dir, "a/n"))
+	require.NoError(t, err)
+	assert.Equal(t, "x", string(text))
 
 	changed, err := repo.Changed(t.Context())
 	require.NoError(t, err)

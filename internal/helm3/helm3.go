@@ -39,6 +39,8 @@ type Spec struct {
 	// SkipSchemaValidation is for a Client whose caller has held Values against the chart's schema: Helm would compile it
 	// again for each release.
 	SkipSchemaValidation bool
+	// HistoryMax is how many revisions are kept, 0: all; nil: 10.
+	HistoryMax *int
 	// Description is what the history says of the revision; Helm's own words if empty.
 	Description string
 }
@@ -128,7 +130,7 @@ func (c *Client) Upgrade(ctx context.Context, spec Spec) (*Deployed, error) {
 	upgrade.DryRun = spec.DryRun
 	upgrade.Description = spec.Description
 	upgrade.ResetValues = true
-	upgrade.MaxHistory = maxHistory
+	upgrade.MaxHistory = kept(spec.HistoryMax)
 	upgrade.DisableOpenAPIValidation = true
 	upgrade.SkipSchemaValidation = spec.SkipSchemaValidation
 	if spec.DryRun {
@@ -138,11 +140,17 @@ func (c *Client) Upgrade(ctx context.Context, spec Spec) (*Deployed, error) {
 	return deployed(r), c.failed(ctx, "upgrade", spec.Name, err)
 }
 
-// maxHistory is the number of revisions kept, as the helm command does.
-const maxHistory = 10
+// kept is how many revisions are kept: 10 if nothing is said, as the helm command does.
+func kept(historyMax *int) int {
+	if historyMax == nil {
+		return 10
+	}
+	return *historyMax
+}
 
-// Rollback makes the release what it was at revision (0 is the one before), as a new revision.
-func (c *Client) Rollback(ctx context.Context, name string, revision int) error {
+// Rollback makes the release what it was at revision (0 is the one before), as a new revision. historyMax is as in
+// Spec.
+func (c *Client) Rollback(ctx context.Context, name string, revision int, historyMax *int) error {
 	cfg, err := c.configuration(ctx)
 	if err != nil {
 		return err
@@ -150,7 +158,7 @@ func (c *Client) Rollback(ctx context.Context, name string, revision int) error 
 	rollback := action.NewRollback(cfg)
 	rollback.Version = revision
 	rollback.Timeout = DefaultTimeout
-	rollback.MaxHistory = maxHistory
+	rollback.MaxHistory = kept(historyMax)
 	return c.failed(ctx, "rollback", name, rollback.Run(name))
 }
 

@@ -221,7 +221,7 @@ func object(was, now *unstructured.Unstructured) []Change {
 		if f.path[0] == "apiVersion" {
 			continue
 		}
-		f.kind, f.hook, f.sealed = id.kind, isHook(was) && isHook(now), was.Object["immutable"] == true
+		f.kind, f.was, f.now = id.kind, was, now
 		rule := judge(f)
 		old, new := show(f.old), show(f.new)
 		if id.kind == "Secret" && (f.path[0] == "data" || f.path[0] == "stringData") {

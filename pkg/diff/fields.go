@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // field is a field that differs. Old or new is nil where one side lacks it.
@@ -14,8 +16,7 @@ type field struct {
 	path     []string // the keys of maps; of list items the name, in brackets
 	old, new any
 	kind     string
-	hook     bool // the object is a Helm hook, which Helm makes anew
-	sealed   bool // the object said of itself that it is immutable
+	was, now *unstructured.Unstructured // the objects that it is of
 }
 
 func (f field) String() string {

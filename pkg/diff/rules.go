@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // rule judges a kind of change. Meaning is what it does to a running system.
@@ -125,8 +126,11 @@ var judgements = []judgement{
 	{rule: immutable, kinds: []string{"PersistentVolumeClaim"}, fields: []string{"spec.resources.requests.storage"}, when: shrinks},
 	{rule: addressKept, kinds: []string{"Service"}, fields: []string{"spec.clusterIP", "spec.clusterIPs"}, when: func(f field) bool { return f.new == nil }},
 	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.clusterIP", "spec.clusterIPs"}},
+	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.ipFamilies"}, when: otherFamily},
+	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.loadBalancerClass"}, when: balanced},
+	{rule: immutable, kinds: []string{"Service"}, fields: []string{"spec.healthCheckNodePort"}, when: otherHealthCheck},
 	{rule: immutable, kinds: []string{"Secret"}, fields: []string{"type"}},
-	{rule: immutable, kinds: []string{"ConfigMap", "Secret"}, fields: []string{"data", "stringData", "binaryData", "immutable"}, when: func(f field) bool { return f.sealed }},
+	{rule: immutable, kinds: []string{"ConfigMap", "Secret"}, fields: []string{"data", "stringData", "binaryData", "immutable"}, when: func(f field) bool { return f.was.Object["immutable"] == true }},
 	{rule: immutable, kinds: []string{"RoleBinding", "ClusterRoleBinding"}, fields: []string{"roleRef"}},
 	{rule: immutable, kinds: []string{"StorageClass"}, fields: []string{"provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"}},
 	{rule: immutable, kinds: []string{"PriorityClass"}, fields: []string{"value", "preemptionPolicy"}},
@@ -141,14 +145,19 @@ var judgements = []judgement{
 	{rule: selector, kinds: []string{"HorizontalPodAutoscaler"}, fields: []string{"spec.scaleTargetRef"}},
 
 	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.port", "spec.ports.*.protocol", "spec.ports.*.appProtocol", "spec.ports.*.name"}, when: had},
-	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.appProtocol"}},
+	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.appProtocol"}, when: inOld},
 	{rule: port, kinds: []string{"Service"}, fields: []string{"spec.ports.*.nodePort", "spec.type", "spec.externalName"}, when: had},
 	{rule: port, kinds: []string{"Gateway", "ServiceEntry"}, fields: []string{"spec.servers.*.port", "spec.listeners.*.port", "spec.ports"}, when: had},
 
-	{rule: host, kinds: []string{"Ingress"}, fields: []string{"spec.rules.*.host", "spec.ingressClassName", "spec.tls"}, when: had},
+	{rule: host, kinds: []string{"Ingress"}, fields: []string{"spec.ingressClassName", "spec.tls"}, when: had},
+	{rule: host, kinds: []string{"Ingress"}, fields: []string{"spec.rules.*.host"}, when: inOld},
 	{rule: host, kinds: []string{"Route"}, fields: []string{"spec.host", "spec.path", "spec.tls"}},
 	{rule: host, kinds: []string{"HTTPRoute", "GRPCRoute", "TLSRoute"}, fields: []string{"spec.hostnames", "spec.parentRefs"}, when: had},
+	{rule: host, kinds: []string{"HTTPRoute", "GRPCRoute", "TLSRoute"}, fields: []string{"spec.hostnames"}, when: lessThanAll},
 	{rule: host, kinds: []string{"VirtualService"}, fields: []string{"spec.hosts", "spec.gateways", "spec.exportTo"}, when: had},
+	{rule: host, kinds: []string{"VirtualService"}, fields: []string{"spec.gateways"}, when: lessThanAll},
+	{rule: host, kinds: []string{"VirtualService", "DestinationRule", "ServiceEntry"}, fields: []string{"spec.exportTo"}, when: lessThanAll},
+	{rule: host, kinds: []string{"DestinationRule"}, fields: []string{"spec.exportTo"}, when: had},
 	{rule: host, kinds: []string{"Gateway"}, fields: []string{"spec.servers", "spec.listeners", "spec.gatewayClassName"}, when: had},
 	{rule: host, kinds: []string{"ServiceEntry"}, fields: []string{"spec.hosts", "spec.location", "spec.exportTo"}, when: had},
 
@@ -162,7 +171,8 @@ var judgements = []judgement{
 	{rule: access, kinds: []string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication", "NetworkPolicy", "Sidecar"}, fields: []string{"spec"}},
 	{rule: access, kinds: []string{"Role", "ClusterRole"}, fields: []string{"rules", "aggregationRule"}},
 	{rule: access, kinds: []string{"RoleBinding", "ClusterRoleBinding"}, fields: []string{"subjects"}},
-	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.trafficPolicy.tls", "spec.subsets.*.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings.*.tls"}},
+	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings.*.tls"}},
+	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.subsets.*.trafficPolicy.tls", "spec.subsets.*.trafficPolicy.portLevelSettings.*.tls"}, when: inOld},
 
 	{rule: mesh, kinds: []string{"Namespace"}, fields: []string{"metadata.labels.istio-injection", "metadata.labels.istio.io/rev",
 		"metadata.labels.istio.io/dataplane-mode", "metadata.labels.pod-security.kubernetes.io/enforce", "metadata.labels.pod-security.kubernetes.io/enforce-version"}},
@@ -177,13 +187,53 @@ var judgements = []judgement{
 	{rule: restart, kinds: pods, fields: []string{"spec.template"}},
 
 	{rule: configuration, kinds: []string{"ConfigMap", "Secret"}, fields: []string{"data", "stringData", "binaryData"}},
+	{rule: settings, kinds: []string{"Namespace"}, fields: []string{"metadata.labels"}}, // policies, webhooks and meshes select by them
 	{rule: metadata, fields: []string{"metadata.labels"}},
 }
 
 // had: something was there, and is different or gone. What only comes in addition harms nobody.
 func had(f field) bool { return f.old != nil }
 
-func notHook(f field) bool { return !f.hook }
+// lessThanAll: a list comes where there was none. No list of namespaces or hosts means all, and none of gateways the mesh.
+func lessThanAll(f field) bool {
+	list, ok := f.new.([]any)
+	return ok && !had(f) && !slices.Contains(list, any("*")) && !slices.Contains(list, any("mesh"))
+}
+
+// inOld: below an item that was there, such as spec.ports[x]. Nobody uses yet what is new as a whole.
+func inOld(f field) bool { return had(f) || len(f.path) > 3 }
+
+// notHook: Helm does not make the object anew.
+func notHook(f field) bool { return !isHook(f.was) || !isHook(f.now) }
+
+// balanced: the Service has a load balancer and keeps it.
+func balanced(f field) bool {
+	return text(f.was, "spec", "type") == "LoadBalancer" && text(f.now, "spec", "type") == "LoadBalancer"
+}
+
+// otherHealthCheck: the load balancer is to look at another port than it does, or than the API server chose.
+func otherHealthCheck(f field) bool {
+	local := func(o *unstructured.Unstructured) bool { return text(o, "spec", "externalTrafficPolicy") == "Local" }
+	return balanced(f) && local(f.was) && local(f.now) && f.new != nil
+}
+
+// otherFamily: the first family of the Service's addresses is another. It may be where it has none of its own.
+func otherFamily(f field) bool {
+	first := func(o *unstructured.Unstructured) string {
+		if text(o, "spec", "clusterIP") == "None" || text(o, "spec", "type") == "ExternalName" {
+			return ""
+		}
+		families, _, _ := unstructured.NestedStringSlice(o.Object, "spec", "ipFamilies")
+		return append(families, "")[0]
+	}
+	was, now := first(f.was), first(f.now)
+	return was != "" && now != "" && was != now
+}
+
+func text(o *unstructured.Unstructured, path ...string) string {
+	s, _, _ := unstructured.NestedString(o.Object, path...)
+	return s
+}
 
 func shrinks(f field) bool {
 	was, err := resource.ParseQuantity(show(f.old))
@@ -216,13 +266,14 @@ func (f field) below(pattern string) bool {
 	return len(f.path) >= len(parts) && f.begins(parts)
 }
 
-// in: below, or the pattern is part of what was there and is gone.
+// in: below, or the pattern is part of what came or went as a whole.
 func (f field) in(pattern string) bool {
 	parts := split(pattern)
 	if len(f.path) >= len(parts) {
 		return f.begins(parts)
 	}
-	return f.old != nil && f.begins(parts[:len(f.path)]) && holds(f.old, parts[len(f.path):])
+	rest := parts[len(f.path):]
+	return f.begins(parts[:len(f.path)]) && (holds(f.old, rest) || holds(f.new, rest))
 }
 
 func (f field) begins(parts []string) bool {

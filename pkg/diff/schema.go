@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -35,7 +36,7 @@ func schemaOf(data []byte) (map[string]any, error) {
 
 type schemas struct {
 	was, now map[string]any
-	seen     map[[2]string]bool // definitions that were compared, or are being compared
+	seen     map[[2]string]bool // definitions that were compared, or are being compared; "" is a schema that allows all
 	changes  []Change
 }
 
@@ -49,7 +50,7 @@ func (c *schemas) compare(path string, a, b map[string]any) {
 	refA, _ := a["$ref"].(string)
 	refB, _ := b["$ref"].(string)
 	if refA != "" || refB != "" {
-		if refA != "" && refB != "" {
+		if (refA != "" || len(a) == 0) && (refB != "" || len(b) == 0) {
 			if c.seen[[2]string{refA, refB}] {
 				return
 			}
@@ -117,17 +118,29 @@ func (c *schemas) patterns(path string, a, b map[string]any) {
 }
 
 func (c *schemas) object(path string, a, b map[string]any) {
+	if !allowsObjects(a) || !allowsObjects(b) {
+		return // its type says all there is to say
+	}
 	old, new := sub(a, "properties"), sub(b, "properties")
 	for _, key := range keysOf(old, new) {
 		_, had := old[key]
 		_, has := new[key]
 		at := join(path, key)
+		was, now := asMap(old[key]), asMap(new[key])
+		if !had {
+			was, had = unnamed(a, key)
+		}
+		if !has {
+			now, has = unnamed(b, key)
+		}
 		switch {
+		case had && has && (len(was) == 0 || len(now) == 0):
+			c.whole(at, was, now)
 		case had && has:
-			c.compare(at, asMap(old[key]), asMap(new[key]))
-		case had && closed(b):
+			c.compare(at, was, now)
+		case had:
 			c.add(keyRemoved, at, "legal", "unknown")
-		case has && closed(a):
+		case has:
 			c.add(keyAdded, at, "", "legal")
 		}
 	}
@@ -147,6 +160,34 @@ func (c *schemas) object(path string, a, b map[string]any) {
 	case closed(a) && !closed(b):
 		c.add(valueWidened, path, "known keys only", "any key")
 	}
+}
+
+// whole says in one line what is different where one side allows all.
+func (c *schemas) whole(path string, a, b map[string]any) {
+	below := schemas{was: c.was, now: c.now, seen: c.seen}
+	below.compare(path, a, b)
+	switch Highest(below.changes) {
+	case Major:
+		c.add(valueNarrowed, path, "anything", show(b))
+	case Minor:
+		c.add(valueWidened, path, show(a), "anything")
+	}
+}
+
+// unnamed is the schema of a key that a map does not name: that of a pattern, or of all others. Not ok: it is refused.
+func unnamed(schema map[string]any, key string) (of map[string]any, ok bool) {
+	patterns := sub(schema, "patternProperties")
+	for _, pattern := range keysOf(patterns, nil) {
+		if expression, err := regexp.Compile(pattern); err == nil && expression.MatchString(key) {
+			return asMap(patterns[pattern]), true
+		}
+	}
+	return sub(schema, "additionalProperties"), !closed(schema)
+}
+
+func allowsObjects(schema map[string]any) bool {
+	types := words(schema["type"])
+	return len(types) == 0 || slices.Contains(types, "object")
 }
 
 // sets compares what a value may be one of: types and enumerations.

@@ -21,11 +21,12 @@ import (
 // measured here: they may stand in the file. A key of neither list would do something that is
 // not done, so it is refused.
 var (
-	topKeys        = []string{"releases", "helmDefaults", "repositories"}
-	defaultKeys    = []string{"createNamespace"}
-	releaseKeys    = []string{"name", "namespace", "chart", "version", "values", "needs", "installed", "createNamespace"}
-	ignoredTop     = []string{"commonLabels", "helmBinary"}
-	ignoredOptions = []string{"wait", "waitForJobs", "timeout", "atomic", "cleanupOnFail", "historyMax", "labels", "condition"}
+	topKeys         = []string{"releases", "helmDefaults", "repositories"}
+	defaultKeys     = []string{"createNamespace", "historyMax"}
+	releaseKeys     = []string{"name", "namespace", "chart", "version", "values", "needs", "installed", "createNamespace", "historyMax"}
+	ignoredTop      = []string{"commonLabels", "helmBinary"}
+	ignoredDefaults = []string{"wait", "waitForJobs", "timeout", "atomic", "cleanupOnFail"}
+	ignoredRelease  = append([]string{"labels"}, ignoredDefaults...)
 )
 
 // decoder reads one file and collects what is wrong with it.
@@ -33,6 +34,7 @@ type decoder struct {
 	env             *Environment
 	dir             string
 	createNamespace bool
+	historyMax      *int
 	repositories    map[string]Published // by name, without a chart's name and version
 	problems        problem.List
 }
@@ -62,8 +64,13 @@ func (d *decoder) decode(data []byte) {
 	d.fields(root, "", topKeys, ignoredTop, func(key string, value *yaml.Node) {
 		switch key {
 		case "helmDefaults":
-			d.fields(value, key, defaultKeys, ignoredOptions, func(_ string, value *yaml.Node) {
-				d.createNamespace = d.boolean(value, "helmDefaults.createNamespace")
+			d.fields(value, key, defaultKeys, ignoredDefaults, func(below string, value *yaml.Node) {
+				switch at := join(key, below); below {
+				case "createNamespace":
+					d.createNamespace = d.boolean(value, at)
+				case "historyMax":
+					d.historyMax = d.count(value, at)
+				}
 			})
 		case "repositories":
 			for i, item := range d.items(value, key) {
@@ -159,6 +166,9 @@ func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, 
 			if near := nearest.Word(key.Value, legal); near != "" {
 				fix = "write " + near
 			}
+			if key.Value == "condition" && slices.Contains(known, "installed") {
+				fix = "remove it; installed: false leaves a release out"
+			}
 			d.add(key.Line, join(path, key.Value), "key "+problem.Quote(key.Value)+" is not understood", "a key of Helmfile's that this reads", fix)
 		}
 	}
@@ -167,11 +177,11 @@ func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, 
 func (d *decoder) release(node *yaml.Node, index int) {
 	path := fmt.Sprintf("releases[%d]", index)
 	before := len(d.problems)
-	r := Release{File: d.env.File, Line: node.Line, Path: path, CreateNamespace: d.createNamespace}
+	r := Release{File: d.env.File, Line: node.Line, Path: path, CreateNamespace: d.createNamespace, HistoryMax: d.historyMax}
 	installed := true
 	var chart, version, values *yaml.Node
 	var needs []string
-	d.fields(node, path, releaseKeys, ignoredOptions, func(key string, value *yaml.Node) {
+	d.fields(node, path, releaseKeys, ignoredRelease, func(key string, value *yaml.Node) {
 		at := join(path, key)
 		switch key {
 		case "name":
@@ -192,6 +202,8 @@ func (d *decoder) release(node *yaml.Node, index int) {
 			installed = d.boolean(value, at)
 		case "createNamespace":
 			r.CreateNamespace = d.boolean(value, at)
+		case "historyMax":
+			r.HistoryMax = d.count(value, at)
 		}
 	})
 	if chart != nil {
@@ -316,6 +328,14 @@ func (d *decoder) boolean(node *yaml.Node, path string) bool {
 		d.mismatch(node, path, "true or false", "write true or false")
 	}
 	return b
+}
+
+func (d *decoder) count(node *yaml.Node, path string) *int {
+	var n int
+	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" || node.Decode(&n) != nil || n < 0 {
+		d.mismatch(node, path, "a whole number, 0 for no limit", "write a whole number")
+	}
+	return &n
 }
 
 func (d *decoder) items(node *yaml.Node, path string) []*yaml.Node {

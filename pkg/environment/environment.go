@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -33,6 +34,7 @@ type Release struct {
 	Values          []map[string]any // inline values, in order; they lie over the files
 	Needs           []string         // namespace/name of the releases that must be there before
 	CreateNamespace bool             // Helmfile creates the namespace, if it is not there
+	HistoryMax      *int             // of Helm's revisions so many are kept, 0: all; nil: 10
 	File            string           // the environment file
 	Line            int              // of the release in it
 	Path            string           // of the release in it, as in releases[2]
@@ -59,6 +61,13 @@ func (p Published) String() string {
 
 // ID is how other releases name this one: namespace/name.
 func (r Release) ID() string { return r.Namespace + "/" + r.Name }
+
+// reference is the expression by which Helmfile's library for them, vals, finds references in values.
+var reference = regexp.MustCompile(`ref\+[^+:]*://[^+\n ]+[^+\n ",]`)
+
+// IsReference says whether Helmfile takes a text in values, inline or in a file, for one that it looks up elsewhere:
+// ref+vault://path#key. Helm takes it as it is.
+func IsReference(text string) bool { return reference.MatchString(text) }
 
 // Load reads an environment file. Releases come in the order of their needs, and otherwise in
 // the order in which they are written. Every mistake is found at once: the error is a

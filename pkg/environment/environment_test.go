@@ -61,12 +61,23 @@ func TestCreateNamespaceIsHelmfilesDefault(t *testing.T) {
 	assert.True(t, env.Releases[0].CreateNamespace)
 }
 
+func TestHistoryMax(t *testing.T) {
+	env, err := load(t, "releases:\n"+release("a", "  historyMax: 0\n")+release("b", "")+"helmDefaults: {historyMax: 50}\n")
+	require.NoError(t, err)
+	assert.Equal(t, []int{0, 50}, []int{*env.Releases[0].HistoryMax, *env.Releases[1].HistoryMax})
+	env, err = load(t, "releases:\n"+release("a", ""))
+	require.NoError(t, err)
+	assert.Nil(t, env.Releases[0].HistoryMax)
+}
+
 func TestMistakes(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"empty":                         {"", "env.yaml releases: the file is empty; expected a list of releases. Fix: add releases"},
 		"no releases":                   {"helmDefaults: {}\n", "env.yaml:1 releases: no releases"},
 		"unknown key":                   {"environments: {}\nreleases: []\n", `env.yaml:1 environments: key "environments" is not understood`},
 		"mistyped key":                  {"releases:\n" + release("a", "  value: []\n"), `env.yaml:5 releases[0].value: key "value" is not understood; expected a key of Helmfile's that this reads. Fix: write values`},
+		"condition":                     {"releases:\n" + release("a", "  condition: \"false\"\n"), `env.yaml:5 releases[0].condition: key "condition" is not understood; expected a key of Helmfile's that this reads. Fix: remove it; installed: false leaves a release out`},
+		"labels of all releases":        {"helmDefaults: {labels: {a: b}}\nreleases:\n" + release("a", ""), `env.yaml:1 helmDefaults.labels: key "labels" is not understood`},
 		"key twice":                     {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases.0.name: the key stands twice, first on line 2"},
 		"no name":                       {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
 		"values missing":                {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
@@ -83,6 +94,7 @@ func TestMistakes(t *testing.T) {
 		"cycle":                         {"releases:\n" + release("x", "  needs: [a]\n") + release("a", "  needs: [b]\n") + release("b", "  needs: [a]\n"), "releases need each other: n/a → n/b → n/a"},
 		"release twice":                 {"releases:\n" + release("a", "") + release("a", ""), "env.yaml:5 releases[1]: release n/a stands twice, first on line 2"},
 		"not a list":                    {"releases: {}\n", "env.yaml:1 releases: a map; expected a list"},
+		"not a number":                  {"releases:\n" + release("a", "  historyMax: -1\n"), `env.yaml:5 releases[0].historyMax: "-1"; expected a whole number, 0 for no limit`},
 		"not a bool":                    {"releases:\n" + release("a", "  installed: perhaps\n"), `env.yaml:5 releases[0].installed: "perhaps"; expected true or false`},
 		"no release":                    {"releases: []\n", "env.yaml:1 releases: no release; expected one release at least. Fix: add a release"},
 		"none installed":                {"releases:\n" + release("a", "  installed: false\n"), "env.yaml:2 releases: no release that is installed; expected one release at least. Fix: remove installed: false of one"},

@@ -17,7 +17,8 @@ import (
 	"chartbasico/pkg/verify"
 )
 
-// moved is what fell short when a stage changed, if anything: that it did not arrive, or that requests were lost.
+// moved is what fell short when a stage changed, if anything: that it did not arrive, or that requests were lost or could
+// not be sent, so that nothing proves that none were.
 type moved struct{ arrives, lost string }
 
 func (m moved) why() string { return cmp.Or(m.arrives, m.lost) }
@@ -63,6 +64,11 @@ func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string
 			m.lost = j.Why + " from " + f.Origin.Name + " while the stage changed"
 		}
 	}
+	if flowErr != nil { // what cannot be measured is not proved
+		why := strings.ReplaceAll(flowErr.Error(), "\n", "; ")
+		p.notRun("no request lost while stages change: "+subject+", to the end", why)
+		m.lost = strings.TrimPrefix(m.lost+"; "+why, "; ")
+	}
 	kind := "moved"
 	if p.turned {
 		kind = "rolled back"
@@ -71,10 +77,10 @@ func (p *promotion) move(ctx context.Context, from, to verify.Stage, what string
 	if m.why() != "" {
 		p.walk.Why = m.why()
 		p.say("  at stage %s: %s", to.Name, m.why())
-		return m, flowErr
+		return m, nil
 	}
 	p.say("  at stage %s: %s (every proxy has it after %d ms)", to.Name, percents(to.Weights), time.Since(began).Milliseconds())
-	return m, flowErr
+	return m, nil
 }
 
 // none judges that requests were answered by some version, well or not.

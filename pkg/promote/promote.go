@@ -328,12 +328,20 @@ func kept(live rollout.Live, app verify.App) []render.Override {
 }
 
 // make brings what the files say to the cluster, at the stage where it is: subsets that are new exist at every proxy
-// before a route names one. Nothing is done where nothing differs. It says whether all is well to go on.
+// before a route names one, and what another chart changes is not taken for what new weights do. Nothing is done where
+// nothing differs. It says whether all is well to go on.
 func (p *promotion) make(ctx context.Context, from verify.Stage, live rollout.Live, revision *release.Revision) (bool, error) {
 	differs := revision.Status != "deployed" || len(p.keep) > 0 || !reflect.DeepEqual(withoutStage(revision.Values), withoutStage(p.app.Release.Values))
 	for version := range p.app.Subsets {
 		_, ok := live.Subsets[version]
 		differs = differs || !ok
+	}
+	if !differs {
+		rendered, err := p.opts.Renderer.Release(ctx, p.app.Release.Release, render.Set("routing.stage", from.Name))
+		if err != nil {
+			return false, fmt.Errorf("%s at stage %s: %w", p.app.Name, from.Name, err)
+		}
+		differs = !rendered.Matches(revision.Manifest)
 	}
 	if differs {
 		if m, err := p.bring(ctx, from); err != nil || m.why() != "" {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -14,6 +16,7 @@ import (
 
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/clustertest"
+	"chartbasico/pkg/environment"
 	"chartbasico/pkg/release"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
@@ -30,9 +33,12 @@ type field struct {
 	fails   map[string]float64       // the part of its requests that a version fails; those without pods fail all
 	takes   map[string]time.Duration // how long a version takes; all alike if not said
 	loses   bool                     // one request while a stage changes
+	breaks  error                    // why the steady flow is not sent to the end
 	origins error                    // why there is nowhere to ask from, as long as the heaviest version has no pods
 	refuses map[string]error         // by the stage that is upgraded to
-	arrives map[string]error         // by the stage that is to arrive
+
+	recorded string           // what Helm has of the release beside what the files render to
+	arrives  map[string]error // by the stage that is to arrive
 }
 
 func (f *field) Workloads() ([]verify.Workload, error) {
@@ -76,7 +82,8 @@ func heaviest(s verify.Stage) string {
 
 // send divides as the stage says. The steady flow meets the stage that is left and the one that is reached.
 func (f *field) send(ctx context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
-	if load.Requests == 0 {
+	steady := load.Requests == 0
+	if steady {
 		load.Requests = 100
 		if f.loses {
 			return traffic.Tally{Requests: 100, Errors: 1, Versions: map[string]int{"v1": 99}}, nil
@@ -93,6 +100,9 @@ func (f *field) send(ctx context.Context, from cluster.Place, load traffic.Load)
 			delete(t.Versions, v)
 		}
 	}
+	if steady && f.breaks != nil {
+		return t, f.breaks
+	}
 	return t, err
 }
 
@@ -104,13 +114,29 @@ func led(t *testing.T, f *field, from, to int) (*promotion, error) {
 		{Name: "v1", Weights: weights{"v1": 100, "v2": 0}}, {Name: "tenth", Weights: weights{"v1": 90, "v2": 10}},
 		{Name: "half", Weights: weights{"v1": 50, "v2": 50}}, {Name: "v2", Weights: weights{"v1": 0, "v2": 100}},
 	}
-	p.app.Release, p.app.Subsets = &render.Release{}, map[string]verify.Subset{"v1": {}, "v2": {}}
+	p.app.Release, p.app.Subsets = &render.Release{Release: routing(t)}, map[string]verify.Subset{"v1": {}, "v2": {}}
 	p.app.Release.Values = map[string]any{}
 	f.at = p.app.Stages[from]
+	recorded, err := p.opts.Renderer.Release(t.Context(), p.app.Release.Release, render.Set("routing.stage", f.at.Name))
+	require.NoError(t, err)
 	p.cluster, p.mover, p.running, p.report = &clustertest.Fake{OnSend: f.send}, f, inShop(), &report.Report{}
 	live := rollout.Live{Subsets: map[string]string{"v1": "v1", "v2": "v2"}}
-	err := p.lead(t.Context(), f.at, p.app.Stages[to], live, &release.Revision{Status: "deployed", Values: map[string]any{}})
+	err = p.lead(t.Context(), f.at, p.app.Stages[to], live, &release.Revision{Status: "deployed", Values: map[string]any{}, Manifest: recorded.Manifest + f.recorded})
 	return p, err
+}
+
+// routing is a release of a chart that is as small as one can be.
+func routing(t *testing.T) environment.Release {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "templates"), 0o755))
+	for name, text := range map[string]string{
+		"Chart.yaml":         "apiVersion: v2\nname: c\nversion: 0.1.0\n",
+		"templates/all.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cart}\ndata: {stage: {{ .Values.routing.stage }}}\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	return environment.Release{Name: "cart-routing", Namespace: "shop", Chart: dir}
 }
 
 func steps(p *promotion) []string {
@@ -127,6 +153,7 @@ func TestBackFromABrokenStage(t *testing.T) {
 		"nothing is wrong":                {ready: []string{"v1", "v2"}},
 		"the version fails":               {ready: []string{"v1", "v2"}, fails: map[string]float64{"v2": 1}},
 		"requests are lost while it goes": {ready: []string{"v1", "v2"}, loses: true},
+		"the steady flow breaks":          {ready: []string{"v1", "v2"}, breaks: cluster.ErrNoPlace},
 		"it has no pods":                  {ready: []string{"v1"}},
 		"nowhere to ask from, without it": {ready: []string{"v1"}, origins: errors.New("nowhere to send requests from")},
 	} {
@@ -136,7 +163,7 @@ func TestBackFromABrokenStage(t *testing.T) {
 			assert.Equal(t, []string{"moved v1", "measured v1"}, steps(p))
 			assert.Equal(t, "v1", p.at)
 			assert.True(t, p.walk.Steps[1].Pass, p.walk.Steps[1].Why)
-			assert.Equal(t, f.loses, p.walk.Why != "", p.walk.Why)
+			assert.Equal(t, f.loses || f.breaks != nil, p.walk.Why != "", p.walk.Why)
 		})
 	}
 }
@@ -160,6 +187,14 @@ func TestALongRoundIsNotSilent(t *testing.T) {
 	require.Empty(t, why)
 	assert.Contains(t, said, "    from front/v1: 125 of 10000 requests so far")
 	assert.Contains(t, said, "    from front/v1: 6000 of 10000 requests so far", "with those of the rounds before")
+}
+
+// What another chart does, with the same values, is not taken for what the new version does.
+func TestAnotherChartIsBroughtFirst(t *testing.T) {
+	f := &field{ready: []string{"v1", "v2"}, recorded: "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-the-old-chart}\n"}
+	p, err := led(t, f, 1, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"moved tenth", "measured tenth", "moved half", "measured half"}, steps(p))
 }
 
 func TestBackNeedsPodsOfTheStageToReach(t *testing.T) {
@@ -239,6 +274,33 @@ func TestARollbackThatFailsIsSaidToHaveFailed(t *testing.T) {
 			assert.False(t, p.walk.RolledBack)
 			assert.Contains(t, p.walk.Why, "v2 fails more often than v1")
 			assert.Contains(t, p.walk.Why, "the rollback to stage v1 failed: "+no.Error())
+		})
+	}
+}
+
+// A stage at which it is not known whether requests were lost is not held, whatever else is known of it.
+func TestASteadyFlowThatBreaksTurnsBack(t *testing.T) {
+	no := errors.New("a proxy refused the route")
+	for name, c := range map[string]struct {
+		f   *field
+		why string
+	}{
+		"the stage arrives":  {&field{}, "steady flow from front/v1: no such place"},
+		"the stage does not": {&field{arrives: map[string]error{"tenth": no}}, no.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.f.ready, c.f.breaks = []string{"v1", "v2"}, cluster.ErrNoPlace
+			p, err := led(t, c.f, 0, 3)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"measured v1", "moved tenth", "rolled back v1"}, steps(p))
+			assert.Equal(t, "v1", p.at)
+			assert.True(t, p.walk.RolledBack)
+			assert.Equal(t, c.why, p.walk.Why)
+			assert.Contains(t, p.report.NotRun, report.NotRun{
+				Environment: "shop",
+				What:        "no request lost while stages change: cart from stage v1 to tenth, to the end",
+				Reason:      "steady flow from front/v1: no such place",
+			})
 		})
 	}
 }

@@ -46,6 +46,11 @@ func Pack(ctx context.Context, repository *git.Repository, commit git.Commit, di
 	if len(files) == 0 {
 		return nil, fmt.Errorf("%s: nothing of it is in commit %s", dir, commit.Hash)
 	}
+	for _, f := range files {
+		if f.LeadsOut() {
+			return nil, fmt.Errorf("%s: a link to %s, which is outside of the repository. Fix: put what is there in its place", f.Path, f.Data)
+		}
+	}
 	temp, err := os.MkdirTemp("", "basico-pack-")
 	if err != nil {
 		return nil, err

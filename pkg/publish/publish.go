@@ -129,12 +129,12 @@ func (r Release) Prepare(ctx context.Context) (*Ready, []Refusal, error) {
 	return ready, refusals, nil
 }
 
-// newest is the highest of the versions besides own, empty where there is none.
+// newest is the highest of the versions besides own and prereleases, empty where there is none.
 func newest(versions []string, own string) string {
 	var last *semver.Version
 	for _, version := range versions {
 		v, err := semver.StrictNewVersion(version)
-		if err == nil && version != own && (last == nil || v.GreaterThan(last)) {
+		if err == nil && version != own && v.Prerelease() == "" && (last == nil || v.GreaterThan(last)) {
 			last = v
 		}
 	}

@@ -82,6 +82,12 @@ func TestPackIsReproducible(t *testing.T) {
 	require.NoError(t, err)
 	_, err = Pack(t.Context(), repository, commit, chartDir, nil)
 	require.ErrorContains(t, err, "missing in charts/ directory: other")
+	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(r.Dir, chartDir, "outside")))
+	r.Commit("a link")
+	commit, err = repository.Commit(t.Context(), "HEAD")
+	require.NoError(t, err)
+	_, err = Pack(t.Context(), repository, commit, chartDir, nil)
+	require.EqualError(t, err, chartDir+"/outside: a link to /etc/hostname, which is outside of the repository. Fix: put what is there in its place")
 	_, err = Pack(t.Context(), repository, commit, "charts/none", nil)
 	require.ErrorContains(t, err, "charts/none: nothing of it is in commit")
 }
@@ -162,7 +168,7 @@ func TestRefusesUntaggedRelease(t *testing.T) {
 			http.NotFound(w, request)
 			return
 		}
-		fmt.Fprint(w, `{"name":"charts/chart_basico","tags":["0.8.0","latest"]}`)
+		fmt.Fprint(w, `{"name":"charts/chart_basico","tags":["0.8.0","0.9.0-rc.1","latest"]}`)
 	}))
 	t.Cleanup(server.Close)
 	host := strings.TrimPrefix(server.URL, "http://")

@@ -42,7 +42,7 @@ type Installer struct {
 // helm is what is needed of Helm, in one namespace.
 type helm interface {
 	Upgrade(ctx context.Context, s helm3.Spec) (*helm3.Deployed, error)
-	Rollback(ctx context.Context, name string, revision int) error
+	Rollback(ctx context.Context, name string, revision int, historyMax *int) error
 	Uninstall(ctx context.Context, name string) error
 	Status(ctx context.Context, name string) (*helm3.Deployed, error)
 	GiveUp(ctx context.Context, name, description string) error
@@ -144,7 +144,7 @@ func (i *Installer) UpgradeFor(ctx context.Context, r *render.Release, why strin
 			return err
 		}
 		_, err := h.Upgrade(ctx, helm3.Spec{
-			Name: r.Name, Namespace: r.Namespace, ChartDir: r.Chart, Values: r.Values, Timeout: i.opts.Timeout, Description: why,
+			Name: r.Name, Namespace: r.Namespace, ChartDir: r.Chart, Values: r.Values, Timeout: i.opts.Timeout, HistoryMax: r.HistoryMax, Description: why,
 			SkipSchemaValidation: true, // what was rendered has passed it
 		})
 		if err != nil {
@@ -189,7 +189,7 @@ func (i *Installer) GiveUp(ctx context.Context, r *render.Release, why string) e
 // rendered.
 func (i *Installer) Rollback(ctx context.Context, r *render.Release, revision int) error {
 	return i.do(ctx, r, "rolling back", func(ctx context.Context, h helm) error {
-		if err := h.Rollback(ctx, r.Name, revision); err != nil {
+		if err := h.Rollback(ctx, r.Name, revision, r.HistoryMax); err != nil {
 			return err
 		}
 		return i.Ready(ctx, Workloads(r))

@@ -56,7 +56,7 @@ func (f *fakeHelm) do(ctx context.Context, what, name string) error {
 }
 
 func (f *fakeHelm) Upgrade(ctx context.Context, s helm3.Spec) (*helm3.Deployed, error) {
-	what := "upgrade"
+	what := "upgrade" + keeping(s.HistoryMax)
 	if s.Description != "" {
 		what += " (" + s.Description + ")"
 	}
@@ -71,8 +71,15 @@ func (f *fakeHelm) GiveUp(ctx context.Context, name, why string) error {
 	return f.do(ctx, "give up ("+why+")", name)
 }
 
-func (f *fakeHelm) Rollback(ctx context.Context, name string, revision int) error {
-	return f.do(ctx, fmt.Sprintf("rollback to %d", revision), name)
+func (f *fakeHelm) Rollback(ctx context.Context, name string, revision int, historyMax *int) error {
+	return f.do(ctx, fmt.Sprintf("rollback to %d", revision)+keeping(historyMax), name)
+}
+
+func keeping(historyMax *int) string {
+	if historyMax == nil {
+		return ""
+	}
+	return fmt.Sprintf(" keeping %d", *historyMax)
 }
 
 func (f *fakeHelm) Uninstall(ctx context.Context, name string) error {
@@ -177,6 +184,17 @@ func TestRollback(t *testing.T) {
 	h := &fakeHelm{}
 	require.NoError(t, installer(t, h).Rollback(t.Context(), rel("a"), 3))
 	assert.Equal(t, []string{"rollback to 3 a"}, h.done)
+}
+
+func TestHistoryIsKeptAsTheEnvironmentSays(t *testing.T) {
+	h := &fakeHelm{}
+	i := installer(t, h)
+	r := rel("a")
+	r.HistoryMax = new(int)
+	*r.HistoryMax = 50
+	require.NoError(t, i.Upgrade(t.Context(), r))
+	require.NoError(t, i.Rollback(t.Context(), r, 3))
+	assert.Equal(t, []string{"upgrade keeping 50 a", "rollback to 3 keeping 50 a"}, h.done)
 }
 
 func TestWhyIsForTheHistory(t *testing.T) {

@@ -3,6 +3,7 @@ package render
 import (
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -71,6 +72,23 @@ func split(manifest string, release environment.Release, chartDir string) ([]*un
 		}
 	}
 	return objects, wrong
+}
+
+// Matches says whether a manifest that Helm recorded for the release has the same objects, whatever their order. Hooks are
+// left out, as Helm records them elsewhere.
+func (r *Release) Matches(recorded string) bool {
+	objects, wrong := split(recorded, r.Release, r.Chart)
+	return len(wrong) == 0 && reflect.DeepEqual(byID(objects), byID(r.Objects))
+}
+
+func byID(objects []*unstructured.Unstructured) map[string]map[string]any {
+	out := map[string]map[string]any{}
+	for _, o := range objects {
+		if o.GetAnnotations()["helm.sh/hook"] == "" {
+			out[o.GroupVersionKind().Group+" "+ID(o)] = o.Object
+		}
+	}
+	return out
 }
 
 type document struct{ source, text string }

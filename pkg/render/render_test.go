@@ -44,6 +44,20 @@ func TestRelease(t *testing.T) {
 	assert.Contains(t, got.Manifest, "# Source: small/templates/all.yaml")
 }
 
+// What Helmfile looks up elsewhere is not known here. Helm, by a values file alone, takes it as it is.
+func TestReferences(t *testing.T) {
+	in := release(t, "app: shop\nimage:\n  tag: ref+vault://svc/#tag\n")
+	in.Values = []map[string]any{{"list": []any{"x", "secretref+echo://a/b+c"}, "image": map[string]any{"repository": "a ref+ b, ref+c://d"}}}
+	_, err := New().Release(t.Context(), in)
+	const fix = ", which Helmfile looks up elsewhere; expected a plain value. Fix: write the value out, or name a Secret that is on the cluster; Helmfile's references are not read [values]"
+	require.EqualError(t, err, `a.yaml:3 image.tag: "ref+vault://svc/#tag"`+fix+"\n"+`env.yaml:7 list.1: "secretref+echo://a/b+c"`+fix)
+
+	in.Values, in.File = nil, ""
+	got, err := New().Release(t.Context(), in)
+	require.NoError(t, err)
+	assert.Equal(t, "ref+vault://svc/#tag", got.Objects[1].Object["data"].(map[string]any)["tag"])
+}
+
 func TestOverrides(t *testing.T) {
 	in := release(t, "app: shop\n")
 	in.Values = []map[string]any{{"image": map[string]any{"tag": "v1", "repository": "x"}}}
@@ -136,6 +150,23 @@ func TestChartThatIsNoneBesideOthers(t *testing.T) {
 		assert.Contains(t, p.Found, "chart "+r.Chart)
 		assert.NotEmpty(t, p.Fix)
 	}
+}
+
+func TestMatchesWhatHelmRecorded(t *testing.T) {
+	got, err := New().Release(t.Context(), release(t, "app: shop\nimage: {tag: v1}\n"))
+	require.NoError(t, err)
+	require.Len(t, got.Objects, 2)
+	first, second, ok := strings.Cut(strings.TrimPrefix(got.Manifest, "---\n"), "\n---\n")
+	require.True(t, ok)
+	assert.True(t, got.Matches(got.Manifest))
+	assert.True(t, got.Matches("---\n"+second+"\n---\n"+first), "in another order")
+	assert.False(t, got.Matches("---\n"+first), "one is new")
+	assert.False(t, got.Matches(got.Manifest+"---\napiVersion: v1\nkind: Secret\nmetadata: {name: gone}\n"))
+	assert.False(t, got.Matches(strings.Replace(got.Manifest, "v1", "v2", 1)))
+	assert.False(t, got.Matches(""))
+	got.Objects[0].SetAnnotations(map[string]string{"helm.sh/hook": "pre-install"})
+	assert.False(t, got.Matches(got.Manifest))
+	assert.True(t, got.Matches("---\n"+second), "hooks are not in it")
 }
 
 // Every environment of this repository renders, and renders the same on every run.

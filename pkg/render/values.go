@@ -2,7 +2,10 @@ package render
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -42,6 +45,11 @@ func merge(release environment.Release, overrides []Override) (map[string]any, l
 	}
 	for _, values := range release.Values {
 		all = append(all, layer{file: release.File, line: release.Line, values: values})
+	}
+	if release.File != "" { // Helmfile installs it
+		for _, l := range all {
+			wrong = append(wrong, l.references(nil, l.values)...)
+		}
 	}
 	merged := map[string]any{}
 	for _, l := range all {
@@ -136,6 +144,32 @@ func readValues(file string) (layer, problem.List) {
 		wrong = append(wrong, fault("values", 0, "", err.Error(), "a map of values", "write key: value lines"))
 	}
 	return l, wrong
+}
+
+// references finds the values that Helmfile would look up elsewhere, so that what it installs is not what is rendered.
+func (l layer) references(path []string, value any) (wrong problem.List) {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			wrong = append(wrong, l.references(append(path[:len(path):len(path)], key), value[key])...)
+		}
+	case []any:
+		for i, item := range value {
+			wrong = append(wrong, l.references(append(path[:len(path):len(path)], strconv.Itoa(i)), item)...)
+		}
+	case string:
+		if !environment.IsReference(value) {
+			return nil
+		}
+		line := l.line
+		if l.root != nil {
+			line, _ = yamlnode.Find(l.root, path)
+		}
+		wrong = append(wrong, problem.Problem{Severity: problem.Error, Rule: "values", File: l.file, Line: line, Path: strings.Join(path, "."),
+			Found: problem.Quote(value) + ", which Helmfile looks up elsewhere", Expected: "a plain value",
+			Fix: "write the value out, or name a Secret that is on the cluster; Helmfile's references are not read"})
+	}
+	return wrong
 }
 
 // locate names the layer in which the value at path was set last, and the line of it.

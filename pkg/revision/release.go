@@ -21,7 +21,8 @@ func (u Unfit) Error() string { return u.Found + ". Fix: " + u.Fix }
 
 // LastRelease is the tag of the newest release on the way to a commit, named as chart-releaser
 // names it: CHART-VERSION. A tag of the version that is to be released is not one: it may stand
-// already, on this commit. Empty where there is none.
+// already, on this commit. Nor is one of a prerelease, which promises nothing: what came with it
+// comes with the release that it announces. Empty where there is none.
 func LastRelease(ctx context.Context, repository *git.Repository, commit git.Commit, chart, version string) (string, error) {
 	tags, err := repository.Tags(ctx, chart+"-*", commit)
 	if err != nil {
@@ -30,7 +31,7 @@ func LastRelease(ctx context.Context, repository *git.Repository, commit git.Com
 	var last *semver.Version
 	for _, tag := range tags {
 		v, err := semver.StrictNewVersion(strings.TrimPrefix(tag, chart+"-"))
-		if err == nil && v.String() != version && (last == nil || v.GreaterThan(last)) {
+		if err == nil && v.String() != version && v.Prerelease() == "" && (last == nil || v.GreaterThan(last)) {
 			last = v
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,6 +87,32 @@ func TestCompare(t *testing.T) {
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
 	require.NoError(t, err)
 	assert.Empty(t, left, "what was unpacked is removed")
+}
+
+// A link that leads out of the repository is in nobody's way, but of those who read it.
+func TestCompareWithALinkThatLeadsOut(t *testing.T) {
+	r := gittest.New(t)
+	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(r.Dir, "notes")))
+	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(r.Dir, "values/linked.yaml")))
+	r.Commit("links")
+	got := compare(t, r.Dir, "HEAD~1", "HEAD")
+	assert.Empty(t, got.Chart)
+	assert.Empty(t, got.Values)
+	skipped := slices.IndexFunc(got.NotCompared, func(s diff.Skipped) bool { return s.Name == "values/linked.yaml" })
+	require.GreaterOrEqual(t, skipped, 0, got.NotCompared)
+	assert.Contains(t, got.NotCompared[skipped].Reason, "renders on neither side: ")
+
+	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(r.Dir, "charts/chart_basico/templates/linked.yaml")))
+	r.Commit("a chart with one")
+	opener := Opener{Dir: r.Dir, Chart: "charts/chart_basico"}
+	before, err := opener.Open(t.Context(), "HEAD~1")
+	require.NoError(t, err)
+	defer before.Close()
+	after, err := opener.Open(t.Context(), "HEAD")
+	require.NoError(t, err)
+	defer after.Close()
+	_, err = Compare(t.Context(), before, after, r.Dir)
+	require.ErrorContains(t, err, "templates/outside-of-the-revision: no such file or directory")
 }
 
 // An environment that one side cannot read is compared on neither: nothing of it is removed or added.
@@ -294,6 +321,22 @@ func TestSinceRelease(t *testing.T) {
 	assert.Equal(t, "chart_basico-1.0.0", got.Base)
 	assert.False(t, got.Pass)
 	assert.Equal(t, "2.0.0", got.Minimum)
+
+	r.Chart("1.1.0-rc.1")
+	r.Commit("candidate")
+	r.Git("tag", "chart_basico-1.1.0-rc.1")
+	got = gate()
+	assert.False(t, got.Pass, "a candidate announces its release")
+	for _, version := range []string{"1.1.0-rc.2", "1.1.0"} {
+		r.Chart(version)
+		r.Commit(version)
+		got = gate()
+		assert.Equal(t, "chart_basico-1.0.0", got.Base, "a candidate is no release")
+		assert.False(t, got.Pass, version)
+	}
+	r.Chart("2.0.0-rc.1")
+	r.Commit("candidate of enough")
+	assert.True(t, gate().Pass)
 }
 
 // Where git cannot tell the last release, no version passes for want of one.
