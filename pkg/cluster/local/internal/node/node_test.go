@@ -179,24 +179,39 @@ func TestListenPorts(t *testing.T) {
 		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: port}}}
 	}
 	c := corev1.Container{
+		Name: "app",
 		Ports: []corev1.ContainerPort{
 			{Name: "http", ContainerPort: 9080}, {ContainerPort: 53, Protocol: corev1.ProtocolUDP}, {ContainerPort: 9090, Protocol: corev1.ProtocolTCP},
 		},
 		ReadinessProbe: http(intstr.FromInt32(8081)), LivenessProbe: http(intstr.FromString("http")), StartupProbe: http(intstr.FromInt32(agentPort)),
 	}
-	assert.Equal(t, []uint16{9080, 9090, 8081}, listenPorts(c))
+	a := testAgent(t)
+	assert.Equal(t, []uint16{9080, 9090, 8081}, a.add(t, podObject("plain", nil, c)).listenPorts(c), "nobody has moved the probe that asks Istio's agent")
+
+	c.StartupProbe = moved("/app-health/app/startupz")
+	c.ReadinessProbe = moved("/app-health/app/readyz")
+	c.LivenessProbe = moved("/app-health/app/livez")
+	sidecar := agentOf(`{
+		"/app-health/app/startupz": {"grpc": {"port": 8082, "service": ""}},
+		"/app-health/app/readyz": {"httpGet": {"path": "/health", "port": 8081}, "timeoutSeconds": 1},
+		"/app-health/app/livez": {"tcpSocket": {"port": 8083}}}`)
+	assert.Equal(t, []uint16{9080, 9090, 8082, 8081, 8083}, a.add(t, podObject("injected", nil, c, sidecar)).listenPorts(c))
+}
+
+// moved is a probe as injection leaves it.
+func moved(path string) *corev1.Probe {
+	return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(agentPort)}}}
+}
+
+// agentOf is the sidecar whose agent was given the probes.
+func agentOf(probers string) corev1.Container {
+	return corev1.Container{Name: proxyContainer, Env: []corev1.EnvVar{{Name: "ISTIO_KUBE_APP_PROBERS", Value: probers}}}
 }
 
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	a := testAgent(t)
-	sidecar := corev1.Container{Name: proxyContainer, Env: []corev1.EnvVar{{
-		Name: "ISTIO_KUBE_APP_PROBERS", Value: `{"/app-health/app/readyz":{"httpGet":{"path":"/health","port":9080}}}`,
-	}}}
-	p := a.add(t, podObject("a", nil, app, sidecar))
-	moved := func(path string) *corev1.Probe {
-		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(agentPort)}}}
-	}
+	p := a.add(t, podObject("a", nil, app, agentOf(`{"/app-health/app/readyz":{"httpGet":{"path":"/health","port":9080}}}`)))
 	err := p.probe(t.Context(), app, moved("/app-health/app/livez"))
 	require.ErrorIs(t, err, errNeverReady)
 	assert.ErrorContains(t, err, "istio-proxy knows no probe /app-health/app/livez")

@@ -279,7 +279,7 @@ func (p *pod) retries() bool {
 
 func (p *pod) startStandin(c *container) (*standin.Server, error) {
 	var listeners []net.Listener
-	for _, port := range listenPorts(c.spec) {
+	for _, port := range p.listenPorts(c.spec) {
 		l, err := net.Listen("tcp4", netip.AddrPortFrom(p.appAddress(), loopback.Port(port)).String())
 		if err != nil {
 			for _, l := range listeners {
