@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -223,6 +225,43 @@ func TestProbes(t *testing.T) {
 	require.ErrorIs(t, err, errNeverReady)
 	assert.ErrorContains(t, err, `container app has no port named "htpp"`)
 	require.NoError(t, p.probe(t.Context(), app, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{}}}))
+}
+
+// What a pod's annotation asks for is not meant for probes, and a probe asks as a kubelet's does.
+func TestHTTPProbesAreAKubelets(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t)
+	a.config.Net = 20
+	p := a.add(t, podObject("a", nil, app))
+	address := netip.AddrPortFrom(p.appAddress(), 9080).String()
+	probe := func(get corev1.HTTPGetAction) error {
+		get.Port = intstr.FromInt32(9080)
+		return p.probe(t.Context(), app, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &get}})
+	}
+
+	l, err := net.Listen("tcp4", address)
+	require.NoError(t, err)
+	server := standin.Serve(standin.Identity{Pod: "a"}, standin.Behaviour{Fail: 1, Delay: time.Hour}, nil, l)
+	require.NoError(t, probe(corev1.HTTPGetAction{Path: "/"}))
+	require.NoError(t, server.Shutdown(t.Context()))
+
+	l, err = net.Listen("tcp4", address)
+	require.NoError(t, err)
+	asked := make(chan *http.Request, 1)
+	echo := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r }))
+	echo.Listener = l
+	echo.Start()
+	defer echo.Close()
+	for path, want := range map[string]string{"": "/", "healthz": "/healthz", "/healthz?full=1": "/healthz?full=1", "/%zz": "/%25zz"} {
+		require.NoError(t, probe(corev1.HTTPGetAction{Path: path}), path)
+		r := <-asked
+		assert.Equal(t, want, r.RequestURI)
+		assert.Equal(t, address, r.Host)
+	}
+	require.NoError(t, probe(corev1.HTTPGetAction{HTTPHeaders: []corev1.HTTPHeader{{Name: "Host", Value: "shop.example.com"}, {Name: "User-Agent", Value: "mine"}}}))
+	r := <-asked
+	assert.Equal(t, "shop.example.com", r.Host)
+	assert.Equal(t, "mine", r.UserAgent())
 }
 
 func TestPodsThatEnd(t *testing.T) {

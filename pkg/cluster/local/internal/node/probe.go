@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"chartbasico/pkg/cluster/local/internal/loopback"
+	"chartbasico/pkg/cluster/local/internal/standin"
 )
 
 // errNeverReady is wrapped by probe errors that no later probe can mend.
@@ -148,12 +150,23 @@ var prober = &http.Client{
 }
 
 func httpProbe(ctx context.Context, address string, get *corev1.HTTPGetAction) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+get.Path, nil)
+	// As a kubelet does (pkg/probe/http/request.go): a path that is no URL is asked for as it is, and what the probe
+	// says of headers goes before what a kubelet says.
+	target, err := url.Parse(get.Path)
+	if err != nil {
+		target = &url.URL{Path: get.Path}
+	}
+	target.Scheme, target.Host = "http", address
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNeverReady, err)
 	}
 	for _, h := range get.HTTPHeaders {
 		request.Header.Add(h.Name, h.Value)
+	}
+	request.Host = request.Header.Get("Host")
+	if request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", standin.Probe+"1")
 	}
 	response, err := prober.Do(request)
 	if err != nil {
