@@ -11,6 +11,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,6 +29,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/local/internal/standin"
 	"chartbasico/pkg/cluster/local/internal/xds"
 )
@@ -326,6 +329,67 @@ func TestStatus(t *testing.T) {
 	p.fill(s)
 	assert.Equal(t, "Envoy died", find(s, corev1.PodReady).Message)
 	assert.Equal(t, p.ip.String(), s.PodIP)
+}
+
+// Others change what a pod's readiness depends on, or write it themselves when they take the node for dead.
+func TestReadinessIsReportedAgainWhenOthersChangeIt(t *testing.T) {
+	t.Parallel()
+	const gate = "example.com/gate"
+	object := podObject("a", nil, app)
+	object.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: gate}}
+	a := testAgent(t, object)
+	a.add(t, object)
+	// seen is the pod's readiness after its object was seen with the conditions.
+	seen := func(conditions ...corev1.PodCondition) corev1.ConditionStatus {
+		changed := object.DeepCopy()
+		changed.Status.Conditions = conditions
+		_, err := a.client.CoreV1().Pods("shop").UpdateStatus(t.Context(), changed, metav1.UpdateOptions{})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			known, err := a.pods.Pods("shop").Get("a")
+			return err == nil && reflect.DeepEqual(known.Status, changed.Status)
+		}, 10*time.Second, time.Millisecond)
+		a.seen(t.Context(), changed)
+		a.tasks.Wait()
+		got, err := a.client.CoreV1().Pods("shop").Get(t.Context(), "a", metav1.GetOptions{})
+		require.NoError(t, err)
+		i := slices.IndexFunc(got.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady })
+		if i < 0 {
+			return "not reported"
+		}
+		return got.Status.Conditions[i].Status
+	}
+	is := func(kind corev1.PodConditionType, status corev1.ConditionStatus) corev1.PodCondition {
+		return corev1.PodCondition{Type: kind, Status: status}
+	}
+	assert.Equal(t, corev1.ConditionStatus("not reported"), seen(), "the gate is closed, and nobody says that it is ready")
+	assert.Equal(t, corev1.ConditionTrue, seen(is(gate, corev1.ConditionTrue)), "the gate opens")
+	assert.Equal(t, corev1.ConditionTrue, seen(is(gate, corev1.ConditionTrue), is(corev1.PodReady, corev1.ConditionFalse)), "the node was taken for dead")
+	assert.Equal(t, corev1.ConditionFalse, seen(is(gate, corev1.ConditionFalse), is(corev1.PodReady, corev1.ConditionTrue)), "the gate closes")
+}
+
+// A process that was stopped for a while finds its node not ready, and nobody else says that it is.
+func TestANodeThatWasTakenForDeadComesBack(t *testing.T) {
+	t.Parallel()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Status: corev1.NodeStatus{
+		Addresses: []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "n"}},
+		Conditions: []corev1.NodeCondition{
+			{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionUnknown},
+			{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"},
+		},
+	}}
+	a := testAgent(t, node)
+	require.NoError(t, a.revive(t.Context()))
+	got, err := a.client.CoreV1().Nodes().Get(t.Context(), "n", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.NoError(t, await.NodeReady(got))
+	assert.Len(t, got.Status.Conditions, 4)
+	assert.Equal(t, node.Status.Addresses, got.Status.Addresses)
+
+	client := a.client.(*fake.Clientset)
+	client.ClearActions()
+	require.NoError(t, a.revive(t.Context()))
+	assert.Len(t, client.Actions(), 1, "it is looked at, and nothing is written")
 }
 
 func TestMetadataIsWhatInjectionGave(t *testing.T) {
