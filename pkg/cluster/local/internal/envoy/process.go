@@ -10,14 +10,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
-
 	"chartbasico/internal/proc"
-	"chartbasico/pkg/cluster/internal/configdump"
 )
 
 // Process is a running Envoy.
@@ -75,12 +71,6 @@ func podOf(id string) string {
 	return id
 }
 
-// Pid returns the process' id.
-func (p *Process) Pid() int { return p.process.Pid() }
-
-// Admin returns where the admin interface listens.
-func (p *Process) Admin() netip.AddrPort { return p.admin }
-
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.process.Done() }
 
@@ -130,32 +120,6 @@ func (p *Process) ended() bool {
 	}
 }
 
-// ConfigDump returns Envoy's configuration as it has it. Resource limits it to the messages in one field of the dump's,
-// as in "dynamic_route_configs"; all, with endpoints, if it is empty. The configuration of extensions that this program
-// does not know is missing in it.
-func (p *Process) ConfigDump(ctx context.Context, resource string) (*adminv3.ConfigDump, error) {
-	query := url.Values{"include_eds": {""}}
-	if resource != "" {
-		if !slices.Contains(configdump.Resources, resource) {
-			return nil, fmt.Errorf("%s: ask for a part of its config_dump: found %q, expected one of %s", p.process.Name(), resource, strings.Join(configdump.Resources, ", "))
-		}
-		query.Set("resource", resource)
-	}
-	body, err := p.ask(ctx, http.MethodGet, "/config_dump", query)
-	var refused *refusal
-	if resource != "" && errors.As(err, &refused) && refused.status == http.StatusNotFound {
-		return &adminv3.ConfigDump{}, nil // so says Envoy before it has the first of a kind
-	}
-	if err != nil {
-		return nil, err
-	}
-	dump, err := configdump.Read(body)
-	if err != nil {
-		return nil, fmt.Errorf("%s: read its config_dump: %w", p.process.Name(), err)
-	}
-	return dump, nil
-}
-
 // Drain makes Envoy tell clients to close their connections, while it goes on serving, as Istio's agent does when a
 // pod ends: of a sidecar, those from other pods; of a gateway, all.
 func (p *Process) Drain(ctx context.Context) error {
@@ -181,21 +145,13 @@ func (p *Process) Stop(grace time.Duration) {
 func (p *Process) ask(ctx context.Context, method, path string, query url.Values) ([]byte, error) {
 	status, body, err := p.do(ctx, method, path, query)
 	if err == nil && status != http.StatusOK {
-		err = &refusal{status, strings.TrimSpace(string(body))}
+		err = fmt.Errorf("it answered %d: %s", status, strings.TrimSpace(string(body)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: ask its admin interface for %s: %w", p.process.Name(), path, err)
 	}
 	return body, nil
 }
-
-// refusal is an answer of the admin interface other than 200.
-type refusal struct {
-	status int
-	why    string
-}
-
-func (r *refusal) Error() string { return fmt.Sprintf("it answered %d: %s", r.status, r.why) }
 
 func (p *Process) do(ctx context.Context, method, path string, query url.Values) (int, []byte, error) {
 	// Nobody answers for a dead Envoy, even if another program has its address.
