@@ -131,6 +131,42 @@ func (p *Process) Drain(ctx context.Context) error {
 	return err
 }
 
+// quiet is for how long nobody must have been connected: who was just told of this Envoy may be about to connect.
+const quiet = 100 * time.Millisecond
+
+// AwaitIdle returns when nobody is connected to a gateway any more. The error says that ctx ended before, or what
+// became of Envoy.
+func (p *Process) AwaitIdle(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for last := time.Now(); time.Since(last) < quiet; {
+		stats, err := p.ask(ctx, http.MethodGet, "/stats", url.Values{"filter": {openConnections}})
+		if err != nil {
+			return err
+		}
+		if connected(string(stats)) {
+			last = time.Now()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// connected tells whether any listener but that of the admin interface has an open connection.
+func connected(stats string) bool {
+	for line := range strings.Lines(stats) {
+		name, count, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if strings.HasPrefix(name, "listener.") && !strings.HasPrefix(name, "listener.admin.") && strings.HasSuffix(name, openConnections) && count != "0" {
+			return true
+		}
+	}
+	return false
+}
+
 // Stop asks Envoy to end, kills it when it has not after the grace, and returns when it is gone. Without grace, it is
 // killed at once.
 func (p *Process) Stop(grace time.Duration) {

@@ -59,6 +59,31 @@ func TestAnEnvoyServesWhatItWasTold(t *testing.T) {
 	require.ErrorIs(t, p.Ready(ctx), ErrEnded)
 }
 
+func TestAGatewayIsIdleWhenItsClientsAreGone(t *testing.T) {
+	t.Parallel()
+	ctx := bounded(t)
+	control := newControlPlane(t)
+	at := netip.MustParseAddrPort("127.31.0.6:8080")
+	control.answer(t, at, "told")
+	c := config(t, "127.31.0.6", control.at)
+	c.ID = strings.Replace(c.ID, "sidecar~", gatewayType, 1)
+	p, err := Start(ctx, group(t), binary, c)
+	require.NoError(t, err)
+	require.NoError(t, p.Ready(ctx))
+	client, err := net.Dial("tcp4", at.String())
+	require.NoError(t, err)
+	defer client.Close()
+	require.NoError(t, p.Drain(ctx))
+
+	limited, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, p.AwaitIdle(limited), context.DeadlineExceeded, "a client is connected")
+	require.NoError(t, client.Close())
+	require.NoError(t, p.AwaitIdle(ctx))
+	p.Stop(0)
+	require.Error(t, p.AwaitIdle(ctx), "nobody answers any more")
+}
+
 func get(t *testing.T, url string) (*http.Response, string) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)

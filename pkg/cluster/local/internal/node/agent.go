@@ -72,7 +72,7 @@ type Agent struct {
 	declared  func() cache.GenericLister // of ServiceEntries
 
 	mu        sync.Mutex
-	running   map[types.UID]*pod
+	running   map[types.UID]*pod // and those that have ended, until their objects are gone
 	addresses map[netip.Addr]types.UID
 	next      int
 	turn      int // of endpoints, for those who dial a Service without a sidecar
@@ -184,12 +184,7 @@ func (a *Agent) seen(ctx context.Context, object *corev1.Pod) {
 	}
 	a.mu.Unlock()
 	if !known {
-		a.tasks.Go(func() {
-			p.run(ctx)
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			delete(a.running, object.UID)
-		})
+		a.tasks.Go(func() { p.run(ctx) })
 	}
 	if known && (len(object.Spec.EphemeralContainers) > len(object.Status.EphemeralContainerStatuses) || p.differs(&object.Status)) {
 		a.tasks.Go(func() { p.report(ctx) })
@@ -199,14 +194,20 @@ func (a *Agent) seen(ctx context.Context, object *corev1.Pod) {
 	}
 }
 
-// gone ends a pod whose object was removed without waiting for its end.
+// gone ends a pod whose object was removed, if it was without waiting for its end.
 func (a *Agent) gone(object *corev1.Pod) {
-	a.mu.Lock()
-	p := a.running[object.UID]
-	a.mu.Unlock()
-	if p != nil {
+	if p := a.forget(object.UID); p != nil {
 		p.kill()
 	}
+}
+
+// forget returns the pod for the last time, nil if it was not known.
+func (a *Agent) forget(uid types.UID) *pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.running[uid]
+	delete(a.running, uid)
+	return p
 }
 
 // claim returns an address for the pod that no other has.

@@ -27,9 +27,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
+	"k8s.io/utils/ptr"
 
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/cluster/internal/await"
+	"chartbasico/pkg/cluster/local/internal/loopback"
 	"chartbasico/pkg/cluster/local/internal/standin"
 	"chartbasico/pkg/cluster/local/internal/xds"
 )
@@ -300,6 +303,66 @@ func TestPodsThatEnd(t *testing.T) {
 	}
 }
 
+// A finalizer, or whoever counts Jobs, keeps an object after its pod has ended: nothing starts again, and the object
+// says how it ended.
+func TestAPodThatHasEndedStaysSo(t *testing.T) {
+	t.Parallel()
+	native := corev1.ContainerRestartPolicyAlways
+	for name, c := range map[string]struct {
+		net    byte
+		policy corev1.RestartPolicy
+		exit   string
+		phase  corev1.PodPhase
+	}{
+		"a service that is deleted":                {24, corev1.RestartPolicyAlways, "", corev1.PodSucceeded},
+		"a script that is deleted after its end":   {28, corev1.RestartPolicyNever, "", corev1.PodSucceeded},
+		"a script that is deleted after it failed": {32, corev1.RestartPolicyNever, `{"exit": 3}`, corev1.PodFailed},
+		"a script that is deleted while it fails":  {36, corev1.RestartPolicyOnFailure, `{"exit": 3}`, corev1.PodFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			object := podObject("a", nil, app)
+			object.Spec.RestartPolicy = c.policy
+			object.Spec.InitContainers = []corev1.Container{{Name: "helper", RestartPolicy: &native}}
+			object.Annotations = map[string]string{behaviourAnnotation: c.exit}
+			a := testAgent(t, object)
+			a.config.Net = loopback.Net(c.net)
+			client := a.client.(*fake.Clientset)
+			a.seen(t.Context(), object)
+			require.Eventually(t, func() bool {
+				got, err := client.CoreV1().Pods("shop").Get(t.Context(), "a", metav1.GetOptions{})
+				return err == nil && got.Status.Phase != ""
+			}, 10*time.Second, time.Millisecond)
+
+			deleted := object.DeepCopy()
+			deleted.DeletionTimestamp, deleted.DeletionGracePeriodSeconds = &metav1.Time{Time: time.Now()}, ptr.To(int64(5))
+			a.seen(t.Context(), deleted)
+			a.tasks.Wait()
+			written := writes(client)
+			require.Equal(t, "delete", written[len(written)-1].GetVerb())
+			last := written[len(written)-2].(k8stesting.UpdateAction).GetObject().(*corev1.Pod)
+			assert.Equal(t, c.phase, last.Status.Phase)
+			for _, s := range append(last.Status.InitContainerStatuses, last.Status.ContainerStatuses...) {
+				require.NotNil(t, s.State.Terminated, s.Name)
+			}
+
+			client.ClearActions()
+			a.seen(t.Context(), deleted)
+			a.tasks.Wait()
+			assert.Empty(t, writes(client), "nothing is done again")
+			a.gone(deleted)
+			assert.Empty(t, a.running)
+		})
+	}
+}
+
+// writes are what was asked of the API but to be told.
+func writes(client *fake.Clientset) []k8stesting.Action {
+	return slices.DeleteFunc(client.Actions(), func(a k8stesting.Action) bool {
+		return slices.Contains([]string{"get", "list", "watch"}, a.GetVerb())
+	})
+}
+
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	object := podObject("a", nil, app)
@@ -389,7 +452,7 @@ func TestANodeThatWasTakenForDeadComesBack(t *testing.T) {
 	client := a.client.(*fake.Clientset)
 	client.ClearActions()
 	require.NoError(t, a.revive(t.Context()))
-	assert.Len(t, client.Actions(), 1, "it is looked at, and nothing is written")
+	assert.Empty(t, writes(client), "nothing is to be said")
 }
 
 func TestMetadataIsWhatInjectionGave(t *testing.T) {

@@ -64,8 +64,11 @@ func (p *pod) fill(s *corev1.PodStatus) {
 	}
 	why := p.why
 	reason := "ContainersNotReady"
-	if p.phase == corev1.PodSucceeded {
-		reason, why = "PodCompleted", ""
+	switch p.phase {
+	case corev1.PodSucceeded:
+		reason = "PodCompleted"
+	case corev1.PodFailed:
+		reason = "PodFailed"
 	}
 	condition(s, corev1.PodReadyToStartContainers, true, "", "")
 	condition(s, corev1.PodInitialized, initialized, "ContainersNotInitialized", why)
