@@ -82,7 +82,7 @@ func newPod(a *Agent, object *corev1.Pod) *pod {
 	if finished(object) {
 		p.phase = object.Status.Phase
 	}
-	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}
+	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: p.creating()}}
 	for _, c := range object.Spec.InitContainers {
 		native := c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 		p.containers = append(p.containers, &container{spec: c, init: true, native: native, state: waiting})
@@ -211,6 +211,9 @@ func (p *pod) run(ctx context.Context) {
 
 // start starts the containers in their order. It tells whether anything is running.
 func (p *pod) start(ctx context.Context) bool {
+	if !p.awaitConfig(ctx) {
+		return false
+	}
 	p.mu.Lock()
 	p.up = true
 	p.mu.Unlock()
