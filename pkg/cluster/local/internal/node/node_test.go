@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -214,6 +215,29 @@ func moved(path string) *corev1.Probe {
 // agentOf is the sidecar whose agent was given the probes.
 func agentOf(probers string) corev1.Container {
 	return corev1.Container{Name: proxyContainer, Env: []corev1.EnvVar{{Name: "ISTIO_KUBE_APP_PROBERS", Value: probers}}}
+}
+
+func TestAProgramOnEveryAddressIsNamed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	require.NoError(t, err)
+	defer l.Close()
+	port := int32(l.Addr().(*net.TCPAddr).Port)
+	taken := corev1.Container{Name: "app", Ports: []corev1.ContainerPort{{ContainerPort: port}}}
+	a := testAgent(t)
+	a.config.Net = 44
+	p := a.add(t, podObject("a", nil, taken))
+	_, err = p.startStandin(p.containers[0])
+	require.ErrorContains(t, err, fmt.Sprintf("container app, port %d: a program listens on port %d of every address of this machine", port, port))
+
+	require.NoError(t, l.Close())
+	p = a.add(t, podObject("b", nil, taken, corev1.Container{Name: "same", Ports: taken.Ports}))
+	server, err := p.startStandin(p.containers[0])
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Shutdown(t.Context())) }()
+	_, err = p.startStandin(p.containers[1])
+	require.ErrorContains(t, err, "address already in use")
+	assert.NotContains(t, err.Error(), "a program")
 }
 
 func TestProbes(t *testing.T) {

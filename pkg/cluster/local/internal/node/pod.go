@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -297,6 +298,9 @@ func (p *pod) startStandin(c *container) (*standin.Server, error) {
 			for _, l := range listeners {
 				_ = l.Close()
 			}
+			if errors.Is(err, syscall.EADDRINUSE) && !p.another(c, port) {
+				err = fmt.Errorf("a program listens on port %d of every address of this machine, so that no pod can have it: stop the program (%w)", loopback.Port(port), err)
+			}
 			return nil, fmt.Errorf("container %s, port %d: %w", c.spec.Name, port, err)
 		}
 		listeners = append(listeners, l)
@@ -307,6 +311,13 @@ func (p *pod) startStandin(c *container) (*standin.Server, error) {
 	}
 	from := cluster.Place{Namespace: p.object.Namespace, Pod: p.object.Name}
 	return standin.Serve(id, p.behaviour, p.agent.Dial(from), listeners...), nil
+}
+
+// another tells whether another container of the pod listens on the port.
+func (p *pod) another(c *container, port uint16) bool {
+	return slices.ContainsFunc(p.containers, func(other *container) bool {
+		return other != c && slices.Contains(p.listenPorts(other.spec), port)
+	})
 }
 
 func (p *pod) startProxy(ctx context.Context, c *container) (*envoy.Process, error) {
