@@ -21,8 +21,6 @@ type Spec struct {
 	Env  []string // KEY=value; the whole environment: nothing is inherited, so a user's variables change no cluster
 	Dir  string   // working directory; default the parent's
 	Log  string   // file that takes standard output and standard error; its directory must exist
-	// Nice lowers the priority of the process, from 0 (the parent's) to 19.
-	Nice int
 }
 
 // Group is a set of processes that end together: in reverse order of their start, by Stop, or at once when the
@@ -182,14 +180,6 @@ func start(spec Spec) (*Process, error) {
 	if err := startOnParentThread(cmd); err != nil {
 		_ = lifeline.Close()
 		return nil, err
-	}
-	if spec.Nice > 0 {
-		if err := syscall.Setpriority(syscall.PRIO_PROCESS, cmd.Process.Pid, spec.Nice); err != nil && !errors.Is(err, syscall.ESRCH) {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			_ = lifeline.Close()
-			return nil, fmt.Errorf("set its priority to %d: %w", spec.Nice, err)
-		}
 	}
 	p := &Process{spec: spec, cmd: cmd, lifeline: lifeline, done: make(chan struct{})}
 	go p.wait()

@@ -205,16 +205,3 @@ func TestMistakesAreErrors(t *testing.T) {
 	_, err = g.Start(self("still", "/nowhere/log"))
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
-
-func TestNiceLowersThePriority(t *testing.T) {
-	g := NewGroup()
-	t.Cleanup(g.Stop)
-	spec := self("still", newLog(t))
-	spec.Nice = 5
-	p, err := g.Start(spec)
-	require.NoError(t, err)
-	// The system call returns 20 - nice.
-	priority, err := syscall.Getpriority(syscall.PRIO_PROCESS, p.Pid())
-	require.NoError(t, err)
-	assert.Equal(t, 15, priority)
-}

@@ -154,8 +154,15 @@ func (c *Cluster) StandIns() bool { return true }
 // Kubeconfig implements cluster.Cluster.
 func (c *Cluster) Kubeconfig() string { return filepath.Join(c.dir, kubeconfigFile) }
 
-// Status returns the state of the cluster.
+// statusTimeout bounds what takes milliseconds. A process that is stopped never answers, though the kernel still takes
+// connections for it.
+var statusTimeout = 10 * time.Second
+
+// Status returns the state of the cluster. A cluster that does not answer within 10 s is an error.
 func (c *Cluster) Status(ctx context.Context) (Status, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, statusTimeout, fmt.Errorf(
+		"the process that holds it has not answered within %s: continue it if it is stopped, or end it, which ends the cluster", statusTimeout))
+	defer cancel()
 	var status Status
 	err := c.call(ctx, http.MethodGet, apiStatus, nil, nil, &status)
 	return status, err
@@ -246,11 +253,12 @@ func (c *Cluster) Stop(ctx context.Context) error {
 	if c.supervisor != nil {
 		return c.supervisor.stop()
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, stopTimeout, fmt.Errorf(
+		"cluster %s has not ended within %s: end the process that holds it, with which the others end", c.name, stopTimeout))
+	defer cancel()
 	if err := c.call(ctx, http.MethodPost, apiStop, nil, nil, nil); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
 	return await.Ready(ctx, "the end of cluster "+c.name, func(context.Context) error {
 		if held(c.dir) {
 			return errors.New("its supervisor runs")
@@ -294,6 +302,9 @@ func (c *Cluster) call(ctx context.Context, method, path string, query url.Value
 	}
 	resp, err := c.client.Do(req)
 	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
 		return fmt.Errorf("ask cluster %s: %w", c.name, err)
 	}
 	defer resp.Body.Close()

@@ -116,6 +116,61 @@ func TestAJobWithASidecarEnds(t *testing.T) {
 	assert.True(t, slices.ContainsFunc(pods.Items[0].Spec.InitContainers, func(c corev1.Container) bool { return c.Name == "istio-proxy" }))
 }
 
+// A probe may ask a port that nobody declares, and does not wait for what the pod's callers are to wait for.
+func TestAnInjectedPodIsReadyWhenItsProbePasses(t *testing.T) {
+	_, client := sharedCluster(t)
+	namespace := newNamespace(t, client, map[string]string{"istio-injection": "enabled"})
+	slow := newDeployment("slow", 1)
+	slow.Spec.Template.Annotations = map[string]string{"chart-basico/standin": `{"delay": "1h"}`}
+	slow.Spec.Template.Spec.Containers[0].ReadinessProbe = &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "healthz", Port: intstr.FromInt32(8081)}},
+	}
+	_, err := client.AppsV1().Deployments(namespace).Create(t.Context(), slow, metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, await.Deployment(t.Context(), client, namespace, "slow"))
+}
+
+// Whatever a ServiceEntry says of how a host outside is found, its stand-in answers, and no DNS is asked.
+func TestHostsOutsideHaveStandIns(t *testing.T) {
+	c, client := sharedCluster(t)
+	namespace := newNamespace(t, client, map[string]string{"istio-injection": "enabled"})
+	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig())
+	require.NoError(t, err)
+	dynamic, err := dynamic.NewForConfig(config)
+	require.NoError(t, err)
+	entries := dynamic.Resource(schema.GroupVersionResource{Group: "networking.istio.io", Version: "v1", Resource: "serviceentries"}).Namespace(namespace)
+	for resolution, host := range map[string]string{"NONE": "none.example.com", "DNS": "dns.example.com", "DYNAMIC_DNS": "*.dynamic.example.com"} {
+		_, err = entries.Create(t.Context(), &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": map[string]any{"name": strings.ToLower(strings.ReplaceAll(resolution, "_", "-"))},
+			"spec": map[string]any{
+				"hosts": []any{host}, "resolution": resolution, "location": "MESH_EXTERNAL",
+				"ports": []any{map[string]any{"number": int64(80), "name": "http", "protocol": "HTTP"}},
+			},
+		}}, metav1.CreateOptions{})
+		require.NoError(t, err)
+	}
+	_, err = client.AppsV1().Deployments(namespace).Create(t.Context(), newDeployment("caller", 1), metav1.CreateOptions{})
+	require.NoError(t, err)
+	require.NoError(t, await.Deployment(t.Context(), client, namespace, "caller"))
+	require.Eventually(t, func() bool {
+		proxies, err := c.Proxies(t.Context())
+		require.NoError(t, err)
+		for _, p := range proxies {
+			if p.Namespace == namespace && p.Synced {
+				dump, err := c.ProxyConfig(t.Context(), p, "80")
+				require.NoError(t, err)
+				return strings.Contains(dump.String(), "none.example.com") && strings.Contains(dump.String(), "dynamic.example.com")
+			}
+		}
+		return false
+	}, 20*time.Second, 20*time.Millisecond)
+	for _, host := range []string{"none.example.com", "dns.example.com", "a.dynamic.example.com"} {
+		tally, err := c.Send(t.Context(), cluster.Place{Namespace: namespace, App: "caller"}, traffic.Load{URL: "http://" + host + "/", Requests: 10})
+		require.NoError(t, err)
+		assert.Equal(t, map[int]int{200: 10}, tally.Statuses, "%s: %v", host, tally.Failures)
+	}
+}
+
 func TestTrafficGoesThroughRealProxies(t *testing.T) {
 	c, client := sharedCluster(t)
 	namespace := newNamespace(t, client, map[string]string{"istio-injection": "enabled"})

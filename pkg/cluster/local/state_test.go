@@ -2,12 +2,14 @@ package local
 
 import (
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -144,4 +146,28 @@ func TestForeignDirectoriesStay(t *testing.T) {
 	for _, path := range []string{"src/main.go", "My Files.gone-x/letter", "My Files/lock"} {
 		assert.FileExists(t, filepath.Join(dir, path))
 	}
+}
+
+// A process that is stopped holds its lock, and the kernel takes connections to its socket.
+func TestAClusterThatDoesNotAnswerIsSaidToDoSo(t *testing.T) {
+	before := statusTimeout
+	defer func() { statusTimeout = before }()
+	statusTimeout = 50 * time.Millisecond
+	dir := shortDir(t)
+	s, err := claimState(dir, "stopped")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, s.remove()) }()
+	l, err := net.Listen("unix", s.path(socketFile))
+	require.NoError(t, err)
+	defer l.Close()
+
+	const why = "ask cluster stopped: the process that holds it has not answered within 50ms: continue it if it is stopped, or end it, which ends the cluster"
+	options := Options{Dir: dir, Name: "stopped"}
+	_, err = open(t.Context(), options)
+	require.EqualError(t, err, why)
+	all, err := list(t.Context(), dir)
+	require.NoError(t, err)
+	assert.Equal(t, []Status{{Name: "stopped", Kind: kind, Failure: why}}, all)
+	_, err = remove(t.Context(), options)
+	require.EqualError(t, err, why)
 }

@@ -21,23 +21,6 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 )
 
-// Resources are the fields of a dump's messages that hold resources: what a dump can be limited to.
-var Resources = func() []string {
-	var names []string
-	for _, m := range []protoreflect.ProtoMessage{
-		&adminv3.ListenersConfigDump{}, &adminv3.RoutesConfigDump{}, &adminv3.ScopedRoutesConfigDump{},
-		&adminv3.ClustersConfigDump{}, &adminv3.EndpointsConfigDump{}, &adminv3.SecretsConfigDump{}, &adminv3.EcdsConfigDump{},
-	} {
-		fields := m.ProtoReflect().Descriptor().Fields()
-		for i := range fields.Len() {
-			if f := fields.Get(i); f.IsList() && f.Message() != nil {
-				names = append(names, string(f.Name()))
-			}
-		}
-	}
-	return names
-}()
-
 // Query asks for a dump, with endpoints, of the resources whose whole name matches; "" for all.
 func Query(names string) url.Values {
 	query := url.Values{"include_eds": {""}}

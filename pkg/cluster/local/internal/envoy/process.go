@@ -10,14 +10,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
-	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
-
 	"chartbasico/internal/proc"
-	"chartbasico/pkg/cluster/internal/configdump"
 )
 
 // Process is a running Envoy.
@@ -75,12 +71,6 @@ func podOf(id string) string {
 	return id
 }
 
-// Pid returns the process' id.
-func (p *Process) Pid() int { return p.process.Pid() }
-
-// Admin returns where the admin interface listens.
-func (p *Process) Admin() netip.AddrPort { return p.admin }
-
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.process.Done() }
 
@@ -130,32 +120,6 @@ func (p *Process) ended() bool {
 	}
 }
 
-// ConfigDump returns Envoy's configuration as it has it. Resource limits it to the messages in one field of the dump's,
-// as in "dynamic_route_configs"; all, with endpoints, if it is empty. The configuration of extensions that this program
-// does not know is missing in it.
-func (p *Process) ConfigDump(ctx context.Context, resource string) (*adminv3.ConfigDump, error) {
-	query := url.Values{"include_eds": {""}}
-	if resource != "" {
-		if !slices.Contains(configdump.Resources, resource) {
-			return nil, fmt.Errorf("%s: ask for a part of its config_dump: found %q, expected one of %s", p.process.Name(), resource, strings.Join(configdump.Resources, ", "))
-		}
-		query.Set("resource", resource)
-	}
-	body, err := p.ask(ctx, http.MethodGet, "/config_dump", query)
-	var refused *refusal
-	if resource != "" && errors.As(err, &refused) && refused.status == http.StatusNotFound {
-		return &adminv3.ConfigDump{}, nil // so says Envoy before it has the first of a kind
-	}
-	if err != nil {
-		return nil, err
-	}
-	dump, err := configdump.Read(body)
-	if err != nil {
-		return nil, fmt.Errorf("%s: read its config_dump: %w", p.process.Name(), err)
-	}
-	return dump, nil
-}
-
 // Drain makes Envoy tell clients to close their connections, while it goes on serving, as Istio's agent does when a
 // pod ends: of a sidecar, those from other pods; of a gateway, all.
 func (p *Process) Drain(ctx context.Context) error {
@@ -165,6 +129,42 @@ func (p *Process) Drain(ctx context.Context) error {
 	}
 	_, err := p.ask(ctx, http.MethodPost, "/drain_listeners", query)
 	return err
+}
+
+// quiet is for how long nobody must have been connected: who was just told of this Envoy may be about to connect.
+const quiet = 100 * time.Millisecond
+
+// AwaitIdle returns when nobody is connected to a gateway any more. The error says that ctx ended before, or what
+// became of Envoy.
+func (p *Process) AwaitIdle(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for last := time.Now(); time.Since(last) < quiet; {
+		stats, err := p.ask(ctx, http.MethodGet, "/stats", url.Values{"filter": {openConnections}})
+		if err != nil {
+			return err
+		}
+		if connected(string(stats)) {
+			last = time.Now()
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// connected tells whether any listener but that of the admin interface has an open connection.
+func connected(stats string) bool {
+	for line := range strings.Lines(stats) {
+		name, count, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		if strings.HasPrefix(name, "listener.") && !strings.HasPrefix(name, "listener.admin.") && strings.HasSuffix(name, openConnections) && count != "0" {
+			return true
+		}
+	}
+	return false
 }
 
 // Stop asks Envoy to end, kills it when it has not after the grace, and returns when it is gone. Without grace, it is
@@ -181,21 +181,13 @@ func (p *Process) Stop(grace time.Duration) {
 func (p *Process) ask(ctx context.Context, method, path string, query url.Values) ([]byte, error) {
 	status, body, err := p.do(ctx, method, path, query)
 	if err == nil && status != http.StatusOK {
-		err = &refusal{status, strings.TrimSpace(string(body))}
+		err = fmt.Errorf("it answered %d: %s", status, strings.TrimSpace(string(body)))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: ask its admin interface for %s: %w", p.process.Name(), path, err)
 	}
 	return body, nil
 }
-
-// refusal is an answer of the admin interface other than 200.
-type refusal struct {
-	status int
-	why    string
-}
-
-func (r *refusal) Error() string { return fmt.Sprintf("it answered %d: %s", r.status, r.why) }
 
 func (p *Process) do(ctx context.Context, method, path string, query url.Values) (int, []byte, error) {
 	// Nobody answers for a dead Envoy, even if another program has its address.

@@ -29,9 +29,11 @@ import (
 	discoverylisters "k8s.io/client-go/listers/discovery/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/retry"
 
 	"chartbasico/internal/proc"
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/internal/await"
 	"chartbasico/pkg/cluster/local/internal/loopback"
 	"chartbasico/pkg/cluster/local/internal/standin"
 	"chartbasico/pkg/cluster/local/internal/xds"
@@ -70,7 +72,7 @@ type Agent struct {
 	declared  func() cache.GenericLister // of ServiceEntries
 
 	mu        sync.Mutex
-	running   map[types.UID]*pod
+	running   map[types.UID]*pod // and those that have ended, until their objects are gone
 	addresses map[netip.Addr]types.UID
 	next      int
 	turn      int // of endpoints, for those who dial a Service without a sidecar
@@ -182,14 +184,9 @@ func (a *Agent) seen(ctx context.Context, object *corev1.Pod) {
 	}
 	a.mu.Unlock()
 	if !known {
-		a.tasks.Go(func() {
-			p.run(ctx)
-			a.mu.Lock()
-			defer a.mu.Unlock()
-			delete(a.running, object.UID)
-		})
+		a.tasks.Go(func() { p.run(ctx) })
 	}
-	if known && len(object.Spec.EphemeralContainers) > len(object.Status.EphemeralContainerStatuses) {
+	if known && (len(object.Spec.EphemeralContainers) > len(object.Status.EphemeralContainerStatuses) || p.differs(&object.Status)) {
 		a.tasks.Go(func() { p.report(ctx) })
 	}
 	if object.DeletionTimestamp != nil {
@@ -197,14 +194,20 @@ func (a *Agent) seen(ctx context.Context, object *corev1.Pod) {
 	}
 }
 
-// gone ends a pod whose object was removed without waiting for its end.
+// gone ends a pod whose object was removed, if it was without waiting for its end.
 func (a *Agent) gone(object *corev1.Pod) {
-	a.mu.Lock()
-	p := a.running[object.UID]
-	a.mu.Unlock()
-	if p != nil {
+	if p := a.forget(object.UID); p != nil {
 		p.kill()
 	}
+}
+
+// forget returns the pod for the last time, nil if it was not known.
+func (a *Agent) forget(uid types.UID) *pod {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.running[uid]
+	delete(a.running, uid)
+	return p
 }
 
 // claim returns an address for the pod that no other has.
@@ -288,10 +291,6 @@ func (a *Agent) register(ctx context.Context) error {
 		corev1.ResourceEphemeralStorage: resource.MustParse("100Ti"),
 		corev1.ResourcePods:             resource.MustParse("10k"),
 	}
-	now := metav1.Now()
-	condition := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason string) corev1.NodeCondition {
-		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, LastHeartbeatTime: now, LastTransitionTime: now}
-	}
 	node := &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: a.config.Node, Labels: map[string]string{
 			corev1.LabelHostname: a.config.Node, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH,
@@ -299,12 +298,7 @@ func (a *Agent) register(ctx context.Context) error {
 		Spec: corev1.NodeSpec{PodCIDR: loopback.PodCIDR.String(), PodCIDRs: []string{loopback.PodCIDR.String()}},
 		Status: corev1.NodeStatus{
 			Capacity: room, Allocatable: room,
-			Conditions: []corev1.NodeCondition{
-				condition(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady"),
-				condition(corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory"),
-				condition(corev1.NodeDiskPressure, corev1.ConditionFalse, "KubeletHasNoDiskPressure"),
-				condition(corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID"),
-			},
+			Conditions: healthy(),
 			Addresses: []corev1.NodeAddress{
 				{Type: corev1.NodeInternalIP, Address: a.config.Address.String()},
 				{Type: corev1.NodeHostName, Address: a.config.Node},
@@ -318,6 +312,36 @@ func (a *Agent) register(ctx context.Context) error {
 	}
 	a.tasks.Go(func() { a.keepLease(ctx) })
 	return nil
+}
+
+// healthy is what a kubelet says of a node that takes pods.
+func healthy() []corev1.NodeCondition {
+	now := metav1.Now()
+	condition := func(kind corev1.NodeConditionType, status corev1.ConditionStatus, reason string) corev1.NodeCondition {
+		return corev1.NodeCondition{Type: kind, Status: status, Reason: reason, LastHeartbeatTime: now, LastTransitionTime: now}
+	}
+	return []corev1.NodeCondition{
+		condition(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady"),
+		condition(corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory"),
+		condition(corev1.NodeDiskPressure, corev1.ConditionFalse, "KubeletHasNoDiskPressure"),
+		condition(corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID"),
+	}
+}
+
+// revive says that the node is ready if the controllers have taken it for dead, as they do when this process was
+// stopped for a while: only a kubelet says so. Its pods are then said to be ready in seen.
+func (a *Agent) revive(ctx context.Context) error {
+	nodes := a.client.CoreV1().Nodes()
+	return retry.RetryOnConflict(retry.DefaultRetry, func() error {
+		node, err := nodes.Get(ctx, a.config.Node, metav1.GetOptions{})
+		if err != nil || await.NodeReady(node) == nil {
+			return err
+		}
+		a.config.Log.Warn("the node was taken for dead", "conditions", node.Status.Conditions)
+		node.Status.Conditions = healthy()
+		_, err = nodes.UpdateStatus(ctx, node, metav1.UpdateOptions{})
+		return err
+	})
 }
 
 // keepLease tells the controllers that the node is alive.
@@ -349,8 +373,12 @@ func (a *Agent) keepLease(ctx context.Context) {
 	ticker := time.NewTicker(leaseRenewal)
 	defer ticker.Stop()
 	for {
-		if err := renew(); err != nil && ctx.Err() == nil {
-			a.config.Log.Warn("the node's lease was not renewed", "error", err)
+		err := renew()
+		if err == nil {
+			err = a.revive(ctx)
+		}
+		if err != nil && ctx.Err() == nil {
+			a.config.Log.Warn("the node was not said to be alive", "error", err)
 		}
 		select {
 		case <-ticker.C:

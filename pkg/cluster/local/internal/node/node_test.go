@@ -4,14 +4,19 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,8 +28,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
+	"k8s.io/utils/ptr"
 
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/internal/await"
+	"chartbasico/pkg/cluster/local/internal/loopback"
 	"chartbasico/pkg/cluster/local/internal/standin"
 	"chartbasico/pkg/cluster/local/internal/xds"
 )
@@ -179,24 +188,62 @@ func TestListenPorts(t *testing.T) {
 		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Port: port}}}
 	}
 	c := corev1.Container{
+		Name: "app",
 		Ports: []corev1.ContainerPort{
 			{Name: "http", ContainerPort: 9080}, {ContainerPort: 53, Protocol: corev1.ProtocolUDP}, {ContainerPort: 9090, Protocol: corev1.ProtocolTCP},
 		},
 		ReadinessProbe: http(intstr.FromInt32(8081)), LivenessProbe: http(intstr.FromString("http")), StartupProbe: http(intstr.FromInt32(agentPort)),
 	}
-	assert.Equal(t, []uint16{9080, 9090, 8081}, listenPorts(c))
+	a := testAgent(t)
+	assert.Equal(t, []uint16{9080, 9090, 8081}, a.add(t, podObject("plain", nil, c)).listenPorts(c), "nobody has moved the probe that asks Istio's agent")
+
+	c.StartupProbe = moved("/app-health/app/startupz")
+	c.ReadinessProbe = moved("/app-health/app/readyz")
+	c.LivenessProbe = moved("/app-health/app/livez")
+	sidecar := agentOf(`{
+		"/app-health/app/startupz": {"grpc": {"port": 8082, "service": ""}},
+		"/app-health/app/readyz": {"httpGet": {"path": "/health", "port": 8081}, "timeoutSeconds": 1},
+		"/app-health/app/livez": {"tcpSocket": {"port": 8083}}}`)
+	assert.Equal(t, []uint16{9080, 9090, 8082, 8081, 8083}, a.add(t, podObject("injected", nil, c, sidecar)).listenPorts(c))
+}
+
+// moved is a probe as injection leaves it.
+func moved(path string) *corev1.Probe {
+	return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(agentPort)}}}
+}
+
+// agentOf is the sidecar whose agent was given the probes.
+func agentOf(probers string) corev1.Container {
+	return corev1.Container{Name: proxyContainer, Env: []corev1.EnvVar{{Name: "ISTIO_KUBE_APP_PROBERS", Value: probers}}}
+}
+
+func TestAProgramOnEveryAddressIsNamed(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	require.NoError(t, err)
+	defer l.Close()
+	port := int32(l.Addr().(*net.TCPAddr).Port)
+	taken := corev1.Container{Name: "app", Ports: []corev1.ContainerPort{{ContainerPort: port}}}
+	a := testAgent(t)
+	a.config.Net = 44
+	p := a.add(t, podObject("a", nil, taken))
+	_, err = p.startStandin(p.containers[0])
+	require.ErrorContains(t, err, fmt.Sprintf("container app, port %d: a program listens on port %d of every address of this machine", port, port))
+
+	require.NoError(t, l.Close())
+	p = a.add(t, podObject("b", nil, taken, corev1.Container{Name: "same", Ports: taken.Ports}))
+	server, err := p.startStandin(p.containers[0])
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Shutdown(t.Context())) }()
+	_, err = p.startStandin(p.containers[1])
+	require.ErrorContains(t, err, "address already in use")
+	assert.NotContains(t, err.Error(), "a program")
 }
 
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	a := testAgent(t)
-	sidecar := corev1.Container{Name: proxyContainer, Env: []corev1.EnvVar{{
-		Name: "ISTIO_KUBE_APP_PROBERS", Value: `{"/app-health/app/readyz":{"httpGet":{"path":"/health","port":9080}}}`,
-	}}}
-	p := a.add(t, podObject("a", nil, app, sidecar))
-	moved := func(path string) *corev1.Probe {
-		return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: path, Port: intstr.FromInt32(agentPort)}}}
-	}
+	p := a.add(t, podObject("a", nil, app, agentOf(`{"/app-health/app/readyz":{"httpGet":{"path":"/health","port":9080}}}`)))
 	err := p.probe(t.Context(), app, moved("/app-health/app/livez"))
 	require.ErrorIs(t, err, errNeverReady)
 	assert.ErrorContains(t, err, "istio-proxy knows no probe /app-health/app/livez")
@@ -208,6 +255,43 @@ func TestProbes(t *testing.T) {
 	require.ErrorIs(t, err, errNeverReady)
 	assert.ErrorContains(t, err, `container app has no port named "htpp"`)
 	require.NoError(t, p.probe(t.Context(), app, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{}}}))
+}
+
+// What a pod's annotation asks for is not meant for probes, and a probe asks as a kubelet's does.
+func TestHTTPProbesAreAKubelets(t *testing.T) {
+	t.Parallel()
+	a := testAgent(t)
+	a.config.Net = 20
+	p := a.add(t, podObject("a", nil, app))
+	address := netip.AddrPortFrom(p.appAddress(), 9080).String()
+	probe := func(get corev1.HTTPGetAction) error {
+		get.Port = intstr.FromInt32(9080)
+		return p.probe(t.Context(), app, &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &get}})
+	}
+
+	l, err := net.Listen("tcp4", address)
+	require.NoError(t, err)
+	server := standin.Serve(standin.Identity{Pod: "a"}, standin.Behaviour{Fail: 1, Delay: time.Hour}, nil, l)
+	require.NoError(t, probe(corev1.HTTPGetAction{Path: "/"}))
+	require.NoError(t, server.Shutdown(t.Context()))
+
+	l, err = net.Listen("tcp4", address)
+	require.NoError(t, err)
+	asked := make(chan *http.Request, 1)
+	echo := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r }))
+	echo.Listener = l
+	echo.Start()
+	defer echo.Close()
+	for path, want := range map[string]string{"": "/", "healthz": "/healthz", "/healthz?full=1": "/healthz?full=1", "/%zz": "/%25zz"} {
+		require.NoError(t, probe(corev1.HTTPGetAction{Path: path}), path)
+		r := <-asked
+		assert.Equal(t, want, r.RequestURI)
+		assert.Equal(t, address, r.Host)
+	}
+	require.NoError(t, probe(corev1.HTTPGetAction{HTTPHeaders: []corev1.HTTPHeader{{Name: "Host", Value: "shop.example.com"}, {Name: "User-Agent", Value: "mine"}}}))
+	r := <-asked
+	assert.Equal(t, "shop.example.com", r.Host)
+	assert.Equal(t, "mine", r.UserAgent())
 }
 
 func TestPodsThatEnd(t *testing.T) {
@@ -243,6 +327,66 @@ func TestPodsThatEnd(t *testing.T) {
 	}
 }
 
+// A finalizer, or whoever counts Jobs, keeps an object after its pod has ended: nothing starts again, and the object
+// says how it ended.
+func TestAPodThatHasEndedStaysSo(t *testing.T) {
+	t.Parallel()
+	native := corev1.ContainerRestartPolicyAlways
+	for name, c := range map[string]struct {
+		net    byte
+		policy corev1.RestartPolicy
+		exit   string
+		phase  corev1.PodPhase
+	}{
+		"a service that is deleted":                {24, corev1.RestartPolicyAlways, "", corev1.PodSucceeded},
+		"a script that is deleted after its end":   {28, corev1.RestartPolicyNever, "", corev1.PodSucceeded},
+		"a script that is deleted after it failed": {32, corev1.RestartPolicyNever, `{"exit": 3}`, corev1.PodFailed},
+		"a script that is deleted while it fails":  {36, corev1.RestartPolicyOnFailure, `{"exit": 3}`, corev1.PodFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			object := podObject("a", nil, app)
+			object.Spec.RestartPolicy = c.policy
+			object.Spec.InitContainers = []corev1.Container{{Name: "helper", RestartPolicy: &native}}
+			object.Annotations = map[string]string{behaviourAnnotation: c.exit}
+			a := testAgent(t, object)
+			a.config.Net = loopback.Net(c.net)
+			client := a.client.(*fake.Clientset)
+			a.seen(t.Context(), object)
+			require.Eventually(t, func() bool {
+				got, err := client.CoreV1().Pods("shop").Get(t.Context(), "a", metav1.GetOptions{})
+				return err == nil && got.Status.Phase != ""
+			}, 10*time.Second, time.Millisecond)
+
+			deleted := object.DeepCopy()
+			deleted.DeletionTimestamp, deleted.DeletionGracePeriodSeconds = &metav1.Time{Time: time.Now()}, ptr.To(int64(5))
+			a.seen(t.Context(), deleted)
+			a.tasks.Wait()
+			written := writes(client)
+			require.Equal(t, "delete", written[len(written)-1].GetVerb())
+			last := written[len(written)-2].(k8stesting.UpdateAction).GetObject().(*corev1.Pod)
+			assert.Equal(t, c.phase, last.Status.Phase)
+			for _, s := range append(last.Status.InitContainerStatuses, last.Status.ContainerStatuses...) {
+				require.NotNil(t, s.State.Terminated, s.Name)
+			}
+
+			client.ClearActions()
+			a.seen(t.Context(), deleted)
+			a.tasks.Wait()
+			assert.Empty(t, writes(client), "nothing is done again")
+			a.gone(deleted)
+			assert.Empty(t, a.running)
+		})
+	}
+}
+
+// writes are what was asked of the API but to be told.
+func writes(client *fake.Clientset) []k8stesting.Action {
+	return slices.DeleteFunc(client.Actions(), func(a k8stesting.Action) bool {
+		return slices.Contains([]string{"get", "list", "watch"}, a.GetVerb())
+	})
+}
+
 func TestStatus(t *testing.T) {
 	t.Parallel()
 	object := podObject("a", nil, app)
@@ -272,6 +416,67 @@ func TestStatus(t *testing.T) {
 	p.fill(s)
 	assert.Equal(t, "Envoy died", find(s, corev1.PodReady).Message)
 	assert.Equal(t, p.ip.String(), s.PodIP)
+}
+
+// Others change what a pod's readiness depends on, or write it themselves when they take the node for dead.
+func TestReadinessIsReportedAgainWhenOthersChangeIt(t *testing.T) {
+	t.Parallel()
+	const gate = "example.com/gate"
+	object := podObject("a", nil, app)
+	object.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: gate}}
+	a := testAgent(t, object)
+	a.add(t, object)
+	// seen is the pod's readiness after its object was seen with the conditions.
+	seen := func(conditions ...corev1.PodCondition) corev1.ConditionStatus {
+		changed := object.DeepCopy()
+		changed.Status.Conditions = conditions
+		_, err := a.client.CoreV1().Pods("shop").UpdateStatus(t.Context(), changed, metav1.UpdateOptions{})
+		require.NoError(t, err)
+		require.Eventually(t, func() bool {
+			known, err := a.pods.Pods("shop").Get("a")
+			return err == nil && reflect.DeepEqual(known.Status, changed.Status)
+		}, 10*time.Second, time.Millisecond)
+		a.seen(t.Context(), changed)
+		a.tasks.Wait()
+		got, err := a.client.CoreV1().Pods("shop").Get(t.Context(), "a", metav1.GetOptions{})
+		require.NoError(t, err)
+		i := slices.IndexFunc(got.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady })
+		if i < 0 {
+			return "not reported"
+		}
+		return got.Status.Conditions[i].Status
+	}
+	is := func(kind corev1.PodConditionType, status corev1.ConditionStatus) corev1.PodCondition {
+		return corev1.PodCondition{Type: kind, Status: status}
+	}
+	assert.Equal(t, corev1.ConditionStatus("not reported"), seen(), "the gate is closed, and nobody says that it is ready")
+	assert.Equal(t, corev1.ConditionTrue, seen(is(gate, corev1.ConditionTrue)), "the gate opens")
+	assert.Equal(t, corev1.ConditionTrue, seen(is(gate, corev1.ConditionTrue), is(corev1.PodReady, corev1.ConditionFalse)), "the node was taken for dead")
+	assert.Equal(t, corev1.ConditionFalse, seen(is(gate, corev1.ConditionFalse), is(corev1.PodReady, corev1.ConditionTrue)), "the gate closes")
+}
+
+// A process that was stopped for a while finds its node not ready, and nobody else says that it is.
+func TestANodeThatWasTakenForDeadComesBack(t *testing.T) {
+	t.Parallel()
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Status: corev1.NodeStatus{
+		Addresses: []corev1.NodeAddress{{Type: corev1.NodeHostName, Address: "n"}},
+		Conditions: []corev1.NodeCondition{
+			{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionUnknown},
+			{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown"},
+		},
+	}}
+	a := testAgent(t, node)
+	require.NoError(t, a.revive(t.Context()))
+	got, err := a.client.CoreV1().Nodes().Get(t.Context(), "n", metav1.GetOptions{})
+	require.NoError(t, err)
+	require.NoError(t, await.NodeReady(got))
+	assert.Len(t, got.Status.Conditions, 4)
+	assert.Equal(t, node.Status.Addresses, got.Status.Addresses)
+
+	client := a.client.(*fake.Clientset)
+	client.ClearActions()
+	require.NoError(t, a.revive(t.Context()))
+	assert.Empty(t, writes(client), "nothing is to be said")
 }
 
 func TestMetadataIsWhatInjectionGave(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,6 +34,11 @@ const (
 	// probeEvery is how often readiness is asked for until it is there: quicker than a kubelet, as stand-ins start
 	// in no time.
 	probeEvery = 20 * time.Millisecond
+	// leastGrace is what is left to containers at least, however long a preStop hook took, as a kubelet's
+	// minimumGracePeriodInSeconds.
+	leastGrace = 2 * time.Second
+	// gatewayDrain is how long a gateway that is to end goes on serving at most, as Istio's terminationDrainDuration.
+	gatewayDrain = 5 * time.Second
 )
 
 // pod is one pod's life: run starts it, waits for what ends it, and leaves nothing.
@@ -74,7 +80,10 @@ func newPod(a *Agent, object *corev1.Pod) *pod {
 		agent: a, object: object, phase: corev1.PodPending, started: metav1.Now(),
 		ending: make(chan struct{}), killed: make(chan struct{}),
 	}
-	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}
+	if finished(object) {
+		p.phase = object.Status.Phase
+	}
+	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: p.creating()}}
 	for _, c := range object.Spec.InitContainers {
 		native := c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 		p.containers = append(p.containers, &container{spec: c, init: true, native: native, state: waiting})
@@ -172,6 +181,7 @@ func (p *pod) run(ctx context.Context) {
 	ip, err := p.agent.claim(p.object.UID)
 	if err != nil {
 		p.agent.config.Log.Error("no address", "pod", p.name(), "error", err)
+		p.agent.forget(p.object.UID)
 		return
 	}
 	p.ip = ip
@@ -187,10 +197,10 @@ func (p *pod) run(ctx context.Context) {
 		}
 		stop()
 	}()
-	if p.start(life) {
+	if !finished(p.object) && p.start(life) {
 		p.live(life)
 	}
-	stop()
+	<-life.Done() // what has ended by itself stays until it is deleted
 
 	select {
 	case <-p.ending:
@@ -202,6 +212,9 @@ func (p *pod) run(ctx context.Context) {
 
 // start starts the containers in their order. It tells whether anything is running.
 func (p *pod) start(ctx context.Context) bool {
+	if !p.awaitConfig(ctx) {
+		return false
+	}
 	p.mu.Lock()
 	p.up = true
 	p.mu.Unlock()
@@ -279,11 +292,14 @@ func (p *pod) retries() bool {
 
 func (p *pod) startStandin(c *container) (*standin.Server, error) {
 	var listeners []net.Listener
-	for _, port := range listenPorts(c.spec) {
+	for _, port := range p.listenPorts(c.spec) {
 		l, err := net.Listen("tcp4", netip.AddrPortFrom(p.appAddress(), loopback.Port(port)).String())
 		if err != nil {
 			for _, l := range listeners {
 				_ = l.Close()
+			}
+			if errors.Is(err, syscall.EADDRINUSE) && !p.another(c, port) {
+				err = fmt.Errorf("a program listens on port %d of every address of this machine, so that no pod can have it: stop the program (%w)", loopback.Port(port), err)
 			}
 			return nil, fmt.Errorf("container %s, port %d: %w", c.spec.Name, port, err)
 		}
@@ -295,6 +311,13 @@ func (p *pod) startStandin(c *container) (*standin.Server, error) {
 	}
 	from := cluster.Place{Namespace: p.object.Namespace, Pod: p.object.Name}
 	return standin.Serve(id, p.behaviour, p.agent.Dial(from), listeners...), nil
+}
+
+// another tells whether another container of the pod listens on the port.
+func (p *pod) another(c *container, port uint16) bool {
+	return slices.ContainsFunc(p.containers, func(other *container) bool {
+		return other != c && slices.Contains(p.listenPorts(other.spec), port)
+	})
 }
 
 func (p *pod) startProxy(ctx context.Context, c *container) (*envoy.Process, error) {
@@ -345,15 +368,33 @@ func (p *pod) endOfScripts(ctx context.Context) bool {
 		p.mu.Unlock()
 		return true
 	}
-	p.phase = corev1.PodSucceeded
-	if code != 0 {
-		p.phase = corev1.PodFailed
-	}
-	p.ready, p.why = false, "PodCompleted"
+	p.ended()
 	p.mu.Unlock()
 	p.stop(ctx, 0)
 	p.report(ctx)
 	return false
+}
+
+// ended gives the pod its last phase, and the containers that have not ended their last states: those that ran end as
+// a well-behaved program does, and those that did not are what a kubelet says of one that it does not find. The pod's
+// lock is held.
+func (p *pod) ended() {
+	p.phase, p.ready, p.why = corev1.PodSucceeded, false, ""
+	for _, c := range p.containers {
+		switch {
+		case c.state.Running != nil:
+			since := c.state.Running.StartedAt
+			c.state = terminated(0)
+			c.state.Terminated.StartedAt = since
+		case c.state.Waiting != nil:
+			c.state = terminated(137)
+			c.state.Terminated.Reason = "ContainerStatusUnknown"
+		}
+		c.ready = false
+		if !c.init && c.state.Terminated.ExitCode != 0 {
+			p.phase = corev1.PodFailed
+		}
+	}
 }
 
 // live reports the pod as running, then as ready when it is, and restarts Envoy when it dies, until ctx ends.
@@ -481,19 +522,26 @@ func (p *pod) awaitProbes(ctx context.Context, c *container) error {
 }
 
 // finish ends the pod as its deletion asks for: it serves until no proxy has it as an endpoint, as a well-behaved
-// application does in its preStop hook, ends what is under way, and then removes the object.
+// application does in its preStop hook, ends what is under way, says so, and then removes the object.
 func (p *pod) finish(ctx context.Context) {
 	ctx, cancel := p.untilKilled(ctx)
 	defer cancel()
+	over := time.Now().Add(p.grace)
 	if !p.agent.publishedUntilGone(p.object) {
-		graceful, cancelGrace := context.WithTimeout(ctx, p.grace)
+		graceful, cancelGrace := context.WithDeadline(ctx, over)
 		// What is left when the grace is over is lost on any cluster.
 		if err := p.agent.forwarder.AwaitUnused(graceful, p.ip); err != nil {
 			p.agent.config.Log.Warn("grace used up", "pod", p.name(), "error", err)
 		}
 		cancelGrace()
 	}
-	p.stop(ctx, p.grace)
+	p.stop(ctx, max(time.Until(over), leastGrace))
+	if p.phase != corev1.PodSucceeded && p.phase != corev1.PodFailed {
+		p.mu.Lock()
+		p.ended()
+		p.mu.Unlock()
+		p.report(ctx)
+	}
 	none := int64(0)
 	err := p.agent.client.CoreV1().Pods(p.object.Namespace).Delete(ctx, p.object.Name, metav1.DeleteOptions{
 		GracePeriodSeconds: &none, Preconditions: metav1.NewUIDPreconditions(string(p.object.UID)),
@@ -521,7 +569,7 @@ func (p *pod) stop(ctx context.Context, grace time.Duration) {
 	for _, c := range containers {
 		if c.proxy != nil {
 			if ctx.Err() == nil {
-				_ = c.proxy.Drain(ctx)
+				p.drain(ctx, c.proxy)
 			}
 			c.proxy.Stop(0)
 		}
@@ -529,6 +577,19 @@ func (p *pod) stop(ctx context.Context, grace time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.up = false
+}
+
+// drain lets what is under way at an Envoy end. A sidecar's has ended with its application.
+func (p *pod) drain(ctx context.Context, proxy *envoy.Process) {
+	err := proxy.Drain(ctx)
+	if err == nil && p.gateway() {
+		ctx, cancel := context.WithTimeout(ctx, gatewayDrain)
+		defer cancel()
+		err = proxy.AwaitIdle(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		p.agent.config.Log.Warn("not drained", "pod", p.name(), "error", err)
+	}
 }
 
 // sleep waits, and tells whether ctx is still alive.

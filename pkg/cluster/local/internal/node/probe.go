@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"chartbasico/pkg/cluster/local/internal/loopback"
+	"chartbasico/pkg/cluster/local/internal/standin"
 )
 
 // errNeverReady is wrapped by probe errors that no later probe can mend.
@@ -22,10 +24,10 @@ var errNeverReady = errors.New("probe cannot pass")
 
 // listenPorts returns the ports a container's stand-in listens on: those it declares, and those that a probe names by
 // number, on which a real server would listen too.
-func listenPorts(c corev1.Container) []uint16 {
+func (p *pod) listenPorts(c corev1.Container) []uint16 {
 	var ports []uint16
 	add := func(port int32) {
-		if port > 0 && port <= 0xffff && port != agentPort && !slices.Contains(ports, uint16(port)) {
+		if port > 0 && port <= 0xffff && !slices.Contains(ports, uint16(port)) {
 			ports = append(ports, uint16(port))
 		}
 	}
@@ -35,14 +37,18 @@ func listenPorts(c corev1.Container) []uint16 {
 		}
 	}
 	for _, probe := range []*corev1.Probe{c.StartupProbe, c.ReadinessProbe, c.LivenessProbe} {
+		if probe == nil {
+			continue
+		}
+		handler, err := p.handler(probe)
 		switch {
-		case probe == nil:
-		case probe.HTTPGet != nil && probe.HTTPGet.Port.Type == intstr.Int:
-			add(probe.HTTPGet.Port.IntVal)
-		case probe.TCPSocket != nil && probe.TCPSocket.Port.Type == intstr.Int:
-			add(probe.TCPSocket.Port.IntVal)
-		case probe.GRPC != nil:
-			add(probe.GRPC.Port)
+		case err != nil: // the probe will say so
+		case handler.HTTPGet != nil && handler.HTTPGet.Port.Type == intstr.Int:
+			add(handler.HTTPGet.Port.IntVal)
+		case handler.TCPSocket != nil && handler.TCPSocket.Port.Type == intstr.Int:
+			add(handler.TCPSocket.Port.IntVal)
+		case handler.GRPC != nil:
+			add(handler.GRPC.Port)
 		}
 	}
 	return ports
@@ -57,13 +63,9 @@ func (p *pod) probe(ctx context.Context, c corev1.Container, probe *corev1.Probe
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	address := p.appAddress()
-	handler := probe.ProbeHandler
-	if get := handler.HTTPGet; get != nil && get.Port.IntValue() == agentPort {
-		original, err := p.originalProbe(get.Path)
-		if err != nil {
-			return err
-		}
-		handler = original
+	handler, err := p.handler(probe)
+	if err != nil {
+		return err
 	}
 	if p.istiod() {
 		return p.probeIstiod(ctx, handler)
@@ -99,6 +101,14 @@ func (p *pod) probeIstiod(ctx context.Context, handler corev1.ProbeHandler) erro
 		return fmt.Errorf("%w: istiod has no port %s", errNeverReady, get.Port.String())
 	}
 	return httpProbe(ctx, address, get)
+}
+
+// handler returns how the container itself is asked, also where injection has moved the probe to Istio's agent.
+func (p *pod) handler(probe *corev1.Probe) (corev1.ProbeHandler, error) {
+	if get := probe.HTTPGet; get != nil && get.Port.IntValue() == agentPort {
+		return p.originalProbe(get.Path)
+	}
+	return probe.ProbeHandler, nil
 }
 
 // originalProbe returns what injection has moved to Istio's agent, from where it keeps it for the agent.
@@ -140,12 +150,23 @@ var prober = &http.Client{
 }
 
 func httpProbe(ctx context.Context, address string, get *corev1.HTTPGetAction) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+get.Path, nil)
+	// As a kubelet does (pkg/probe/http/request.go): a path that is no URL is asked for as it is, and what the probe
+	// says of headers goes before what a kubelet says.
+	target, err := url.Parse(get.Path)
+	if err != nil {
+		target = &url.URL{Path: get.Path}
+	}
+	target.Scheme, target.Host = "http", address
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNeverReady, err)
 	}
 	for _, h := range get.HTTPHeaders {
 		request.Header.Add(h.Name, h.Value)
+	}
+	request.Host = request.Header.Get("Host")
+	if request.Header.Get("User-Agent") == "" {
+		request.Header.Set("User-Agent", standin.Probe+"1")
 	}
 	response, err := prober.Do(request)
 	if err != nil {

@@ -64,13 +64,27 @@ func (p *pod) fill(s *corev1.PodStatus) {
 	}
 	why := p.why
 	reason := "ContainersNotReady"
-	if p.phase == corev1.PodSucceeded {
-		reason, why = "PodCompleted", ""
+	switch p.phase {
+	case corev1.PodSucceeded:
+		reason = "PodCompleted"
+	case corev1.PodFailed:
+		reason = "PodFailed"
 	}
 	condition(s, corev1.PodReadyToStartContainers, true, "", "")
 	condition(s, corev1.PodInitialized, initialized, "ContainersNotInitialized", why)
 	condition(s, corev1.ContainersReady, p.ready, reason, why)
 	condition(s, corev1.PodReady, p.ready && p.gatesOpen(s), reason, why)
+}
+
+// differs tells whether a status says otherwise than the pod does whether it is ready: a gate has opened or closed, or
+// the controllers took the node for dead.
+func (p *pod) differs(s *corev1.PodStatus) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	said := slices.ContainsFunc(s.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
+	})
+	return p.up && said != (p.ready && p.gatesOpen(s))
 }
 
 // refuseEphemeral says of each ephemeral container that it could not start, so that nobody waits for it.

@@ -200,13 +200,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.answer(w, r, &a, status, err, called)
 }
 
+// Probe begins the User-Agent of a kubelet's probes.
+const Probe = "kube-probe/"
+
 // behaves tells whether the pod's lasting behaviour is meant for the request.
 func (s *Server) behaves(r *http.Request) bool {
 	if s.behaviour.Fail == 0 && s.behaviour.Delay == 0 {
 		return false
 	}
 	agent, _ := single(r.Header, "User-Agent")
-	return !strings.HasPrefix(agent, "kube-probe/")
+	return !strings.HasPrefix(agent, Probe)
 }
 
 // wait waits, and returns false if the client has gone before.

@@ -71,10 +71,9 @@ func (f *Forwarder) Close() {
 
 // State is what a proxy has made of its configuration.
 type State struct {
-	Connected bool
-	Synced    bool     // all that was sent was accepted
-	Rejected  []string // Envoy's words on each configuration it refused, if it accepted no later one of that type
-	Refused   []string // its words on all that it ever refused, the oldest first
+	Synced   bool     // all that was sent was accepted
+	Rejected []string // Envoy's words on each configuration it refused, if it accepted no later one of that type
+	Refused  []string // its words on all that it ever refused, the oldest first
 }
 
 // State returns the state of a pod's proxy.
@@ -85,7 +84,7 @@ func (f *Forwarder) State(pod netip.Addr) State {
 	if p == nil {
 		return State{}
 	}
-	return State{Connected: p.streams > 0, Synced: p.synced(), Rejected: p.rejected(), Refused: slices.Clone(p.refused)}
+	return State{Synced: p.synced(), Rejected: p.rejected(), Refused: slices.Clone(p.refused)}
 }
 
 // Forget drops what is known of a pod's proxy: its address may be another pod's next.

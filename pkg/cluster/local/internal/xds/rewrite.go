@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,15 @@ const (
 	passthroughCluster = "PassthroughCluster"
 	originalDst        = "envoy.filters.listener.original_dst"
 )
+
+// Envoy's names of what asks DNS for the host of each request, and of each TLS connection.
+const (
+	dynamicForwardProxy    = "envoy.clusters.dynamic_forward_proxy"
+	sniDynamicForwardProxy = "envoy.filters.network.sni_dynamic_forward_proxy"
+)
+
+// domain ends the names of all Services of the cluster.
+const domain = ".svc.cluster.local"
 
 // outboundPort is where virtualOutbound takes what no other listener does. Not istiod's own choice, 15001: the first
 // filter chain closes connections to that port, as they would be a loop where iptables redirects.
@@ -105,6 +115,7 @@ func (r *rewriter) listener(l *listenerv3.Listener, table map[netip.AddrPort]net
 				r.cannot = append(r.cannot, fmt.Sprintf("Listener %s: a local cluster cannot tell connections apart by ranges of addresses", l.GetName()))
 			}
 		}
+		askNoDNS(l)
 		bind(socket, r.net.Outbound(r.pod), port)
 		table[original] = netip.AddrPortFrom(r.net.Outbound(r.pod), port)
 	}
@@ -116,6 +127,14 @@ func (r *rewriter) listener(l *listenerv3.Listener, table map[netip.AddrPort]net
 	}
 	l.ListenerFilters = kept
 	return nil
+}
+
+// askNoDNS takes the filter away that asks DNS for the host of each TLS connection. The one for HTTP asks nothing where
+// no cluster is dynamic.
+func askNoDNS(l *listenerv3.Listener) {
+	for _, chain := range l.GetFilterChains() {
+		chain.Filters = slices.DeleteFunc(chain.Filters, func(f *listenerv3.Filter) bool { return f.GetName() == sniDynamicForwardProxy })
+	}
 }
 
 // virtualInbound listens on each port that a filter chain is for, as those are the ports that istiod knows of. No proxy
@@ -204,8 +223,9 @@ func (r *rewriter) cluster(c *clusterv3.Cluster) error {
 		}
 		static(c, netip.AddrPortFrom(r.net.App(r.pod), loopback.Port(port)).String())
 		c.UpstreamBindConfig = nil
-	case c.GetName() == passthroughCluster:
-		address, err := r.outside("", 0)
+	case anywhere(c):
+		// A ServiceEntry with the resolution NONE or DYNAMIC_DNS, or what no ServiceEntry names.
+		address, err := r.outside(outboundHost(c.GetName()))
 		if err != nil {
 			return err
 		}
@@ -220,6 +240,29 @@ func (r *rewriter) cluster(c *clusterv3.Cluster) error {
 		}
 	}
 	return nil
+}
+
+// anywhere tells whether the cluster leads outside by a connection's original destination, or by what DNS says of the
+// host that is asked for.
+func anywhere(c *clusterv3.Cluster) bool {
+	if c.GetClusterType().GetName() == dynamicForwardProxy {
+		return true
+	}
+	host, _ := outboundHost(c.GetName())
+	return c.GetType() == clusterv3.Cluster_ORIGINAL_DST && !strings.HasSuffix(host, domain)
+}
+
+// outboundHost reads outbound|PORT|SUBSET|HOST. Any other name is of a cluster for no certain host: "" and 0.
+func outboundHost(cluster string) (string, uint16) {
+	parts := strings.Split(cluster, "|")
+	if len(parts) != 4 || parts[0] != "outbound" {
+		return "", 0
+	}
+	port, err := strconv.ParseUint(parts[1], 10, 16)
+	if err != nil {
+		return "", 0
+	}
+	return parts[3], uint16(port)
 }
 
 // static gives a cluster of connections' original destinations one endpoint.

@@ -237,6 +237,64 @@ func TestClusters(t *testing.T) {
 	assert.True(t, proto.Equal(eds, unpack(t, resources[3], &clusterv3.Cluster{})), "a cluster without addresses is passed on as it is")
 }
 
+// What leads outside by itself, by a connection's original destination or by DNS, has a stand-in as all else.
+func TestClustersOfHostsOutside(t *testing.T) {
+	t.Parallel()
+	original := func(name string) *clusterv3.Cluster {
+		return &clusterv3.Cluster{
+			Name: name, ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_ORIGINAL_DST},
+			LbPolicy: clusterv3.Cluster_CLUSTER_PROVIDED,
+		}
+	}
+	dynamic := func(name string) *clusterv3.Cluster {
+		c := original(name)
+		c.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: &clusterv3.Cluster_CustomClusterType{Name: dynamicForwardProxy}}
+		return c
+	}
+	for name, want := range map[string]struct {
+		cluster *clusterv3.Cluster
+		asked   string
+	}{
+		"NONE":                  {original("outbound|27017||mongo.example.com"), "mongo.example.com:27017"},
+		"NONE, a subset":        {original("outbound|80|v1|api.example.com"), "api.example.com:80"},
+		"NONE, a wildcard":      {original("outbound|443||*.example.com"), "*.example.com:443"},
+		"DYNAMIC_DNS":           {dynamic("outbound|80||*.example.org"), "*.example.org:80"},
+		"ALLOW_ANY_DYNAMIC_DNS": {dynamic("AllowAnyDynamicDNSCluster"), ":0"},
+	} {
+		r, asked := testRewriter(false)
+		resources := pack(t, want.cluster)
+		_, err := r.clusters(resources)
+		require.NoError(t, err, name)
+		got := unpack(t, resources[0], &clusterv3.Cluster{})
+		assert.Equal(t, clusterv3.Cluster_STATIC, got.GetType(), name)
+		assert.Nil(t, got.GetClusterType(), name)
+		assert.Equal(t, clusterv3.Cluster_ROUND_ROBIN, got.GetLbPolicy(), name)
+		assert.Equal(t, []string{asked[want.asked]}, addresses(got.GetLoadAssignment()), name)
+	}
+
+	r, asked := testRewriter(false)
+	headless := original("outbound|5432||db.shop.svc.cluster.local")
+	resources := pack(t, headless)
+	_, err := r.clusters(resources)
+	require.NoError(t, err)
+	assert.True(t, proto.Equal(headless, unpack(t, resources[0], &clusterv3.Cluster{})), "a headless Service is not outside")
+	assert.Empty(t, asked)
+}
+
+func TestNoFilterAsksDNS(t *testing.T) {
+	t.Parallel()
+	r, _ := testRewriter(false)
+	resources := pack(t, &listenerv3.Listener{
+		Name: "0.0.0.0_443", Address: socket("0.0.0.0", 443), TrafficDirection: corev3.TrafficDirection_OUTBOUND,
+		FilterChains: []*listenerv3.FilterChain{{Filters: []*listenerv3.Filter{{Name: sniDynamicForwardProxy}, {Name: "envoy.filters.network.tcp_proxy"}}}},
+	})
+	_, err := r.listeners(resources)
+	require.NoError(t, err)
+	filters := unpack(t, resources[0], &listenerv3.Listener{}).GetFilterChains()[0].GetFilters()
+	require.Len(t, filters, 1)
+	assert.Equal(t, "envoy.filters.network.tcp_proxy", filters[0].GetName())
+}
+
 func TestEndpoints(t *testing.T) {
 	t.Parallel()
 	r, asked := testRewriter(false)
