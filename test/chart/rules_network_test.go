@@ -78,11 +78,11 @@ var networkRules = []rule{
 	{"weights of an Ingress", `
 exposure: {kind: ingress, hosts: [a.example.com]}
 routing: {port: 80, ` + stages + `}`,
-		`exposure.kind: found ingress beside routing; allowed: gatewayAPI, istio, route, since an Ingress has no weights; fix: change exposure.kind, or give routing a file of its own`},
+		`exposure.kind: found ingress beside routing; allowed: gatewayAPI, istio, route, since an Ingress has no weights; fix: change exposure.kind; in a file of its own routing divides the mesh alone`},
 	{"routes of Istio beside others", `
 exposure: {kind: gatewayAPI, hosts: [a.example.com]}
 routing: {port: 80, retries: {attempts: 2}, ` + stages + `}`,
-		`routing.retries: found it beside exposure.kind gatewayAPI, which takes the weights alone; allowed: it beside exposure.kind istio; fix: change exposure.kind, or give routing a file of its own`},
+		`routing.retries: found it beside exposure.kind gatewayAPI, which takes the weights alone; allowed: it beside exposure.kind istio; fix: change exposure.kind, or remove it`},
 	{"weights for Gateway API without a port", `
 exposure: {kind: gatewayAPI, hosts: [a.example.com]}
 routing: {` + stages + `}`,
