@@ -13,18 +13,18 @@ var ruleAutoscalerRequests = rule{"autoscaler-requests", "Where an autoscaler go
 		if group != "autoscaling" || o.GetKind() != "HorizontalPodAutoscaler" {
 			continue
 		}
-		at := slices.IndexFunc(m.pods, func(p pods) bool {
+		target := slices.IndexFunc(m.pods, func(p pods) bool {
 			return p.GetNamespace() == o.GetNamespace() && p.GetKind() == text(o.Object, "spec", "scaleTargetRef", "kind") && p.GetName() == text(o.Object, "spec", "scaleTargetRef", "name")
 		})
-		if at < 0 {
+		if target < 0 {
 			continue
 		}
 		for _, u := range utilizations(o) {
-			lacking := m.pods[at].withoutRequest(u)
+			lacking := m.pods[target].withoutRequest(u)
 			if len(lacking) == 0 {
 				continue
 			}
-			wrong := o.problem(u.path, "utilization of "+u.resource+", of which "+strings.Join(lacking, ", ")+" in "+m.pods[at].id+" requests nothing",
+			wrong := o.problem(u.path, "utilization of "+u.resource+", of which "+strings.Join(lacking, ", ")+" in "+m.pods[target].id+" requests nothing",
 				"a request of it in every container, without which the autoscaler never scales", "set resources.requests."+u.resource+" of "+strings.Join(lacking, ", "))
 			wrong.Severity = problem.Warning // as a LimitRange of the namespace may say it
 			out = append(out, wrong)
