@@ -236,6 +236,23 @@ func TestUpgradesAreTaken(t *testing.T) {
 		})
 	}
 	require.NoError(t, group.Wait())
+	// The server fills in how a RollingUpdate goes, and takes that with no other type.
+	pods := func(kind, field string, strategy map[string]any) map[string]any {
+		return map[string]any{"app": "a", "version": "v1", "workload": map[string]any{
+			"kind": kind, field: strategy,
+			"containers": map[string]any{"a": map[string]any{"image": map[string]any{"repository": "a", "tag": "1"}}},
+		}}
+	}
+	for kind, other := range map[string]string{"Deployment": "Recreate", "StatefulSet": "OnDelete", "DaemonSet": "OnDelete"} {
+		field := map[bool]string{true: "strategy", false: "updateStrategy"}[kind == "Deployment"]
+		for name, rolling := range map[string]map[string]any{
+			"nothing": nil, "RollingUpdate": {"type": "RollingUpdate"}, "two missing": {"rollingUpdate": map[string]any{"maxUnavailable": int64(2)}},
+		} {
+			before, after := pods(kind, field, rolling), pods(kind, field, map[string]any{"type": other})
+			name = fmt.Sprintf("%s from %s to %s", kind, name, other)
+			upgrades["upgrades-strategy"] = append(upgrades["upgrades-strategy"], upgrade{name, "", before, after}, upgrade{name + " back", "", after, before})
+		}
+	}
 	fixed, n := map[string]bool{}, 0
 	for namespace, each := range upgrades {
 		n += len(each)
@@ -255,7 +272,7 @@ func TestUpgradesAreTaken(t *testing.T) {
 	}
 	require.NoError(t, group.Wait())
 	require.Equal(t, []string{"service.clusterIP"}, slices.Sorted(maps.Keys(fixed)), "docs/safety.md says which cannot change")
-	figures.Record(t, "upgrades from an earlier state", n, "%d of examples: from values that lack one of their keys, or some, and to such", n)
+	figures.Record(t, "upgrades from an earlier state", n, "%d: of examples, from values that lack one of their keys, or some, and to such; and of types of update strategies", n)
 }
 
 // clusterWide are the kinds that the tests do not make for real, as all of them share one cluster.

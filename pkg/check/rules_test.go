@@ -112,8 +112,16 @@ var broken = []struct {
 	{rule: "kubernetes", old: "{name: shop, sectionName: web}", new: "{name: shop}, {name: shop}", want: "HTTPRoute/shops/shop spec.parentRefs: sectionName must be unique when parentRefs includes 2 or more references to the same parent"},
 	{rule: "kubernetes", old: "kind: VirtualService\nmetadata: {name: shop,", new: "kind: VirtualService\nmetadata: {name: Shop,", want: `VirtualService/shops/Shop metadata.name: "Shop": a lowercase RFC 1123 subdomain`},
 	{rule: "kubernetes", old: "alternateBackends: [{kind: Service, name: shop}]", new: "alternateBackends: [{kind: Service, name: shop}, {kind: Service, name: shop}]", want: "Route/shops/number spec.alternateBackends[1]"},
-	{rule: "IST0106", old: "hosts: [shop]", new: "hosts: [shop]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
-	{rule: "IST0101", old: "hosts: [shop]", new: "hosts: [shop]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
+	{rule: "autoscaler-requests", also: "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: shop-v1, namespace: shops}\nspec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: shop-v1}, maxReplicas: 6}",
+		want: "other.yaml HorizontalPodAutoscaler/shops/shop-v1 spec.metrics: utilization of cpu, of which shop in Deployment/shops/shop-v1 requests nothing; expected a request of it in every container, without which the autoscaler never scales. Fix: set resources.requests.cpu of shop [autoscaler-requests]", warning: true},
+	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]", want: "shop.yaml Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: all of Service/shops/shop, whose requests VirtualService/shops/shop divides in the mesh alone; expected the same weights for those who come from outside. Fix: put exposure and routing into one values file, with a kind of exposure that has weights [divided-outside]", warning: true},
+	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop.shops]", want: "shop.yaml HTTPRoute/shops/shop spec.rules[0].backendRefs[0].name: all of Service/shops/shop, whose", warning: true},
+	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "gateways: [mesh]\n  hosts: [shop]", want: "shop.yaml Route/shops/shop spec.to.name: all of Service/shops/shop, whose", warning: true},
+	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]",
+		also: "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside, namespace: shops}\nspec: {hosts: [d.example.com], gateways: [istio-system/shared], http: [{route: [{destination: {host: shop}}]}]}",
+		want: "other.yaml VirtualService/shops/outside spec.http[0].route[0].destination.host: all of Service/shops/shop, whose", warning: true},
+	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
+	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
 }
 
 func TestRules(t *testing.T) {
@@ -157,7 +165,7 @@ func TestRules(t *testing.T) {
 func TestEchoes(t *testing.T) {
 	ns := rendered(t, "default/ns", injectedNamespace)
 	text := strings.NewReplacer("{name: v2, labels: {version: v2}}", "{name: v2, labels: {version: v7}}",
-		"{host: shop, subset: v2", "{host: shpo, subset: v2", "hosts: [shop]", "hosts: [shop]\n  gateways: [none]").Replace(healthy(t))
+		"{host: shop, subset: v2", "{host: shpo, subset: v2", "hosts: [shop.example.com]", "hosts: [shop.example.com]\n  gateways: [none]").Replace(healthy(t))
 	var got []string
 	for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
 		got = append(got, p.Rule)
@@ -169,7 +177,7 @@ func TestEchoes(t *testing.T) {
 func TestSuppressed(t *testing.T) {
 	ns := rendered(t, "default/ns", injectedNamespace)
 	rules := func(note string) (out []string) {
-		text := strings.NewReplacer("hosts: [shop]", "hosts: [shop]\n  gateways: [none]",
+		text := strings.NewReplacer("hosts: [shop.example.com]", "hosts: [shop.example.com]\n  gateways: [none]",
 			"kind: VirtualService\nmetadata: {", "kind: VirtualService\nmetadata: {annotations: {galley.istio.io/analyze-suppress: '"+note+"'}, ").Replace(healthy(t))
 		require.Contains(t, text, note)
 		for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {

@@ -49,15 +49,6 @@ const sidecarPorts = `{ports: [{port: 15020, protocol: TCP}, {port: 15021, proto
 
 func TestNetworkPolicy(t *testing.T) {
 	for name, c := range map[string]struct{ values, ingress string }{
-		"the ports of the containers": {`
-version: v1
-workload:
-  containers:
-    a: {image: {repository: a, tag: "1"}, ports: {http: {containerPort: 8080}, dns: {containerPort: 53, protocol: UDP}}}
-    b: null
-  initContainers: {c: {image: {repository: a, tag: "1"}, ports: {http: {containerPort: 1}}}}
-  sidecars: {d: {image: {repository: a, tag: "1"}, ports: {http: {containerPort: 9090}}}}
-access: {networkPolicy: {}}`, `{ports: [{port: 53, protocol: UDP}, {port: 8080, protocol: TCP}, {port: 9090, protocol: TCP}]}, `},
 		"the ports that the Service sends to": {`
 service: {ports: {http: {port: 80, targetPort: web}, tcp: {port: 9000}}}
 access: {networkPolicy: {}}`, `{ports: [{port: web, protocol: TCP}, {port: 9000, protocol: TCP}]}, `},
@@ -75,4 +66,19 @@ ingress: [`+c.ingress+sidecarPorts+`]`)
 podSelector: {}
 policyTypes: [Ingress]
 ingress: [`+sidecarPorts+`]`)
+	// The ports of one version's containers are open on its own pods, and say nothing of the other versions'.
+	got := renderObjects(t, "app: shop\n"+`
+version: v1.0
+workload:
+  containers:
+    a: {image: {repository: a, tag: "1"}, ports: {http: {containerPort: 8080}, dns: {containerPort: 53, protocol: UDP}}}
+    b: null
+  initContainers: {c: {image: {repository: a, tag: "1"}, ports: {http: {containerPort: 1}}}}
+  sidecars: {d: {image: {repository: a, tag: "1"}, ports: {admin: {containerPort: 9090}}}}
+access: {networkPolicy: {}}`)
+	spec(t, got, "NetworkPolicy/shop-v1-0", `
+podSelector: {matchLabels: {app: shop, version: v1.0}}
+policyTypes: [Ingress]
+ingress: [{ports: [{port: 53, protocol: UDP}, {port: 8080, protocol: TCP}, {port: 9090, protocol: TCP}]}, `+sidecarPorts+`]`)
+	assert.Equal(t, "v1.0", got.get(t, "NetworkPolicy/shop-v1-0").GetLabels()["version"])
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 func TestEgress(t *testing.T) {
@@ -16,10 +17,10 @@ egress:
     web: {host: "*.example.org", port: 443, protocol: TLS, resolution: NONE}
 `)
 	assert.Equal(t, map[string]any{
-		"hosts": []any{"db.example.com"}, "location": "MESH_EXTERNAL", "resolution": "DNS",
+		"exportTo": []any{"."}, "hosts": []any{"db.example.com"}, "location": "MESH_EXTERNAL", "resolution": "DNS",
 		"ports": []any{map[string]any{"name": "tcp", "number": float64(3306), "protocol": "TCP"}},
 	}, got.get(t, "ServiceEntry/shop-db").Object["spec"])
-	assert.Equal(t, map[string]any{"host": "db.example.com", "trafficPolicy": map[string]any{"tls": map[string]any{"mode": "SIMPLE"}}},
+	assert.Equal(t, map[string]any{"exportTo": []any{"."}, "host": "db.example.com", "trafficPolicy": map[string]any{"tls": map[string]any{"mode": "SIMPLE"}}},
 		got.get(t, "DestinationRule/shop-db").Object["spec"])
 	assert.NotContains(t, got, "DestinationRule/shop-web")
 	assert.Equal(t, map[string]any{
@@ -46,6 +47,7 @@ egress:
       trafficPolicy: {connectionPool: {tcp: {maxConnections: 10}}, retryBudget: {percent: 20}}
 `)
 	spec(t, got, "ServiceEntry/shop-api", `
+exportTo: [.]
 hosts: [api.example.com]
 location: MESH_EXTERNAL
 resolution: DNS
@@ -54,6 +56,7 @@ ports:
   - {name: https, number: 443, protocol: HTTPS}
   - {name: tcp-db, number: 9000, protocol: TCP}`)
 	spec(t, got, "DestinationRule/shop-api", `
+exportTo: [.]
 host: api.example.com
 trafficPolicy:
   connectionPool: {tcp: {maxConnections: 10}}
@@ -75,10 +78,10 @@ func TestEgressTLS(t *testing.T) {
 		`{mode: DISABLE}`: `{mode: DISABLE}`,
 	} {
 		spec(t, renderObjects(t, `{app: shop, egress: {hosts: {a: {host: a.example.com, port: 6379, protocol: REDIS, tls: `+tls+`, trafficPolicy: {loadBalancer: {simple: RANDOM}}}}}}`),
-			"DestinationRule/shop-a", `{host: a.example.com, trafficPolicy: {loadBalancer: {simple: RANDOM}, tls: `+want+`}}`)
+			"DestinationRule/shop-a", `{exportTo: [.], host: a.example.com, trafficPolicy: {loadBalancer: {simple: RANDOM}, tls: `+want+`}}`)
 	}
 	spec(t, renderObjects(t, `{app: shop, egress: {hosts: {a: {host: "*.example.com", port: 80, protocol: HTTP, resolution: NONE, tls: {}}}}}`),
-		"DestinationRule/shop-a", `{host: "*.example.com", trafficPolicy: {tls: {mode: SIMPLE}}}`)
+		"DestinationRule/shop-a", `{exportTo: [.], host: "*.example.com", trafficPolicy: {tls: {mode: SIMPLE}}}`)
 }
 
 const throughGateway = `
@@ -106,6 +109,7 @@ servers:
   - {hosts: [redis.example.com], port: {name: tcp-redis, number: 443, protocol: TLS}, tls: {mode: ISTIO_MUTUAL}}`)
 	gateway := "istio-egressgateway.istio-system.svc.cluster.local"
 	spec(t, got, "VirtualService/shop-web", `
+exportTo: [., istio-system]
 hosts: [web.example.com]
 gateways: [mesh, shop-egress]
 http:
@@ -119,6 +123,7 @@ tls:
   - match: [{gateways: [shop-egress], port: 443, sniHosts: [web.example.com]}]
     route: [{destination: {host: web.example.com, port: {number: 443}}}]`)
 	spec(t, got, "VirtualService/shop-redis", `
+exportTo: [., istio-system]
 hosts: [redis.example.com]
 gateways: [mesh, shop-egress]
 tcp:
@@ -134,6 +139,13 @@ subsets:
   - {name: mongo, trafficPolicy: {portLevelSettings: [{port: {number: 443}, tls: {mode: ISTIO_MUTUAL, sni: mongo.example.com}}]}}
   - {name: redis, trafficPolicy: {portLevelSettings: [{port: {number: 443}, tls: {mode: ISTIO_MUTUAL, sni: redis.example.com}}]}}`)
 	assert.NotContains(t, got, "VirtualService/shop-near")
+	for id, want := range map[string][]string{
+		"ServiceEntry/shop-redis": {".", "istio-system"}, "ServiceEntry/shop-near": {"."}, "DestinationRule/shop-api": {".", "istio-system"},
+	} {
+		exportTo, _, err := unstructured.NestedStringSlice(got.get(t, id).Object, "spec", "exportTo")
+		require.NoError(t, err)
+		assert.Equal(t, want, exportTo, id)
+	}
 	spec(t, got, "Sidecar/shop", `
 workloadSelector: {labels: {app: shop}}
 outboundTrafficPolicy: {mode: REGISTRY_ONLY}
@@ -154,6 +166,7 @@ egress:`+unblocked+`
 selector: {a: b}
 servers: [{hosts: [a.example.com], port: {name: tls, number: 443, protocol: TLS}, tls: {mode: PASSTHROUGH}}]`)
 	spec(t, other, "VirtualService/shop-a", `
+exportTo: [., mesh]
 hosts: [a.example.com]
 gateways: [mesh, shop-egress]
 tls:
@@ -161,6 +174,18 @@ tls:
     route: [{destination: {host: out.mesh.svc.cluster.local, port: {number: 443}}}]
   - match: [{gateways: [shop-egress], port: 443, sniHosts: [a.example.com]}]
     route: [{destination: {host: a.example.com, port: {number: 443}}}]`)
+}
+
+// TestGatewayOfTheNamespace: Istio refuses a namespace that is said twice, by its name and as a dot.
+func TestGatewayOfTheNamespace(t *testing.T) {
+	got := renderObjects(t, `{app: shop, egress: {gateway: {host: out.shop.svc.cluster.local}, hosts: {a: {host: a.example.com, port: 9000}, b: {host: b.example.com, port: 80, protocol: HTTP, exportTo: [., other]}}}}`)
+	for id, want := range map[string][]string{
+		"ServiceEntry/shop-a": {"."}, "VirtualService/shop-a": {"."}, "ServiceEntry/shop-b": {".", "other"}, "VirtualService/shop-b": {".", "other"},
+	} {
+		exportTo, _, err := unstructured.NestedStringSlice(got.get(t, id).Object, "spec", "exportTo")
+		require.NoError(t, err)
+		assert.Equal(t, want, exportTo, id)
+	}
 }
 
 // unblocked is what every policy for what goes out must let through: DNS and istiod.

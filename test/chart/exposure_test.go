@@ -136,7 +136,7 @@ tls: {termination: edge, insecureEdgeTerminationPolicy: Redirect, externalCertif
 
 	passed := renderObjects(t, `
 app: shop
-exposure: {kind: route, hosts: [shop.example.com], port: https, tls: {redirect: false}, route: {tls: {termination: passthrough, insecureEdgeTerminationPolicy: None}}}`)
+exposure: {kind: route, hosts: [shop.example.com], port: https, tls: {redirect: false}, route: {tls: {termination: passthrough}}}`)
 	spec(t, passed, "Route/shop-shop-example-com", `
 host: shop.example.com
 port: {targetPort: https}

@@ -105,7 +105,10 @@ func TestRoutingDefaults(t *testing.T) {
 	assert.Equal(t, map[string]any{
 		"hosts":    []any{"shop"},
 		"gateways": []any{"mesh"},
-		"http":     []any{map[string]any{"timeout": "10s", "route": []any{route("v1-0", 100), route("v2-0", 0)}}},
+		"http": []any{map[string]any{
+			"match":   []any{map[string]any{"port": float64(9080)}},
+			"timeout": "10s", "route": []any{route("v1-0", 100), route("v2-0", 0)},
+		}},
 	}, got.get(t, "VirtualService/shop").Object["spec"])
 }
 
@@ -176,6 +179,37 @@ func TestOperatorsOwnRoutesComeFirst(t *testing.T) {
 	require.Len(t, http, 2)
 	assert.Contains(t, http[0], "match")
 	assert.Equal(t, map[string]any{"attempts": float64(0)}, http[1].(map[string]any)["retries"])
+}
+
+// TestOtherPortsAreLeftAlone: in the mesh, what is sent to another port of the Service is not for the routes to the port
+// of routing. At a gateway, which has ports of its own, they hold whatever the port.
+func TestOtherPortsAreLeftAlone(t *testing.T) {
+	matches := func(id, kind, text string) (out []any) {
+		t.Helper()
+		routes, _, err := unstructured.NestedSlice(renderObjects(t, routing+text).get(t, id).Object, "spec", kind)
+		require.NoError(t, err)
+		for _, r := range routes {
+			out = append(out, r.(map[string]any)["match"])
+		}
+		return out
+	}
+	const own = `
+  match: [{uri: {prefix: /a}}, {uri: {prefix: /b}, gateways: [mesh]}, {port: 9090}]
+  http: [{match: [{uri: {exact: /c}}], redirect: {uri: /d}}, {match: [{uri: {exact: /e}, gateways: [edge]}], redirect: {uri: /f}}]`
+	list := func(text string) any { return parse(t, "all: "+text)["all"] }
+	for _, c := range []struct{ kind, layer, want string }{
+		{"http", own, `[[{uri: {exact: /c}, port: 9080}], [{uri: {exact: /e}, gateways: [edge]}], [{uri: {prefix: /a}, port: 9080}, {uri: {prefix: /b}, gateways: [mesh], port: 9080}, {port: 9090}]]`},
+		{"http", "\n  gateways: [mesh, edge]", `[[{port: 9080, gateways: [mesh]}, {gateways: [edge]}]]`},
+		{"http", "\n  gateways: [edge]", `[null]`},
+		{"http", "\n  hosts: [shop.example.com]", `[null]`},
+		{"http", "\n  hosts: [shop, shop.example.com]", `[[{port: 9080}]]`},
+		{"tcp", "\n  protocol: TCP", `[[{port: 9080}]]`},
+		{"tls", "\n  protocol: TLS\n  hosts: [shop]", `[[{sniHosts: [shop], port: 9080}]]`},
+	} {
+		assert.Equal(t, list(c.want), any(matches("VirtualService/shop", c.kind, c.layer)), c.layer)
+	}
+	assert.Equal(t, list(`[[{uri: {exact: /c}}], [{uri: {exact: /e}, gateways: [edge]}], [{uri: {prefix: /a}}, {uri: {prefix: /b}, gateways: [mesh]}, {port: 9090}]]`),
+		any(matches("VirtualService/shop-exposure", "http", own+"\nexposure: {kind: istio, hosts: [shop.example.com]}")))
 }
 
 func TestExposureWithTLS(t *testing.T) {

@@ -78,11 +78,11 @@ var networkRules = []rule{
 	{"weights of an Ingress", `
 exposure: {kind: ingress, hosts: [a.example.com]}
 routing: {port: 80, ` + stages + `}`,
-		`exposure.kind: found ingress beside routing; allowed: gatewayAPI, istio, route, since an Ingress has no weights; fix: change exposure.kind, or give routing a file of its own`},
+		`exposure.kind: found ingress beside routing; allowed: gatewayAPI, istio, route, since an Ingress has no weights; fix: change exposure.kind; in a file of its own routing divides the mesh alone`},
 	{"routes of Istio beside others", `
 exposure: {kind: gatewayAPI, hosts: [a.example.com]}
 routing: {port: 80, retries: {attempts: 2}, ` + stages + `}`,
-		`routing.retries: found it beside exposure.kind gatewayAPI, which takes the weights alone; allowed: it beside exposure.kind istio; fix: change exposure.kind, or give routing a file of its own`},
+		`routing.retries: found it beside exposure.kind gatewayAPI, which takes the weights alone; allowed: it beside exposure.kind istio; fix: change exposure.kind, or remove it`},
 	{"weights for Gateway API without a port", `
 exposure: {kind: gatewayAPI, hosts: [a.example.com]}
 routing: {` + stages + `}`,
@@ -173,7 +173,9 @@ routing: {protocol: TCP, ` + stages + `}`,
 	{"any host through the gateway", `egress: {gateway: {}, hosts: {a: {host: "*.example.com", port: 443, protocol: TLS, resolution: NONE}}}`,
 		`egress.hosts.a.host: found *.example.com through the egress gateway; allowed: a host named in full, since the gateway must know where to; fix: name the host, or set direct`},
 	{"a host that the gateway does not see", `egress: {gateway: {}, hosts: {a: {host: a.example.com, port: 443, protocol: TLS, exportTo: [.]}}}`,
-		`egress.hosts.a.exportTo: found .; allowed: all namespaces, since the egress gateway needs to know the host; fix: remove it, or set direct`},
+		`egress.hosts.a.exportTo: found .; allowed: istio-system among them, since the egress gateway there needs to know the host; fix: add it, remove exportTo, or set direct`},
+	{"a host of TCP whose way others do not know", `egress: {gateway: {}, hosts: {a: {host: a.example.com, port: 9000, exportTo: ["*"]}, b: {host: b.example.com, port: 9000, exportTo: [., istio-system]}, c: {host: c.example.com, port: 9000, exportTo: [shop, istio-system]}}}`,
+		`egress.hosts.a.exportTo: found *; allowed: ., istio-system, since the pods of this namespace alone know the way of TCP to the egress gateway; fix: remove exportTo, or set direct`},
 	{"ports that the gateway cannot tell apart", `egress: {gateway: {}, hosts: {a: {host: a.example.com, ports: {tls: {port: 443, protocol: TLS}, tcp: {port: 9000}}}}}`,
 		`egress.hosts.a.ports: found two ports of a protocol other than HTTP through the egress gateway; allowed: one, since the gateway cannot tell which was meant; fix: remove one, or set direct`},
 	{"ports of two entries that the gateway cannot tell apart", `egress: {gateway: {}, hosts: {a: {host: a.example.com, port: 80, protocol: HTTP}, b: {host: a.example.com, port: 8080, protocol: HTTP}, c: {host: b.example.com, port: 80, protocol: HTTP}}}`,

@@ -123,8 +123,16 @@ version: v1.3.4`,
 	{"one port number twice in a pod", `
 workload:
   containers: {main: {ports: {http: {containerPort: 80}}}}
-  sidecars: {log: {image: {repository: x, tag: "1"}, ports: {http: {containerPort: 80}}}}`,
-		`workload.sidecars.log.ports.http: found 80/TCP, which is workload.containers.main.ports.http too; allowed: a number that no other container of the pod has; fix: change one, since they share one network`},
+  sidecars: {log: {image: {repository: x, tag: "1"}, ports: {more: {containerPort: 80}}}}`,
+		`workload.sidecars.log.ports.more: found 80/TCP, which is workload.containers.main.ports.http too; allowed: a number that no other container of the pod has; fix: change one, since they share one network`},
+	{"one port name twice in a pod", `
+workload:
+  containers: {main: {ports: {http: {containerPort: 80}}}}
+  initContainers: {first: {image: {repository: x, tag: "1"}, ports: {http: {containerPort: 81}}}}
+  sidecars: {log: {image: {repository: x, tag: "1"}, ports: {http: {containerPort: 8080}}}}`,
+		`workload.sidecars.log.ports.http: found the name of workload.containers.main.ports.http too; allowed: a name that no other port of the pod has, as a Service sends to the first that has it; fix: rename one`},
+	{"a rolling update with a claim of one pod", ofOnePod,
+		`workload.strategy.type: found RollingUpdate with the volume files, a claim of mode ReadWriteOncePod; allowed: Recreate, since a new pod would wait for the claim of the old one, and that for the new pod; fix: set it to Recreate`},
 	{"a probe of a port that is not there", `workload: {containers: {main: {livenessProbe: {tcpSocket: {port: http}}}}}`,
 		`workload.containers.main.livenessProbe.tcpSocket.port: found the port http, which the container does not have; allowed: a number, since the container has no ports; fix: name one of them, or add it under workload.containers.main.ports`},
 	{"a hook on a port that is not there", `workload: {containers: {main: {ports: {http: {containerPort: 80}}, lifecycle: {preStop: {httpGet: {port: htp}}}}}}`,

@@ -11,12 +11,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// TestClaims: a claim belongs to the App, so its name, and with it the data, outlives versions.
+// TestClaims: a claim has the name of the App alone, and stays with its data unless it is said to go.
 func TestClaims(t *testing.T) {
 	layer := `
 claims:
-  data: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, storageClassName: "", keep: true, labels: {team: a}}
-  cache: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+  data: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}, storageClassName: "", labels: {team: a}}
+  cache: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}, keep: false}
 workload:
   containers: {main: {volumeMounts: {files: {mountPath: /files}}}}
   volumes: {files: {fromClaim: data}}
@@ -37,6 +37,21 @@ workload:
 	next := renderValues(t, merge(with(t, layer), parse(t, `version: v2`)))
 	assert.Equal(t, data.Spec, into[corev1.PersistentVolumeClaim](t, next, "PersistentVolumeClaim/shop-data").Spec)
 }
+
+// TestClaimsOfOnePod: a new pod waits for the claim of the old one, so the old one must go first.
+func TestClaimsOfOnePod(t *testing.T) {
+	for _, workload := range []string{
+		`{strategy: {type: Recreate}}`, `{strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 1}}}`, `{strategy: {rollingUpdate: {maxSurge: 0%}}}`, `{kind: StatefulSet}`,
+	} {
+		require.NotEmpty(t, renderValues(t, merge(with(t, ofOnePod), parse(t, "workload: "+workload))), workload)
+	}
+}
+
+// ofOnePod is a workload on a claim that one pod at a time may have.
+const ofOnePod = `
+claims: {data: {accessModes: [ReadWriteOncePod], resources: {requests: {storage: 1Gi}}}}
+workload: {volumes: {files: {fromClaim: data}}}
+`
 
 // TestProjected: the config and secrets of this file, and Kubernetes' own sources, in one directory; a
 // change of them restarts the pods.

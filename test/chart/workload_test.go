@@ -24,6 +24,8 @@ import (
 	"k8s.io/kubernetes/pkg/apis/batch/validation"
 	corevalidation "k8s.io/kubernetes/pkg/apis/core/validation"
 	"k8s.io/utils/ptr"
+
+	"chartbasico/internal/helm3"
 )
 
 // minimal is the smallest workload.
@@ -438,4 +440,34 @@ workload:
 	d := into[appsv1.Deployment](t, got, "Deployment/shop-v1-3-4")
 	assert.Len(t, d.Spec.Template.Spec.Containers, 1, "null removes an entry")
 	assert.Empty(t, d.Spec.Template.Spec.Volumes)
+}
+
+// TestStrategies: all that the API server would fill in is said, or nobody could take it away.
+func TestStrategies(t *testing.T) {
+	for _, c := range []struct{ kind, field, values, want string }{
+		{"Deployment", "strategy", `null`, `{type: RollingUpdate, rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}`},
+		{"Deployment", "strategy", `{rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}`, `{type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}`},
+		{"Deployment", "strategy", `{type: Recreate}`, `{type: Recreate}`},
+		{"StatefulSet", "updateStrategy", `{type: RollingUpdate}`, `{type: RollingUpdate, rollingUpdate: {maxUnavailable: 1, partition: 0}}`},
+		{"StatefulSet", "updateStrategy", `{type: OnDelete}`, `{type: OnDelete}`},
+		{"DaemonSet", "updateStrategy", `{rollingUpdate: {maxSurge: null, maxUnavailable: 10%}}`, `{type: RollingUpdate, rollingUpdate: {maxSurge: 0, maxUnavailable: 10%}}`},
+		{"DaemonSet", "updateStrategy", `{type: OnDelete}`, `{type: OnDelete}`},
+	} {
+		got := renderObjects(t, `{app: shop, version: v1, workload: {kind: `+c.kind+`, `+c.field+`: `+c.values+`, containers: {main: {image: {repository: m, tag: "1"}}}}}`)
+		strategy := got.get(t, c.kind+"/shop-v1").Object["spec"].(map[string]any)[c.field]
+		assert.Equal(t, any(parse(t, c.want)), strategy, c.kind+" "+c.values)
+	}
+}
+
+// TestOlderServersKnowNoMaxUnavailable: of StatefulSets; they drop it, and a tool that compares would see a difference for ever.
+func TestOlderServersKnowNoMaxUnavailable(t *testing.T) {
+	chart, err := chart3()
+	require.NoError(t, err)
+	values := parse(t, `{app: shop, version: v1, workload: {kind: StatefulSet, containers: {main: {image: {repository: m, tag: "1"}}}}}`)
+	for version, want := range map[string]string{"v1.36.9": `{partition: 0}`, "v1.37.0-gke.1": `{partition: 0, maxUnavailable: 1}`} {
+		manifest, _, err := helm3.Template(t.Context(), chart, helm3.Spec{Name: "demo", Namespace: namespace, Values: values}, helm3.Capabilities{KubeVersion: version})
+		require.NoError(t, err)
+		got := decoded(t, manifest).get(t, "StatefulSet/shop-v1").Object["spec"].(map[string]any)["updateStrategy"]
+		assert.Equal(t, any(parse(t, want)), got.(map[string]any)["rollingUpdate"], version)
+	}
 }

@@ -7,6 +7,13 @@
 {{- include "chart_basico.check.claims.size" (dict "path" (printf "workload.volumeClaimTemplates.%s" $name) "claim" (get $w.volumeClaimTemplates $name)) -}}
 {{- end -}}
 {{- range $name := include "chart_basico.names" $w.volumes | fromJsonArray -}}
+{{- $claim := get ($.Values.claims | default dict) ((get $w.volumes $name).fromClaim | default "") | default dict -}}
+{{- $surge := toString (($w.strategy | default dict).rollingUpdate | default dict).maxSurge -}}
+{{- if and (has "ReadWriteOncePod" ($claim.accessModes | default list)) (eq (include "chart_basico.workload.kind" $) "Deployment") (ne ($w.strategy | default dict).type "Recreate") (not (has $surge (list "0" "0%"))) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "workload.strategy.type" "found" (printf "RollingUpdate with the volume %s, a claim of mode ReadWriteOncePod" $name)
+      "allowed" "Recreate, since a new pod would wait for the claim of the old one, and that for the new pod" "fix" "set it to Recreate") -}}
+{{- end -}}
 {{- $ephemeral := (get $w.volumes $name).ephemeral -}}
 {{- if not (kindIs "invalid" $ephemeral) -}}
 {{- $path := printf "workload.volumes.%s.ephemeral.volumeClaimTemplate.spec" $name -}}

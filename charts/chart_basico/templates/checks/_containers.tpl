@@ -42,7 +42,7 @@
 
 {{- /*
 chart_basico.check.container.ports: containers of a pod share one network.
-In: path, container, open (map of the ports seen so far; added to), alone (runs before the others).
+In: path, container, open (map of the ports seen so far, by number and by name; added to), alone (runs before the others).
 */ -}}
 {{- define "chart_basico.check.container.ports" -}}
 {{- $ports := .container.ports | default dict -}}
@@ -55,7 +55,15 @@ In: path, container, open (map of the ports seen so far; added to), alone (runs 
       "path" $path "found" (printf "%s, which is %s too" $number .) "allowed" "a number that no other container of the pod has"
       "fix" "change one, since they share one network") -}}
 {{- end -}}
-{{- if not $.alone -}}{{- $_ := set $.open $number $path -}}{{- end -}}
+{{- if not $.alone -}}
+{{- with get $.open $name -}}
+{{- include "chart_basico.mistake" (dict
+      "path" $path "found" (printf "the name of %s too" .) "allowed" "a name that no other port of the pod has, as a Service sends to the first that has it"
+      "fix" "rename one") -}}
+{{- end -}}
+{{- $_ := set $.open $name $path -}}
+{{- $_ := set $.open $number $path -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -41,7 +41,7 @@
 {{- end -}}
 {{- $_ := set $seen $address $name -}}
 {{- end -}}
-{{- if has $name $kept -}}{{- include "chart_basico.check.egress.kept" (dict "host" $host "path" $path "name" $name "kinds" $kinds) -}}{{- end -}}
+{{- if has $name $kept -}}{{- include "chart_basico.check.egress.kept" (dict "root" $ "host" $host "path" $path "name" $name "kinds" $kinds) -}}{{- end -}}
 {{- end -}}
 {{- include "chart_basico.check.egress.policies" (dict "hosts" $hosts) -}}
 {{- if and $.Values.exposure (has "exposure" $kept) -}}
@@ -133,7 +133,7 @@
 
 {{- /*
 chart_basico.check.egress.kept: a host that is reached through the egress gateway.
-In: host, path, name, kinds (the entry that has a port of each host and kind; more are set).
+In: root, host, path, name, kinds (the entry that has a port of each host and kind; more are set).
 */ -}}
 {{- define "chart_basico.check.egress.kept" -}}
 {{- $path := .path -}}
@@ -143,10 +143,21 @@ In: host, path, name, kinds (the entry that has a port of each host and kind; mo
       "fix" "name the host, or set direct") -}}
 {{- end -}}
 {{- with .host.exportTo -}}
-{{- if not (has "*" .) -}}
+{{- $here := $.root.Release.Namespace -}}
+{{- $gateway := (include "chart_basico.egress.gateway" $.root | fromJson).namespace -}}
+{{- $seen := list -}}
+{{- range . -}}{{- $seen = append $seen (ternary $here . (eq . ".")) -}}{{- end -}}
+{{- if not (or (has $gateway $seen) (has "*" $seen)) -}}
 {{- include "chart_basico.mistake" (dict
-      "path" (printf "%s.exportTo" $path) "found" (join ", " .) "allowed" "all namespaces, since the egress gateway needs to know the host"
-      "fix" "remove it, or set direct") -}}
+      "path" (printf "%s.exportTo" $path) "found" (join ", " .) "allowed" (printf "%s among them, since the egress gateway there needs to know the host" $gateway)
+      "fix" "add it, remove exportTo, or set direct") -}}
+{{- end -}}
+{{- $kinds := list -}}
+{{- range include "chart_basico.egress.ports" $.host | fromJsonArray -}}{{- $kinds = append $kinds (include "chart_basico.egress.kind" .protocol) -}}{{- end -}}
+{{- if and (has "tcp" $kinds) (without $seen $here $gateway) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.exportTo" $path) "found" (join ", " .) "allowed" (printf "., %s, since the pods of this namespace alone know the way of TCP to the egress gateway" $gateway)
+      "fix" "remove exportTo, or set direct") -}}
 {{- end -}}
 {{- end -}}
 {{- range include "chart_basico.egress.ports" .host | fromJsonArray -}}

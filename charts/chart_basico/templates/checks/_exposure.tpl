@@ -232,7 +232,7 @@
 {{- if eq $e.kind "ingress" -}}
 {{- include "chart_basico.mistake" (dict
       "path" "exposure.kind" "found" "ingress beside routing" "allowed" "gatewayAPI, istio, route, since an Ingress has no weights"
-      "fix" "change exposure.kind, or give routing a file of its own") -}}
+      "fix" "change exposure.kind; in a file of its own routing divides the mesh alone") -}}
 {{- end -}}
 {{- if eq $e.kind "istio" -}}
 {{- range $field := include "chart_basico.exposure.istio.fields" . | fromYamlArray -}}
@@ -260,7 +260,7 @@
 {{- if get $r $field -}}
 {{- include "chart_basico.mistake" (dict
       "path" (printf "routing.%s" $field) "found" (printf "it beside exposure.kind %s, which takes the weights alone" $e.kind) "allowed" "it beside exposure.kind istio"
-      "fix" "change exposure.kind, or give routing a file of its own") -}}
+      "fix" "change exposure.kind, or remove it") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

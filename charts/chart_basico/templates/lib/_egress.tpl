@@ -63,8 +63,10 @@ In: host. Out: JSON map.
 {{- if kindIs "invalid" $gateway -}}
 {{- toJson dict -}}
 {{- else -}}
+{{- $host := $gateway.host | default "istio-egressgateway.istio-system.svc.cluster.local" -}}
 {{- toJson (dict
-      "host" ($gateway.host | default "istio-egressgateway.istio-system.svc.cluster.local")
+      "host" $host
+      "namespace" (index (splitList "." $host) 1)
       "selector" ($gateway.selector | default (dict "istio" "egressgateway"))
       "name" (printf "%s-egress" .Values.app)) -}}
 {{- end -}}
@@ -79,6 +81,20 @@ In: host. Out: JSON map.
 {{- end -}}
 {{- end -}}
 {{- toJson $out -}}
+{{- end -}}
+
+{{- /*
+chart_basico.egress.exportTo: the namespaces for which a host is declared: this one, whose egress it is, since the port
+of a host of TCP without addresses is taken from all who see it; and that of the egress gateway that keeps it.
+In: root, key. Out: JSON list.
+*/ -}}
+{{- define "chart_basico.egress.exportTo" -}}
+{{- $out := list "." -}}
+{{- if has .key (include "chart_basico.egress.kept" .root | fromJsonArray) -}}
+{{- $there := (include "chart_basico.egress.gateway" .root | fromJson).namespace -}}
+{{- if ne $there .root.Release.Namespace -}}{{- $out = append $out $there -}}{{- end -}}
+{{- end -}}
+{{- toJson ((get .root.Values.egress.hosts .key).exportTo | default $out) -}}
 {{- end -}}
 
 {{- /* chart_basico.egress.kind: the kind of route that a protocol takes: http, tls or tcp. In: text. Out: text. */ -}}
@@ -158,8 +174,8 @@ In: root. Out: JSON list.
 {{- $out = append $out (printf "./%s" (get $e.hosts $key).host) -}}
 {{- end -}}
 {{- end -}}
-{{- with (include "chart_basico.egress.gateway" . | fromJson).host -}}
-{{- $out = append $out (printf "%s/%s" (index (splitList "." .) 1) .) -}}
+{{- with include "chart_basico.egress.gateway" . | fromJson -}}
+{{- $out = append $out (printf "%s/%s" .namespace .host) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson (uniq $out) -}}

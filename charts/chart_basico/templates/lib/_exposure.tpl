@@ -215,13 +215,16 @@ Out: a document.
 {{- /* chart_basico.exposure.route.tls. In: root, host. Out: JSON map. */ -}}
 {{- define "chart_basico.exposure.route.tls" -}}
 {{- $e := .root.Values.exposure -}}
+{{- $given := deepCopy (($e.route | default dict).tls | default dict) -}}
+{{- /* What passes through as it is says no host without TLS. */ -}}
+{{- $plain := ternary "None" "Allow" (eq ($given.termination | default "edge") "passthrough") -}}
 {{- $tls := dict
       "termination" "edge"
-      "insecureEdgeTerminationPolicy" (ternary "Redirect" "Allow" (include "chart_basico.exposure.redirects" .root | eq "yes")) -}}
+      "insecureEdgeTerminationPolicy" (ternary "Redirect" $plain (include "chart_basico.exposure.redirects" .root | eq "yes")) -}}
 {{- range include "chart_basico.exposure.certificates" .root | fromJsonArray -}}
 {{- if and .secretName (has $.host .hosts) -}}{{- $_ := set $tls "externalCertificate" (dict "name" .secretName) -}}{{- end -}}
 {{- end -}}
-{{- toJson (mergeOverwrite $tls (deepCopy (($e.route | default dict).tls | default dict))) -}}
+{{- toJson (mergeOverwrite $tls $given) -}}
 {{- end -}}
 
 {{- /* chart_basico.exposure.route.name: <app>-<host>[-<path>], dashes for dots. In: root, host, path. Out: text. */ -}}

@@ -29,7 +29,7 @@ In: root, name. Out: text.
 {{- end -}}
 
 {{- /*
-chart_basico.claimName: of a PersistentVolumeClaim: <app>-<key>, for data outlives versions.
+chart_basico.claimName: of a PersistentVolumeClaim: <app>-<key>, without the version: a renamed claim has lost its data.
 In: root, name. Out: text.
 */ -}}
 {{- define "chart_basico.claimName" -}}

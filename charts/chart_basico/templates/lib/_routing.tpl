@@ -75,6 +75,34 @@ In: root. Out: JSON list.
 {{- toJson $out -}}
 {{- end -}}
 
+{{- /*
+chart_basico.routing.matches: those of a route in the mesh, for the port of routing and no other of the Service: Istio
+asks the routes at each port that a pod dials, and one that matches there sends to the port of routing. A gateway has
+ports of its own.
+In: root, matches (may be absent). Out: JSON list.
+*/ -}}
+{{- define "chart_basico.routing.matches" -}}
+{{- $r := .root.Values.routing -}}
+{{- $gateways := $r.gateways | default (list "mesh") -}}
+{{- $out := .matches | default list -}}
+{{- if and $r.port (has .root.Values.app ($r.hosts | default (list .root.Values.app))) -}}
+{{- $out = list -}}
+{{- range .matches | default (list dict) -}}
+{{- $where := .gateways | default $gateways -}}
+{{- $others := without $where "mesh" -}}
+{{- if or .port (not (has "mesh" $where)) -}}
+{{- $out = append $out . -}}
+{{- else if $others -}}
+{{- $out = append $out (merge (dict "port" $r.port "gateways" (list "mesh")) .) -}}
+{{- $out = append $out (merge (dict "gateways" $others) .) -}}
+{{- else -}}
+{{- $out = append $out (merge (dict "port" $r.port) .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson (without $out dict) -}}
+{{- end -}}
+
 {{- /* chart_basico.routing.fields: what is Istio's own and passed through as it is. Out: YAML list. */ -}}
 {{- define "chart_basico.routing.fields" -}}
 - corsPolicy
