@@ -13,13 +13,19 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-// clusterScoped are the kinds that live in no namespace, of the APIs that charts use.
+// clusterScoped are the kinds of Kubernetes and Gateway API that live in no namespace.
 var clusterScoped = []string{
 	"APIService", "CSIDriver", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
 	"DeviceClass", "FlowSchema", "GatewayClass", "IngressClass", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding",
 	"MutatingWebhookConfiguration", "Namespace", "Node", "PersistentVolume", "PriorityClass", "PriorityLevelConfiguration",
 	"RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 	"ValidatingWebhookConfiguration", "VolumeAttachment", "VolumeAttributesClass",
+}
+
+// clusterWide says whether an object lives in no namespace. Kinds of others may have the same names: Longhorn's Node has one.
+func clusterWide(o *unstructured.Unstructured) bool {
+	group := o.GroupVersionKind().Group
+	return (group == "" || strings.HasSuffix(group, ".k8s.io")) && slices.Contains(clusterScoped, o.GetKind())
 }
 
 // split reads the documents of a manifest, and sets the release's namespace where an object names none.
@@ -64,7 +70,10 @@ func split(manifest string, release environment.Release, chartDir string) ([]*un
 				fault(item.GetKind(), "an object without metadata.name", "a name")
 				continue
 			}
-			if item.GetNamespace() == "" && !slices.Contains(clusterScoped, item.GetKind()) {
+			switch {
+			case clusterWide(item):
+				item.SetNamespace("") // as the API server does, which takes one
+			case item.GetNamespace() == "":
 				item.SetNamespace(release.Namespace)
 			}
 			objects = append(objects, item)

@@ -44,6 +44,34 @@ func TestRelease(t *testing.T) {
 	assert.Contains(t, got.Manifest, "# Source: small/templates/all.yaml")
 }
 
+// An object of the whole cluster may name a namespace, which the API server takes and forgets.
+func TestNamespaces(t *testing.T) {
+	objects, problems := split(`
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: a, namespace: there}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: b, namespace: there}
+---
+apiVersion: longhorn.io/v1beta2
+kind: Node
+metadata: {name: c, namespace: there}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: d}
+`, environment.Release{Namespace: "here"}, "")
+	require.Empty(t, problems)
+	var ids []string
+	for _, o := range objects {
+		ids = append(ids, ID(o))
+	}
+	assert.Equal(t, []string{"ClusterRole/a", "ConfigMap/there/b", "Node/there/c", "ConfigMap/here/d"}, ids)
+}
+
 func TestOverrides(t *testing.T) {
 	in := release(t, "app: shop\n")
 	in.Values = []map[string]any{{"image": map[string]any{"tag": "v1", "repository": "x"}}}
