@@ -104,6 +104,7 @@ func TestMistakes(t *testing.T) {
 		"required":                     {[]string{"replicas: 1\n"}, []string{"a.yaml: no app, which is required. Fix: add app [values-schema]"}},
 		"all at once":                  {[]string{"app: 1\nreplicas: x\n"}, []string{"a.yaml:1 app: 1; expected string [values-schema]", `a.yaml:2 replicas: "x"; expected integer [values-schema]`}},
 		"key twice":                    {[]string{"app: a\napp: b\n"}, []string{"a.yaml:2 app: the key stands twice, first on line 1; expected each key once. Fix: remove one of the two [values]"}},
+		"text that looks like YAML":    {[]string{"app: a\nimage: {tag: *hunter2}\n"}, []string{"a.yaml: a value that begins with *, as the name of an anchor does, which is not there; expected one YAML document. Fix: quote the value [unreadable]"}},
 		"a list":                       {[]string{"- app\n"}, []string{"a.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}; expected a map of values. Fix: write key: value lines [values]"}},
 		"rules of the chart": {[]string{"app: x\nbreak: rules\n"}, []string{
 			`a.yaml:1 app: "x"; expected "y". Fix: write y [values]`,
