@@ -80,7 +80,7 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 		}
 	}
 	for _, o := range m.objects {
-		if broken[o.id] {
+		if broken[o.id] || o.GetKind() == "Pod" { // which comes with its proxy, below
 			continue
 		}
 		instance, err := c.add(o.Unstructured)
@@ -93,7 +93,7 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 		}
 	}
 	for _, p := range m.pods {
-		if p.GetKind() == "Pod" || broken[p.id] {
+		if broken[p.id] {
 			continue
 		}
 		if instance, err := c.add(p.pod(injected[p.GetNamespace()])); err == nil && instance != nil {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,24 @@ type object struct {
 	*unstructured.Unstructured
 	id      string // Kind/namespace/name
 	release *render.Release
+}
+
+// newObject gives an object that has only the beginning of a name a whole one, as the API server does; the number tells it from others.
+func newObject(u *unstructured.Unstructured, release *render.Release, number int) object {
+	o := object{u, render.ID(u), release}
+	if u.GetName() == "" {
+		o.Unstructured = u.DeepCopy()
+		o.SetName(fmt.Sprintf("%.58s%05d", u.GetGenerateName(), number))
+	}
+	return o
+}
+
+// hooked says whether an object is one of Helm's hooks, and whether of those that only helm test makes.
+func (o object) hooked() (hook, test bool) {
+	note := o.GetAnnotations()["helm.sh/hook"]
+	return note != "", slices.ContainsFunc(strings.Split(note, ","), func(event string) bool {
+		return strings.HasPrefix(strings.TrimSpace(event), "test")
+	})
 }
 
 // file is the user's file that most likely has to change: the last values file, or the environment's.
@@ -41,7 +60,7 @@ type pods struct {
 	labels   map[string]string
 	notes    map[string]string // annotations
 	spec     map[string]any
-	ends     bool // a Job's or CronJob's
+	ends     bool // a Job's, a CronJob's or a hook's
 }
 
 // service is a name that pods can send requests to: a Service, or a host of a ServiceEntry.
@@ -83,18 +102,19 @@ func newModel(releases []*render.Release) *model {
 	m := &model{services: map[string]*service{}, hosts: map[string]*service{}}
 	for _, r := range releases {
 		for _, u := range r.Objects {
-			m.objects = append(m.objects, object{u, render.ID(u), r})
+			m.objects = append(m.objects, newObject(u, r, len(m.objects)))
 		}
 	}
 	for _, o := range m.objects {
-		if path, ok := templates[o.GetKind()]; ok {
+		hook, test := o.hooked()
+		if path, ok := templates[o.GetKind()]; ok && !test {
 			template, _, _ := unstructured.NestedMap(o.Object, path...)
 			labels, _, _ := unstructured.NestedStringMap(template, "metadata", "labels")
 			notes, _, _ := unstructured.NestedStringMap(template, "metadata", "annotations")
 			spec, _, _ := unstructured.NestedMap(template, "spec")
 			m.pods = append(m.pods, pods{
 				object: o, template: strings.Join(path, "."), labels: labels, notes: notes, spec: spec,
-				ends: o.GetKind() == "Job" || o.GetKind() == "CronJob",
+				ends: hook || o.GetKind() == "Job" || o.GetKind() == "CronJob",
 			})
 		}
 	}
@@ -105,7 +125,9 @@ func newModel(releases []*render.Release) *model {
 		}
 	}
 	for _, o := range m.objects {
+		_, test := o.hooked()
 		switch {
+		case test:
 		case o.GetKind() == "Service" && o.GetAPIVersion() == "v1":
 			s := &service{object: o, ports: servicePorts(o)}
 			s.selector, _, _ = unstructured.NestedStringMap(o.Object, "spec", "selector")

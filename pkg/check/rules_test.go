@@ -65,6 +65,9 @@ var broken = []struct {
 	{rule: "version-label", old: "metadata: {labels: {app: shop, version: v2}}", new: "metadata: {labels: {app: shop}}",
 		want: "shop.yaml Deployment/shops/shop-v2 spec.template.metadata.labels: pods of app shop without a version label"},
 	{rule: "service-endpoints", old: "selector: {app: shop}", new: "selector: {app: shop, tier: x}", want: "shop.yaml Service/shops/shop spec.selector: no workload's pods have the labels app=shop,tier=x"},
+	{rule: "service-endpoints", also: "apiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shops}\nspec: {selector: {app: more}, ports: [{name: http, port: 80}]}\n---\n" + strings.Replace(testPod, "app: shop", "app: more", 1),
+		want: "other.yaml Service/shops/more spec.selector: no workload's pods have the labels app=more"},
+	{rule: "schema", also: strings.Replace(generated, "batch/v1", "batch/v3", 1), want: "Job/shops/more- apiVersion: batch/v3/Job is not a kind"},
 	{rule: "service-job", old: "labels: {app: setup}", new: "labels: {app: shop}", want: "shop.yaml Service/shops/shop spec.selector: it selects the pods of Job/shops/setup, which end"},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: wbe", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "wbe"; expected one of web 8080`},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: 8081", want: "no container of Deployment/shops/shop-v2 has the port 8081"},
@@ -151,6 +154,28 @@ func TestRules(t *testing.T) {
 			assert.NotContains(t, got.Error(), "can read", "it is said where")
 			assert.True(t, hit, "want %s\ngot\n%v", c.want, got)
 			assert.Equal(t, got, run(t, releases...), "the same on every run")
+		})
+	}
+}
+
+// What is right beside the healthy environment, and no rule may refuse.
+var legal = []struct {
+	name, also string // objects of release shops/other
+}{
+	{"a test of helm, with the labels that a Service selects", testPod},
+	{"a Pod that gets its proxy from the webhook", "apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
+	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
+}
+
+const (
+	testPod   = "apiVersion: v1\nkind: Pod\nmetadata: {name: test-connection, namespace: shops, labels: {app: shop}, annotations: {helm.sh/hook: test}}\nspec: {restartPolicy: Never, containers: [{name: wget, image: 'wget:1'}]}"
+	generated = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: more-, namespace: shops, annotations: {helm.sh/hook: pre-upgrade}}\nspec: {template: {metadata: {labels: {app: more}}, spec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}}}"
+)
+
+func TestLegal(t *testing.T) {
+	for _, c := range legal {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Empty(t, run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), rendered(t, "shops/other", c.also, "default/ns")))
 		})
 	}
 }

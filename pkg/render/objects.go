@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -102,10 +103,11 @@ func documents(manifest string) []document {
 	return out
 }
 
-// ID names an object the way it is named everywhere: Kind/namespace/name.
+// ID names an object the way it is named everywhere: Kind/namespace/name. A name that the API server is to complete is its beginning.
 func ID(object *unstructured.Unstructured) string {
+	name := cmp.Or(object.GetName(), object.GetGenerateName())
 	if ns := object.GetNamespace(); ns != "" {
-		return fmt.Sprintf("%s/%s/%s", object.GetKind(), ns, object.GetName())
+		return fmt.Sprintf("%s/%s/%s", object.GetKind(), ns, name)
 	}
-	return object.GetKind() + "/" + object.GetName()
+	return object.GetKind() + "/" + name
 }
