@@ -22,7 +22,7 @@ const injectedNamespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: sho
 func rendered(t *testing.T, name, text string, needs ...string) *render.Release {
 	t.Helper()
 	namespace, short, _ := strings.Cut(name, "/")
-	r := &render.Release{Release: environment.Release{Name: short, Namespace: namespace, Needs: needs, ValuesFiles: []string{short + ".yaml"}}}
+	r := &render.Release{ChartName: ours, Release: environment.Release{Name: short, Namespace: namespace, Needs: needs, ValuesFiles: []string{short + ".yaml"}}}
 	for _, doc := range strings.Split(text, "\n---\n") {
 		data, err := yaml.YAMLToJSON([]byte(doc))
 		require.NoError(t, err)
@@ -171,6 +171,68 @@ const (
 	testPod   = "apiVersion: v1\nkind: Pod\nmetadata: {name: test-connection, namespace: shops, labels: {app: shop}, annotations: {helm.sh/hook: test}}\nspec: {restartPolicy: Never, containers: [{name: wget, image: 'wget:1'}]}"
 	generated = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: more-, namespace: shops, annotations: {helm.sh/hook: pre-upgrade}}\nspec: {template: {metadata: {labels: {app: more}}, spec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}}}"
 )
+
+// gateway is what Istio's own chart of that name makes, and a route whose weights are relative.
+const gateway = `apiVersion: v1
+kind: Service
+metadata: {name: gate, namespace: shops}
+spec:
+  type: LoadBalancer
+  selector: {app: gate}
+  ports: [{name: status-port, port: 15021, targetPort: 15021}, {name: http2, port: 80, targetPort: 80}, {name: https, port: 443, targetPort: 443}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: single, namespace: shops}
+spec: {selector: {app: gate}, ports: [{port: 8000, targetPort: http-envoy-prom}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: made, namespace: shops}
+spec: {selector: {app: of-an-operator}, ports: [{name: http, port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: gate, namespace: shops}
+spec:
+  selector: {matchLabels: {app: gate}}
+  template:
+    metadata: {labels: {app: gate}}
+    spec: {containers: [{name: gate, image: "auto", ports: [{name: http-envoy-prom, containerPort: 15090}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: gate, namespace: shops}
+spec:
+  hosts: [gate.example.com]
+  http: [{route: [{destination: {host: shop, port: {number: 80}}, weight: 1}, {destination: {host: gate, port: {number: 80}}, weight: 3}]}]
+`
+
+// What Kubernetes and Istio take of other charts is no error; a name that no container has leads nowhere, whoever wrote it.
+func TestOtherCharts(t *testing.T) {
+	check := func(text, chart string) (errors, warnings []string) {
+		other := rendered(t, "shops/other", text, "default/ns")
+		other.ChartName = chart
+		for _, p := range run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), other) {
+			if p.Severity == problem.Error {
+				errors = append(errors, p.Rule)
+			} else {
+				warnings = append(warnings, p.Rule)
+			}
+			assert.NotContains(t, p.Fix, "http- ", "which is no legal name")
+		}
+		return errors, warnings
+	}
+	said := []string{"version-label", "service-endpoints", "port-protocol", "service-port", "service-port", "service-port", "port-protocol", "weights"}
+	errors, warnings := check(gateway, "gateway")
+	assert.Empty(t, errors)
+	assert.ElementsMatch(t, said, warnings)
+	errors, warnings = check(gateway, ours)
+	assert.ElementsMatch(t, said, errors)
+	assert.Empty(t, warnings)
+	errors, _ = check(strings.Replace(gateway, "targetPort: http-envoy-prom", "targetPort: prom", 1), "gateway")
+	assert.Equal(t, []string{"service-port"}, errors)
+}
 
 func TestLegal(t *testing.T) {
 	for _, c := range legal {
