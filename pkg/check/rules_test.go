@@ -60,6 +60,8 @@ var broken = []struct {
 }{
 	{rule: "owner", also: "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: shops}\nspec: {selector: {app: shop}, ports: [{name: http, port: 80, targetPort: web}]}",
 		want: "other.yaml Service/shops/shop: defined by releases shops/shop and shops/other; expected one owner. Fix: remove it from the values of one of them: shop.yaml or other.yaml [owner]"},
+	{rule: "owner", also: generated + "\n---\n" + strings.Replace(generated, "generateName: more-", "name: more", 1) + "\n---\n" + strings.Replace(generated, "generateName: more-", "name: more", 1),
+		want: "other.yaml Job/shops/more: defined twice by release shops/other; expected one definition. Fix: remove one of the two [owner]"},
 	{rule: "namespace", needs: "-", want: "shop.yaml Service/shops/shop metadata.namespace: release shops/shop does not need default/ns, which creates namespace shops; expected the namespace first. Fix: add default/ns to its needs [namespace]"},
 	{rule: "namespace", old: "{name: setup, namespace: shops}", new: "{name: setup, namespace: m}", want: "shop.yaml Job/m/setup metadata.namespace: namespace m, which nothing creates"},
 	{rule: "version-label", old: "metadata: {labels: {app: shop, version: v2}}", new: "metadata: {labels: {app: shop}}",
@@ -67,6 +69,8 @@ var broken = []struct {
 	{rule: "service-endpoints", old: "selector: {app: shop}", new: "selector: {app: shop, tier: x}", want: "shop.yaml Service/shops/shop spec.selector: no workload's pods have the labels app=shop,tier=x"},
 	{rule: "service-endpoints", also: "apiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shops}\nspec: {selector: {app: more}, ports: [{name: http, port: 80}]}\n---\n" + strings.Replace(testPod, "app: shop", "app: more", 1),
 		want: "other.yaml Service/shops/more spec.selector: no workload's pods have the labels app=more"},
+	{rule: "one-destinationrule", also: entry("shops", "443") + "\n---\n" + destinationRule("shops", "api.example.com", "") + "\n---\n" + strings.Replace(destinationRule("shops", "api.example.com", ""), "name: more", "name: most", 1),
+		want: "DestinationRule/shops/most spec.host: api.example.com has DestinationRule/shops/more already"},
 	{rule: "schema", also: strings.Replace(generated, "batch/v1", "batch/v3", 1), want: "Job/shops/more- apiVersion: batch/v3/Job is not a kind"},
 	{rule: "service-job", old: "labels: {app: setup}", new: "labels: {app: shop}", want: "shop.yaml Service/shops/shop spec.selector: it selects the pods of Job/shops/setup, which end"},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: wbe", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "wbe"; expected one of web 8080`},
@@ -77,6 +81,7 @@ var broken = []struct {
 	{rule: "statefulset-service", old: "clusterIP: None", new: "type: ClusterIP", want: "StatefulSet/shops/store-v1 spec.serviceName: Service/shops/store, which is not headless; expected a headless Service", warning: true},
 	{rule: "port-protocol", old: "{name: http, port", new: "{name: web, port", want: `shop.yaml Service/shops/shop spec.ports[0].name: "web"; expected a name that begins with the protocol`},
 	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: shpo, subset: v2", want: `shop.yaml VirtualService/shops/shop spec.http[0].route[1].destination.host: host "shpo", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop [route-host]`},
+	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: shop.shops, subset: v2", want: `destination.host: host "shop.shops", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop.shops.svc.cluster.local [route-host]`},
 	{rule: "route-subset", old: "{host: shop, subset: v2", new: "{host: shop, subset: v3", want: `spec.http[0].route[1].destination.subset: subset "v3", which no DestinationRule of host shop defines`},
 	{rule: "route-port", old: "subset: v2, port: {number: 80}", new: "subset: v2, port: {number: 81}", want: "spec.http[0].route[1].destination.port.number: 81; expected a port of Service/shops/shop: http 80"},
 	{rule: "route-host", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: shpo, port: {name: http}}}", want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: host "shpo", which is no Service in namespace shops`},
@@ -164,6 +169,13 @@ var legal = []struct {
 }{
 	{"a test of helm, with the labels that a Service selects", testPod},
 	{"a Pod that gets its proxy from the webhook", "apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
+	{"rules for one host in two namespaces, each for its callers", entry("shops", "443") + "\n---\n" + destinationRule("shops", "api.example.com", "") + "\n---\n" +
+		entry("default", "443") + "\n---\n" + destinationRule("default", "api.example.com", "")},
+	{"rules for some pods each", entry("shops", "443") + "\n---\n" + destinationRule("shops", "api.example.com", "workloadSelector: {matchLabels: {app: a}}, ") + "\n---\n" +
+		strings.Replace(destinationRule("shops", "api.example.com", "workloadSelector: {matchLabels: {app: b}}, "), "name: more", "name: most", 1)},
+	{"rules for two hosts of one wildcard", strings.NewReplacer("api.example.com", "'*.example.com'", "DNS", "NONE").Replace(entry("shops", "443")) + "\n---\n" + destinationRule("shops", "a.example.com", "") + "\n---\n" +
+		strings.Replace(destinationRule("shops", "b.example.com", ""), "name: more", "name: most", 1)},
+	{"a Gateway of Istio's beside one of Gateway API of that name", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: shop, namespace: shops}\nspec: {selector: {istio: ingressgateway}, servers: [{hosts: [d.example.com], port: {name: http, number: 80, protocol: HTTP}}]}"},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
@@ -232,6 +244,34 @@ func TestOtherCharts(t *testing.T) {
 	assert.Empty(t, warnings)
 	errors, _ = check(strings.Replace(gateway, "targetPort: http-envoy-prom", "targetPort: prom", 1), "gateway")
 	assert.Equal(t, []string{"service-port"}, errors)
+}
+
+func entry(namespace, port string) string {
+	return "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: more-" + port + ", namespace: " + namespace + "}\n" +
+		"spec: {hosts: [api.example.com], resolution: DNS, ports: [{name: https, number: " + port + ", protocol: TLS}]}"
+}
+
+func destinationRule(namespace, host, selector string) string {
+	return "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: more, namespace: " + namespace + "}\n" +
+		"spec: {" + selector + "host: " + host + ", trafficPolicy: {connectionPool: {tcp: {connectTimeout: 1s}}}}"
+}
+
+// A host of several ServiceEntries has the ports of each, but where the caller's namespace has one of its own; of wildcards the longest holds.
+func TestHostsOutside(t *testing.T) {
+	wide := func(host, name string) string {
+		return strings.NewReplacer("api.example.com", "'"+host+"'", "more-", name).Replace(entry("shops", "8443"))
+	}
+	m := newModel([]*render.Release{rendered(t, "shops/a", strings.Join([]string{
+		entry("shops", "443"), entry("shops", "5432"), entry("far", "80"), entry("near", "90"),
+		wide("*.com", "a"), wide("*.example.com", "b"), wide("*.org", "c"),
+	}, "\n---\n"))})
+	for range 20 { // in whatever order a map gives them
+		assert.Equal(t, "443, 5432", m.resolve("api.example.com", "shops").portNumbers())
+		assert.Equal(t, "80", m.resolve("api.example.com", "far").portNumbers())
+		assert.Equal(t, "443, 5432, 80, 90", m.resolve("api.example.com", "default").portNumbers())
+		assert.Equal(t, "*.example.com", m.resolve("other.example.com", "shops").host)
+		assert.Nil(t, m.resolve("example.net", "shops"))
+	}
 }
 
 func TestLegal(t *testing.T) {
