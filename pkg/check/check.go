@@ -73,10 +73,10 @@ func (c *Checker) check(ctx context.Context, name string, releases []*render.Rel
 			return found
 		}
 		for _, p := range c.schemas.check(o) {
-			broken[o.id] = true
+			broken[o.key()] = true
 			found = append(found, p)
 		}
-		if !broken[o.id] {
+		if !broken[o.key()] {
 			found = append(found, c.schemas.admit(ctx, o)...)
 		}
 	}
