@@ -71,6 +71,7 @@ var broken = []struct {
 		want: "other.yaml Service/shops/more spec.selector: no workload's pods have the labels app=more"},
 	{rule: "one-destinationrule", also: entry("shops", "443") + "\n---\n" + destinationRule("shops", "api.example.com", "") + "\n---\n" + strings.Replace(destinationRule("shops", "api.example.com", ""), "name: more", "name: most", 1),
 		want: "DestinationRule/shops/most spec.host: api.example.com has DestinationRule/shops/more already"},
+	{rule: "exposed-once", also: exposed("annotations: {kubernetes.io/ingress.class: nginx}", "", "Prefix"), want: "Ingress/shops/more spec.rules[0].http.paths[0].path: a.example.com/, which Ingress/shops/shop has already"},
 	{rule: "schema", also: strings.Replace(generated, "batch/v1", "batch/v3", 1), want: "Job/shops/more- apiVersion: batch/v3/Job is not a kind"},
 	{rule: "service-job", old: "labels: {app: setup}", new: "labels: {app: shop}", want: "shop.yaml Service/shops/shop spec.selector: it selects the pods of Job/shops/setup, which end"},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: wbe", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "wbe"; expected one of web 8080`},
@@ -176,6 +177,10 @@ var legal = []struct {
 	{"rules for two hosts of one wildcard", strings.NewReplacer("api.example.com", "'*.example.com'", "DNS", "NONE").Replace(entry("shops", "443")) + "\n---\n" + destinationRule("shops", "a.example.com", "") + "\n---\n" +
 		strings.Replace(destinationRule("shops", "b.example.com", ""), "name: more", "name: most", 1)},
 	{"a Gateway of Istio's beside one of Gateway API of that name", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: shop, namespace: shops}\nspec: {selector: {istio: ingressgateway}, servers: [{hosts: [d.example.com], port: {name: http, number: 80, protocol: HTTP}}]}"},
+	{"two Routes whose hosts the router makes", route("more") + "\n---\n" + route("most")},
+	{"a canary of nginx's", exposed("annotations: {nginx.ingress.kubernetes.io/canary: 'true'}", "ingressClassName: nginx, ", "Prefix")},
+	{"the path itself beside what is below it", exposed("", "ingressClassName: nginx, ", "Exact")},
+	{"an Ingress of another class, by the annotation", exposed("annotations: {kubernetes.io/ingress.class: haproxy}", "", "Prefix")},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
@@ -244,6 +249,16 @@ func TestOtherCharts(t *testing.T) {
 	assert.Empty(t, warnings)
 	errors, _ = check(strings.Replace(gateway, "targetPort: http-envoy-prom", "targetPort: prom", 1), "gateway")
 	assert.Equal(t, []string{"service-port"}, errors)
+}
+
+func route(name string) string {
+	return "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: " + name + ", namespace: shops}\nspec: {to: {kind: Service, name: shop}}"
+}
+
+// exposed is an Ingress with the host and path of the healthy environment's.
+func exposed(metadata, class, pathType string) string {
+	return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: more, namespace: shops, " + metadata + "}\n" +
+		"spec: {" + class + "rules: [{host: a.example.com, http: {paths: [{path: /, pathType: " + pathType + ", backend: {service: {name: shop, port: {number: 80}}}}]}}]}"
 }
 
 func entry(namespace, port string) string {
