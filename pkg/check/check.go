@@ -68,11 +68,17 @@ func (c *Checker) check(ctx context.Context, name string, releases []*render.Rel
 	m := newModel(releases)
 	var found problem.List
 	broken := map[string]bool{}
+	brought := m.brought()
 	for _, o := range m.objects {
 		if ctx.Err() != nil {
 			return found
 		}
-		for _, p := range c.schemas.check(o) {
+		refused := c.schemas.check
+		gvk := o.GetAPIVersion() + "/" + o.GetKind()
+		if schema, ok := brought[gvk]; ok && c.schemas.kinds[gvk] == "" {
+			refused = func(o object) problem.List { return checkBrought(ctx, o, schema) }
+		}
+		for _, p := range refused(o) {
 			broken[o.key()] = true
 			found = append(found, p)
 		}

@@ -2,6 +2,7 @@ package check
 
 import (
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -251,6 +252,57 @@ func TestOtherCharts(t *testing.T) {
 	assert.Equal(t, []string{"service-port"}, errors)
 }
 
+// A kind that an operator brings is held to its own schema where that is there, and is a warning where it is not. What is
+// mistyped is an error.
+func TestForeignKinds(t *testing.T) {
+	const crd = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: scaledobjects.keda.sh}
+spec:
+  group: keda.sh
+  scope: Namespaced
+  names: {kind: ScaledObject, plural: scaledobjects}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
+`
+	object := func(gvk, spec string) string {
+		return "apiVersion: " + path.Dir(gvk) + "\nkind: " + path.Base(gvk) + "\nmetadata: {name: more, namespace: shops}\nspec: " + spec
+	}
+	const keda = "keda.sh/v1/ScaledObject"
+	const none = " is not a kind of Kubernetes 1.37, Istio, Gateway API or OpenShift"
+	for _, c := range []struct {
+		also, want string
+		severity   problem.Severity
+	}{
+		{crd + "\n---\n" + object(keda, "{to: shop, max: null}"), "", ""},
+		{crd + "\n---\n" + object(keda, "{to: never}"), "other.yaml ScaledObject/shops/more spec: not there [schema]", problem.Error},
+		{crd + "\n---\n" + object(keda, "{max: 9}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, max: 10}"), "other.yaml ScaledObject/shops/more spec.max: 10: ", problem.Error},
+		{crd + "\n---\n" + object("keda.sh/v1/ScaledJob", "{}"), "apiVersion: keda.sh/v1/ScaledJob" + none + ", nor does", problem.Warning},
+		{object(keda, "{}"), "apiVersion: " + keda + none + ", nor does this environment bring it: it is not checked. Fix: see that the cluster has its CustomResourceDefinition [schema]", problem.Warning},
+		{object("autoscaling.k8s.io/v1/VerticalPodAutoscaler", "{}"), none + ", nor does", problem.Warning},
+		{object("authorization.openshift.io/v1/ClusterRole", "{}"), none + ", nor does", problem.Warning},
+		{object("networking.istio.oi/v1/VirtualService", "{}"), "write networking.istio.io/v1/VirtualService", problem.Error},
+		{object("networking.istio.io/v1/VirtualServce", "{}"), "write networking.istio.io/v1/VirtualService", problem.Error},
+		{object("app/v1/Deployment", "{}"), "write apps/v1/Deployment", problem.Error},
+		{object("extensions/v1beta1/Ingress", "{}"), none + ". Fix: use an API that this version serves", problem.Error},
+		{object("v1/Sevice", "{}"), "write v1/Service", problem.Error},
+	} {
+		got := run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), rendered(t, "shops/other", c.also, "default/ns"))
+		if c.want == "" {
+			assert.Empty(t, got)
+			continue
+		}
+		if assert.NotEmpty(t, got, c.want) {
+			assert.Contains(t, got[0].String(), c.want)
+			assert.Equal(t, c.severity, got[0].Severity, c.want)
+		}
+	}
+}
+
 func route(name string) string {
 	return "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: " + name + ", namespace: shops}\nspec: {to: {kind: Service, name: shop}}"
 }
@@ -287,6 +339,19 @@ func TestHostsOutside(t *testing.T) {
 		assert.Equal(t, "*.example.com", m.resolve("other.example.com", "shops").host)
 		assert.Nil(t, m.resolve("example.net", "shops"))
 	}
+}
+
+// A namespace that Helmfile makes for one release is there for those that need it.
+func TestNamespaceOfHelmfile(t *testing.T) {
+	first := rendered(t, "other/first", configMap("first"))
+	first.CreateNamespace = true
+	assert.Empty(t, run(t, first, rendered(t, "other/second", configMap("second"), "other/first")))
+	assert.Equal(t, "third.yaml ConfigMap/other/third metadata.namespace: release other/third does not need other/first, which creates namespace other; expected the namespace first. Fix: add other/first to its needs [namespace]",
+		run(t, first, rendered(t, "other/third", configMap("third"))).Error())
+}
+
+func configMap(name string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: other}"
 }
 
 func TestLegal(t *testing.T) {
