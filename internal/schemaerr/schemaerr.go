@@ -197,9 +197,12 @@ func (e *explainer) found(path []string) string {
 // confidential are the names of keys below which people keep what nobody else may read.
 var confidential = regexp.MustCompile(`(?i)(secret|password|passwd|token|credential|(private|api|access)[-_]?key)s?$`)
 
+// Confidential says whether what is at path may be secret, by the name of a key.
+func Confidential(path []string) bool { return slices.ContainsFunc(path, confidential.MatchString) }
+
 // secret says whether what is at path may be: by the name of a key, in a Secret, or in a container's environment.
 func (e *explainer) secret(path []string) bool {
-	if slices.ContainsFunc(path, confidential.MatchString) {
+	if Confidential(path) {
 		return true
 	}
 	n := len(path)

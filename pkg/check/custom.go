@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 
+	"chartbasico/internal/schemaerr"
 	"chartbasico/pkg/problem"
 )
 
@@ -115,6 +117,9 @@ func checkBrought(ctx context.Context, o object, schema any) (out problem.List) 
 		return out
 	}
 	for _, e := range c.refusals(ctx, o) {
+		if schemaerr.Confidential(strings.FieldsFunc(e.Field, func(r rune) bool { return strings.ContainsRune(".[]", r) })) {
+			e.BadValue = nil
+		}
 		found, expected := explain(e)
 		fault(e.Field, found, expected, "")
 	}
