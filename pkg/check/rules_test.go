@@ -181,7 +181,8 @@ var legal = []struct {
 	{"two Routes whose hosts the router makes", route("more") + "\n---\n" + route("most")},
 	{"a canary of nginx's", exposed("annotations: {nginx.ingress.kubernetes.io/canary: 'true'}", "ingressClassName: nginx, ", "Prefix")},
 	{"the path itself beside what is below it", exposed("", "ingressClassName: nginx, ", "Exact")},
-	{"an Ingress of another class, by the annotation", exposed("annotations: {kubernetes.io/ingress.class: haproxy}", "", "Prefix")},
+	{"Ingresses of other classes, by the annotation", exposed("annotations: {kubernetes.io/ingress.class: haproxy}", "", "Prefix") + "\n---\n" +
+		strings.Replace(exposed("annotations: {kubernetes.io/ingress.class: traefik}", "", "Prefix"), "name: more", "name: most", 1)},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
