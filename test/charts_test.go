@@ -84,21 +84,24 @@ func TestHelmfilePullsTheSame(t *testing.T) {
 func TestPublishedChartOnACluster(t *testing.T) {
 	const version = "7.8.9"
 	r, _ := published(t, helm{"HELM", t.TempDir()}, version)
-	file := shop(t, "published")
+	file := shop(t, "published", calm...)
 	rendered, err := renderer.Environment(t.Context(), load(t, file))
 	require.NoError(t, err)
 	t.Cleanup(func() { uninstallQuietly(t, rendered) })
 	raw, err := os.ReadFile(file)
 	require.NoError(t, err)
 	write(t, file, strings.ReplaceAll(string(raw), "chart: "+chart(t)+"\n", "chart: oci://"+r.Addr+"/charts/chart_basico\n    version: "+version+"\n"))
-	require.NotContains(t, file, chart(t))
+	raw, err = os.ReadFile(file)
+	require.NoError(t, err)
+	require.NotContains(t, string(raw), chart(t))
 
 	got := onShared(t, "verify", file, "--requests", "1000")
 	assert.Equalf(t, 0, got.status, "%s%s", got.err, got.out)
 	routing := filepath.Join(filepath.Dir(file), "cart-routing.yaml")
 	values, err := os.ReadFile(routing)
 	require.NoError(t, err)
-	write(t, routing, strings.Replace(string(values), "timeout: 2s", "timeout: 60s", 1)) // as a busy machine needs, and verify waits for
+	require.Contains(t, string(values), "timeout: 8s")
+	write(t, routing, strings.Replace(string(values), "timeout: 8s", "timeout: 60s", 1)) // as a busy machine needs, and verify waits for
 	got = promoted(t, file, "--to", "canary", "--write")
 	assert.Equalf(t, 0, got.status, "%s%s", got.err, got.out)
 	assert.Equal(t, []string{"moved v1", "measured v1", "moved canary", "measured canary"}, path(walkOf(t, got)), "the time limit comes first")

@@ -136,7 +136,8 @@ func MergeValues(base, over map[string]any) map[string]any {
 // is changed in place.
 func SetValue(values map[string]any, assignment string) error {
 	if err := strvals.ParseInto(assignment, values); err != nil {
-		return fmt.Errorf("--set %s: %w", assignment, err)
+		path, _, _ := strings.Cut(assignment, "=") // what follows may be secret
+		return fmt.Errorf("--set %s: %w", path, err)
 	}
 	return nil
 }

@@ -70,6 +70,7 @@ func TestSetValue(t *testing.T) {
 	require.NoError(t, SetValue(values, "routing.stage=canary"))
 	assert.Equal(t, map[string]any{"stage": "canary", "stages": []any{}}, values["routing"])
 	require.ErrorContains(t, SetValue(values, "routing"), "--set routing:")
+	require.EqualError(t, SetValue(values, "password=hunter2,routing"), `--set password: key "routing" has no value`)
 }
 
 func TestLoadChartThatIsNone(t *testing.T) {

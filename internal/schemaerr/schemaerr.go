@@ -28,7 +28,7 @@ type Finding struct {
 }
 
 // Explain returns what err says, leaf by leaf. Schema is the whole document that the schema
-// was compiled from, and value is what was validated.
+// was compiled from, and value is what was validated. Of what may be secret it shows the type only.
 func Explain(err *jsonschema.ValidationError, schema, value any) []Finding {
 	e := explainer{schema: schema, value: value}
 	e.walk(err)
@@ -132,7 +132,11 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 		}
 		return
 	}
-	e.add(err.InstanceLocation, e.found(err.InstanceLocation), text(err), "")
+	expected := text(err)
+	if e.secret(err.InstanceLocation) {
+		expected = "what its schema takes" // the text may have the value
+	}
+	e.add(err.InstanceLocation, e.found(err.InstanceLocation), expected, "")
 }
 
 // number is a bound with all its digits.
@@ -170,16 +174,43 @@ func (e *explainer) found(path []string) string {
 			return "nothing"
 		}
 	}
-	switch at := v.(type) {
+	switch v.(type) {
 	case nil:
 		return "nothing"
 	case map[string]any:
 		return "a map"
 	case []any:
 		return "a list"
+	case string:
+		if e.secret(path) {
+			return "text"
+		}
+	case bool:
 	default:
-		return problem.Quote(at)
+		if e.secret(path) {
+			return "a number"
+		}
 	}
+	return problem.Quote(v)
+}
+
+// confidential are the names of keys below which people keep what nobody else may read.
+var confidential = regexp.MustCompile(`(?i)(secret|password|passwd|token|credential|(private|api|access)[-_]?key)s?$`)
+
+// Confidential says whether what is at path may be secret, by the name of a key.
+func Confidential(path []string) bool { return slices.ContainsFunc(path, confidential.MatchString) }
+
+// secret says whether what is at path may be: by the name of a key, in a Secret, or in a container's environment.
+func (e *explainer) secret(path []string) bool {
+	if Confidential(path) {
+		return true
+	}
+	n := len(path)
+	if n >= 3 && path[n-3] == "env" && path[n-1] == "value" {
+		return true
+	}
+	object, _ := e.value.(map[string]any)
+	return n > 0 && object["kind"] == "Secret" && (path[0] == "data" || path[0] == "stringData")
 }
 
 // branch is the one alternative that the value was meant for: the only one that does not

@@ -20,6 +20,8 @@ const schema = `{
     "list": {"type": "array", "items": {"type": ["integer", "null"]}},
     "never": false,
     "boxes": {"type": "object", "additionalProperties": false, "patternProperties": {"^[a-z]([-a-z0-9]{0,9}[a-z0-9])?$": true}, "$comment": "DNS label"},
+    "data": {"type": ["string", "object"], "maxLength": 3},
+    "secrets": {"type": "object", "additionalProperties": {"type": ["object", "integer"], "maximum": 3, "properties": {"password": {"type": "string", "format": "date"}}}},
     "files": {"type": "object", "additionalProperties": false, "patternProperties": {"^[-._a-zA-Z]+$": true}}
   }
 }`
@@ -28,26 +30,33 @@ func TestExplain(t *testing.T) {
 	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
 	require.NoError(t, err)
 	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
 	require.NoError(t, compiler.AddResource("mem:///s", doc))
 	compiled, err := compiler.Compile("mem:///s")
 	require.NoError(t, err)
 
 	for value, want := range map[string]Finding{
-		`{}`:                                {[]string{}, "no app, which is required", "", "add app"},
-		`{"app":"A"}`:                       {[]string{"app"}, `"A"`, "text that matches ^[a-z]+$", ""},
-		`{"app":"a","kind":"job"}`:          {[]string{"kind"}, `"job"`, "Deployment or Job", "write Job"},
-		`{"app":"a","box":{"imgae":"x"}}`:   {[]string{"box", "imgae"}, `unknown key "imgae"`, "", "write image"},
-		`{"app":"a","box":{"other":"x"}}`:   {[]string{"box", "other"}, `unknown key "other"`, "", "remove it; known here: image, tag"},
-		`{"app":"a","either":3}`:            {[]string{"either"}, "3", "object or string", ""},
-		`{"app":"a","either":{"form":1}}`:   {[]string{"either", "form"}, `unknown key "form"`, "", "write from"},
-		`{"app":"a","either":{"from":9}}`:   {[]string{"either", "from"}, "9", "at most 3", ""},
-		`{"app":"a","list":[1,"x"]}`:        {[]string{"list", "1"}, `"x"`, "integer", ""},
-		`{"app":"a","never":{}}`:            {[]string{"never"}, "a map", "nothing here", "remove it"},
-		`{"app":"a","boxes":{"MyApp":1}}`:   {[]string{"boxes", "MyApp"}, `illegal key "MyApp"`, "DNS label, which matches ^[a-z]([-a-z0-9]{0,9}[a-z0-9])?$", "write my-app"},
-		`{"app":"a","boxes":{"my_vol.":1}}`: {[]string{"boxes", "my_vol."}, `illegal key "my_vol."`, "DNS label, which matches ^[a-z]([-a-z0-9]{0,9}[a-z0-9])?$", "write my-vol"},
-		`{"app":"a","boxes":{"9":1}}`:       {[]string{"boxes", "9"}, `illegal key "9"`, "DNS label, which matches ^[a-z]([-a-z0-9]{0,9}[a-z0-9])?$", "rename it"},
-		`{"app":"a","files":{"A/b":1}}`:     {[]string{"files", "A/b"}, `illegal key "A/b"`, "a key that matches ^[-._a-zA-Z]+$", "write A_b"},
-		`{"app":"a","list":{}}`:             {[]string{"list"}, "a map", "array", ""},
+		`{}`:                                                  {[]string{}, "no app, which is required", "", "add app"},
+		`{"app":"A"}`:                                         {[]string{"app"}, `"A"`, "text that matches ^[a-z]+$", ""},
+		`{"app":"a","kind":"job"}`:                            {[]string{"kind"}, `"job"`, "Deployment or Job", "write Job"},
+		`{"app":"a","box":{"imgae":"x"}}`:                     {[]string{"box", "imgae"}, `unknown key "imgae"`, "", "write image"},
+		`{"app":"a","box":{"other":"x"}}`:                     {[]string{"box", "other"}, `unknown key "other"`, "", "remove it; known here: image, tag"},
+		`{"app":"a","either":3}`:                              {[]string{"either"}, "3", "object or string", ""},
+		`{"app":"a","either":{"form":1}}`:                     {[]string{"either", "form"}, `unknown key "form"`, "", "write from"},
+		`{"app":"a","either":{"from":9}}`:                     {[]string{"either", "from"}, "9", "at most 3", ""},
+		`{"app":"a","list":[1,"x"]}`:                          {[]string{"list", "1"}, `"x"`, "integer", ""},
+		`{"app":"a","never":{}}`:                              {[]string{"never"}, "a map", "nothing here", "remove it"},
+		`{"app":"a","boxes":{"MyApp":1}}`:                     {[]string{"boxes", "MyApp"}, `illegal key "MyApp"`, "DNS label, which matches ^[a-z]([-a-z0-9]{0,9}[a-z0-9])?$", "write my-app"},
+		`{"app":"a","boxes":{"my_vol.":1}}`:                   {[]string{"boxes", "my_vol."}, `illegal key "my_vol."`, "DNS label, which matches ^[a-z]([-a-z0-9]{0,9}[a-z0-9])?$", "write my-vol"},
+		`{"app":"a","boxes":{"9":1}}`:                         {[]string{"boxes", "9"}, `illegal key "9"`, "DNS label, which matches ^[a-z]([-a-z0-9]{0,9}[a-z0-9])?$", "rename it"},
+		`{"app":"a","files":{"A/b":1}}`:                       {[]string{"files", "A/b"}, `illegal key "A/b"`, "a key that matches ^[-._a-zA-Z]+$", "write A_b"},
+		`{"app":"a","data":1}`:                                {[]string{"data"}, "1", "object or string", ""},
+		`{"app":"a","secrets":{"db":"hunter2"}}`:              {[]string{"secrets", "db"}, "text", "integer or object", ""},
+		`{"app":"a","secrets":{"db":4}}`:                      {[]string{"secrets", "db"}, "a number", "at most 3", ""},
+		`{"app":"a","secrets":{"db":true}}`:                   {[]string{"secrets", "db"}, "true", "integer or object", ""},
+		`{"app":"a","secrets":{"db":{"password":7}}}`:         {[]string{"secrets", "db", "password"}, "a number", "string", ""},
+		`{"app":"a","secrets":{"db":{"password":"hunter2"}}}`: {[]string{"secrets", "db", "password"}, "text", "what its schema takes", ""},
+		`{"app":"a","list":{}}`:                               {[]string{"list"}, "a map", "array", ""},
 	} {
 		t.Run(value, func(t *testing.T) {
 			parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(value))

@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -11,16 +12,22 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
+	apivalidation "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
+
+	"chartbasico/internal/schemaerr"
+	"chartbasico/pkg/problem"
 )
 
 // custom is what the API server knows of a kind that a CustomResourceDefinition makes, beyond what a JSON schema says:
 // rules in CEL, and which entries of a list have a key of their own.
 type custom struct {
 	schema *structural.Structural
-	rules  *cel.Validator // nil where there are none
+	rules  *cel.Validator                // nil where there are none
+	whole  apivalidation.SchemaValidator // nil where a JSON schema of ours says the same, with more about typos
 }
 
 // openAPI are the CustomResourceDefinitions' schemas, by group/version/Kind.
@@ -40,21 +47,83 @@ func (s *schemas) customKind(gvk string) (*custom, error) {
 	if err != nil || all[gvk] == nil {
 		return nil, err
 	}
-	var v1 apiextensionsv1.JSONSchemaProps
-	if err := json.Unmarshal(all[gvk], &v1); err != nil {
-		return nil, err
-	}
-	var internal apiextensions.JSONSchemaProps
-	if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&v1, &internal, nil); err != nil {
-		return nil, err
-	}
-	schema, err := structural.NewStructural(&internal)
+	internal, err := readProps(all[gvk])
 	if err != nil {
 		return nil, err
 	}
-	c := &custom{schema: schema, rules: cel.NewValidator(schema, true, celconfig.PerCallLimit)}
+	c, err := newCustom(internal)
+	if err != nil {
+		return nil, err
+	}
 	s.custom[gvk] = c
 	return c, nil
+}
+
+func readProps(openAPI []byte) (*apiextensions.JSONSchemaProps, error) {
+	var v1 apiextensionsv1.JSONSchemaProps
+	if err := json.Unmarshal(openAPI, &v1); err != nil {
+		return nil, err
+	}
+	var internal apiextensions.JSONSchemaProps
+	return &internal, apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&v1, &internal, nil)
+}
+
+func newCustom(props *apiextensions.JSONSchemaProps) (*custom, error) {
+	schema, err := structural.NewStructural(props)
+	if err != nil {
+		return nil, err
+	}
+	return &custom{schema: schema, rules: cel.NewValidator(schema, true, celconfig.PerCallLimit)}, nil
+}
+
+// brought are the schemas of the kinds that the environment's own CustomResourceDefinitions make, by group/version/Kind.
+func (m *model) brought() map[string]any {
+	out := map[string]any{}
+	for _, o := range m.objects {
+		if o.GroupVersionKind().GroupKind() != apiextensionsv1.Kind("CustomResourceDefinition") {
+			continue
+		}
+		for _, v := range list(o.Object, "spec", "versions") {
+			if schema, ok, _ := unstructured.NestedMap(v, "schema", "openAPIV3Schema"); ok && v["served"] == true {
+				out[text(o.Object, "spec", "group")+"/"+text(v, "name")+"/"+text(o.Object, "spec", "names", "kind")] = schema
+			}
+		}
+	}
+	return out
+}
+
+// checkBrought holds an object against the schema that the environment brings of its kind.
+func checkBrought(ctx context.Context, o object, schema any) (out problem.List) {
+	fault := func(path, found, expected, fix string) {
+		p := o.problem(path, found, expected, fix)
+		p.Rule = "schema"
+		out = append(out, p)
+	}
+	openAPI, err := json.Marshal(schema)
+	if err != nil {
+		fault("", err.Error(), "a schema that can be read", "")
+		return out
+	}
+	var c *custom
+	props, err := readProps(openAPI)
+	if err == nil {
+		c, err = newCustom(props)
+	}
+	if err == nil {
+		c.whole, _, err = apivalidation.NewSchemaValidator(props)
+	}
+	if err != nil {
+		fault("", "the schema of its kind cannot be read: "+err.Error(), "a schema that the API server takes", "correct the CustomResourceDefinition")
+		return out
+	}
+	for _, e := range c.refusals(ctx, o) {
+		if schemaerr.Confidential(strings.FieldsFunc(e.Field, func(r rune) bool { return strings.ContainsRune(".[]", r) })) {
+			e.BadValue = nil
+		}
+		found, expected := explain(e)
+		fault(e.Field, found, expected, "")
+	}
+	return out
 }
 
 // refusals are what the API server would say of an object that its schema takes.
@@ -63,6 +132,11 @@ func (c *custom) refusals(ctx context.Context, o object) field.ErrorList {
 	defaulting.Default(object, c.schema)
 	errs := validation.ValidateObjectMetaAccessor(o, o.GetNamespace() != "", validation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.schema, object)...)
+	if c.whole != nil {
+		if refused := apivalidation.ValidateCustomResource(nil, withoutNulls(object), c.whole); len(refused) > 0 {
+			return append(errs, refused...) // its rules are for what its schema takes
+		}
+	}
 	if c.rules != nil {
 		more, _ := c.rules.Validate(ctx, nil, c.schema, object, nil, celconfig.RuntimeCELCostBudget)
 		errs = append(errs, more...)

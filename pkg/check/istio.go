@@ -50,7 +50,7 @@ var platform = sync.OnceValues(func() ([]*unstructured.Unstructured, error) {
 var allAnalyzers = sync.OnceValue(analyzers.All)
 
 // analyze runs Istio's validation and analyzers, as istioctl analyze does, over the
-// environment and the platform's baseline. Objects in broken are left out: what their schema
+// environment and the platform's baseline. Objects whose keys are in broken are left out: what their schema
 // refuses cannot be read. For one release only Istio's validation runs. Messages of level info are not problems.
 func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope) problem.List {
 	c := &analysisContext{
@@ -80,7 +80,7 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 		}
 	}
 	for _, o := range m.objects {
-		if broken[o.id] {
+		if broken[o.key()] || o.GetKind() == "Pod" { // which comes with its proxy, below
 			continue
 		}
 		instance, err := c.add(o.Unstructured)
@@ -93,7 +93,7 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 		}
 	}
 	for _, p := range m.pods {
-		if p.GetKind() == "Pod" || broken[p.id] {
+		if broken[p.key()] {
 			continue
 		}
 		if instance, err := c.add(p.pod(injected[p.GetNamespace()])); err == nil && instance != nil {

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +19,29 @@ type object struct {
 	*unstructured.Unstructured
 	id      string // Kind/namespace/name
 	release *render.Release
+}
+
+// key tells an object from all others, as its id does not: both Istio and Gateway API have a Gateway.
+func (o object) key() string {
+	return o.GroupVersionKind().Group + "/" + o.GetKind() + "/" + o.GetNamespace() + "/" + o.GetName()
+}
+
+// newObject gives an object that has only the beginning of a name a whole one, as the API server does; the number tells it from others.
+func newObject(u *unstructured.Unstructured, release *render.Release, number int) object {
+	o := object{u, render.ID(u), release}
+	if u.GetName() == "" {
+		o.Unstructured = u.DeepCopy()
+		o.SetName(fmt.Sprintf("%.58s%05d", u.GetGenerateName(), number))
+	}
+	return o
+}
+
+// hooked says whether an object is one of Helm's hooks, and whether of those that only helm test makes.
+func (o object) hooked() (hook, test bool) {
+	note := render.Hook(o.Unstructured)
+	return note != "", slices.ContainsFunc(strings.Split(note, ","), func(event string) bool {
+		return strings.HasPrefix(strings.TrimSpace(event), "test")
+	})
 }
 
 // file is the user's file that most likely has to change: the last values file, or the environment's.
@@ -41,12 +65,13 @@ type pods struct {
 	labels   map[string]string
 	notes    map[string]string // annotations
 	spec     map[string]any
-	ends     bool // a Job's or CronJob's
+	ends     bool // a Job's, a CronJob's or a hook's
 }
 
 // service is a name that pods can send requests to: a Service, or a host of a ServiceEntry.
 type service struct {
 	object
+	host     string // its full name
 	ports    []port
 	selector map[string]string
 	pods     []pods // that it selects
@@ -67,9 +92,9 @@ type port struct {
 type model struct {
 	objects  []object
 	pods     []pods
-	services map[string]*service // by namespace/name
-	hosts    map[string]*service // hosts of ServiceEntries
-	names    []string            // of services, sorted
+	services map[string]*service   // by namespace/name
+	entries  map[string][]*service // of ServiceEntries, by host
+	names    []string              // of services, sorted
 }
 
 // templates are where the kinds of workloads keep their pods.
@@ -80,34 +105,37 @@ var templates = map[string][]string{
 }
 
 func newModel(releases []*render.Release) *model {
-	m := &model{services: map[string]*service{}, hosts: map[string]*service{}}
+	m := &model{services: map[string]*service{}, entries: map[string][]*service{}}
 	for _, r := range releases {
 		for _, u := range r.Objects {
-			m.objects = append(m.objects, object{u, render.ID(u), r})
+			m.objects = append(m.objects, newObject(u, r, len(m.objects)))
 		}
 	}
 	for _, o := range m.objects {
-		if path, ok := templates[o.GetKind()]; ok {
+		hook, test := o.hooked()
+		if path, ok := templates[o.GetKind()]; ok && !test {
 			template, _, _ := unstructured.NestedMap(o.Object, path...)
 			labels, _, _ := unstructured.NestedStringMap(template, "metadata", "labels")
 			notes, _, _ := unstructured.NestedStringMap(template, "metadata", "annotations")
 			spec, _, _ := unstructured.NestedMap(template, "spec")
 			m.pods = append(m.pods, pods{
 				object: o, template: strings.Join(path, "."), labels: labels, notes: notes, spec: spec,
-				ends: o.GetKind() == "Job" || o.GetKind() == "CronJob",
+				ends: hook || o.GetKind() == "Job" || o.GetKind() == "CronJob",
 			})
 		}
 	}
 	baseline, _ := platform() // an error is analyze's to tell
 	for _, u := range baseline {
 		if o := (object{u, render.ID(u), nil}); o.GetKind() == "Service" {
-			m.services[o.GetNamespace()+"/"+o.GetName()] = &service{object: o, ports: servicePorts(o), platform: true}
+			m.services[o.GetNamespace()+"/"+o.GetName()] = &service{object: o, host: fullName(o), ports: servicePorts(o), platform: true}
 		}
 	}
 	for _, o := range m.objects {
+		_, test := o.hooked()
 		switch {
+		case test:
 		case o.GetKind() == "Service" && o.GetAPIVersion() == "v1":
-			s := &service{object: o, ports: servicePorts(o)}
+			s := &service{object: o, host: fullName(o), ports: servicePorts(o)}
 			s.selector, _, _ = unstructured.NestedStringMap(o.Object, "spec", "selector")
 			for _, p := range m.pods {
 				if len(s.selector) > 0 && p.GetNamespace() == o.GetNamespace() && contains(p.labels, s.selector) {
@@ -122,7 +150,7 @@ func newModel(releases []*render.Release) *model {
 		case o.GetKind() == "ServiceEntry":
 			hosts, _, _ := unstructured.NestedStringSlice(o.Object, "spec", "hosts")
 			for _, host := range hosts {
-				m.hosts[host] = &service{object: o, ports: entryPorts(o), entry: true}
+				m.entries[host] = append(m.entries[host], &service{object: o, host: host, ports: entryPorts(o), entry: true})
 			}
 		}
 	}
@@ -130,35 +158,70 @@ func newModel(releases []*render.Release) *model {
 	return m
 }
 
-// resolve finds what a host names for a pod or a route in the namespace.
+// clusterDomain ends the full name of each Service.
+const clusterDomain = ".svc.cluster.local"
+
+func fullName(o object) string { return o.GetName() + "." + o.GetNamespace() + clusterDomain }
+
+// resolve finds what a host names in an object of Istio's in the namespace: a Service by its name alone or by the full one,
+// or a host outside.
 func (m *model) resolve(host, namespace string) *service {
-	parts := strings.Split(host, ".")
-	switch {
-	case len(parts) == 1:
-		if s := m.services[namespace+"/"+host]; s != nil {
-			return s
-		}
-	case len(parts) == 2 || parts[2] == "svc":
-		if s := m.services[parts[1]+"/"+parts[0]]; s != nil {
-			return s
-		}
+	if !strings.Contains(host, ".") {
+		return m.services[namespace+"/"+host]
 	}
-	if s := m.hosts[host]; s != nil {
-		return s
-	}
-	for wide, s := range m.hosts {
-		if suffix, ok := strings.CutPrefix(wide, "*"); ok && strings.HasSuffix(host, suffix) {
+	if full, ok := strings.CutSuffix(host, clusterDomain); ok {
+		name, in, _ := strings.Cut(full, ".")
+		if s := m.services[in+"/"+name]; s != nil {
 			return s
 		}
 	}
-	return nil
+	return m.outside(host, namespace)
+}
+
+// lookup finds what a host names for a pod in the namespace, whose resolver completes it.
+func (m *model) lookup(host, namespace string) *service {
+	if name, in, ok := strings.Cut(strings.TrimSuffix(host, ".svc"), "."); ok && !strings.Contains(in, ".") {
+		if s := m.services[in+"/"+name]; s != nil {
+			return s
+		}
+	}
+	return m.resolve(host, namespace)
+}
+
+// outside is what ServiceEntries say of a host: by its own name or else the longest with a wildcard, those of the
+// namespace or else all, with the ports of each.
+func (m *model) outside(host, namespace string) *service {
+	name := host
+	if m.entries[host] == nil {
+		name = ""
+		for wide := range m.entries {
+			if suffix, ok := strings.CutPrefix(wide, "*"); ok && strings.HasSuffix(host, suffix) && len(wide) > len(name) {
+				name = wide
+			}
+		}
+	}
+	all := m.entries[name]
+	if own := slices.DeleteFunc(slices.Clone(all), func(s *service) bool { return s.GetNamespace() != namespace }); len(own) > 0 {
+		all = own
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	united := *all[0]
+	for _, s := range all[1:] {
+		united.ports = append(slices.Clone(united.ports), s.ports...)
+	}
+	return &united
 }
 
 // destinationRules are those whose host is s.
 func (m *model) destinationRules(s *service) []object {
 	var out []object
 	for _, o := range m.objects {
-		if o.GetKind() == "DestinationRule" && m.resolve(text(o.Object, "spec", "host"), o.GetNamespace()) == s {
+		if o.GetKind() != "DestinationRule" {
+			continue
+		}
+		if of := m.resolve(text(o.Object, "spec", "host"), o.GetNamespace()); of != nil && of.host == s.host {
 			out = append(out, o)
 		}
 	}
@@ -173,6 +236,14 @@ type destination struct {
 	port                     any // number or name, nil where none is named
 	weight                   int64
 	weighted                 bool
+}
+
+// to is what a route of an object in the namespace sends to.
+func (m *model) to(d destination) *service {
+	if d.GetKind() == "VirtualService" {
+		return m.resolve(d.host, d.GetNamespace())
+	}
+	return m.lookup(d.host, d.GetNamespace())
 }
 
 // routes are the places that the routes of an object send to, by route, whatever its kind.

@@ -32,7 +32,7 @@ var ruleCalls = rule{"calls", "Every host and port that a workload says it calls
 				out = append(out, p.problem(path, problem.Quote(call), "host:port", "set calls"))
 				continue
 			}
-			s := m.resolve(host, p.GetNamespace())
+			s := m.lookup(host, p.GetNamespace())
 			switch {
 			case s == nil:
 				out = append(out, p.problem(path, "it calls "+host+", which is no Service in namespace "+p.GetNamespace()+" and no declared external host", "a host that exists", m.nearHost(host, p.GetNamespace())))

@@ -1,13 +1,14 @@
 package check
 
 import (
+	"cmp"
 	"strings"
 
 	"chartbasico/pkg/problem"
 )
 
 var ruleExposedOnce = rule{"exposed-once", "A host and path from outside lead to one place: of two Ingresses or Routes that claim them, one loses.", environmentScope, func(m *model) (out problem.List) {
-	type claim struct{ class, host, path string }
+	type claim struct{ class, host, path, pathType string }
 	first := map[claim]object{}
 	claims := func(o object, path string, c claim) {
 		if other, ok := first[c]; ok && other.id != o.id {
@@ -24,13 +25,20 @@ var ruleExposedOnce = rule{"exposed-once", "A host and path from outside lead to
 		group, _, _ := strings.Cut(o.GetAPIVersion(), "/")
 		switch group + "/" + o.GetKind() {
 		case "networking.k8s.io/Ingress":
+			notes := o.GetAnnotations()
+			if notes["nginx.ingress.kubernetes.io/canary"] == "true" {
+				continue // it shares the host and path of another on purpose
+			}
+			class := cmp.Or(text(o.Object, "spec", "ingressClassName"), notes["kubernetes.io/ingress.class"])
 			for i, r := range list(o.Object, "spec", "rules") {
 				for j, p := range list(r, "http", "paths") {
-					claims(o, at(at("spec.rules", i)+".http.paths", j)+".path", claim{"Ingress " + text(o.Object, "spec", "ingressClassName"), text(r, "host"), text(p, "path")})
+					claims(o, at(at("spec.rules", i)+".http.paths", j)+".path", claim{"Ingress " + class, text(r, "host"), text(p, "path"), text(p, "pathType")})
 				}
 			}
 		case "route.openshift.io/Route":
-			claims(o, "spec.host", claim{"Route", text(o.Object, "spec", "host"), text(o.Object, "spec", "path")})
+			if host := text(o.Object, "spec", "host"); host != "" { // else the router makes one of its own for each
+				claims(o, "spec.host", claim{class: "Route", host: host, path: text(o.Object, "spec", "path")})
+			}
 		}
 	}
 	return out

@@ -9,12 +9,17 @@ import (
 )
 
 var ruleNamespace = rule{"namespace", "A namespace that objects or releases are in exists before them.", environmentScope, func(m *model) (out problem.List) {
-	creators := map[string]*render.Release{}
+	creators := map[string][]*render.Release{}
 	releases := map[string]*render.Release{}
 	for _, o := range m.objects {
 		releases[o.release.ID()] = o.release
-		if o.GetKind() == "Namespace" && creators[o.GetName()] == nil {
-			creators[o.GetName()] = o.release
+		if o.GetKind() == "Namespace" && !slices.Contains(creators[o.GetName()], o.release) {
+			creators[o.GetName()] = append(creators[o.GetName()], o.release)
+		}
+	}
+	for _, o := range m.objects {
+		if r := o.release; r.CreateNamespace && !slices.Contains(creators[r.Namespace], r) {
+			creators[r.Namespace] = append(creators[r.Namespace], r)
 		}
 	}
 	seen := map[string]bool{}
@@ -25,14 +30,15 @@ var ruleNamespace = rule{"namespace", "A namespace that objects or releases are 
 				continue
 			}
 			seen[key] = true
-			creator := creators[ns]
 			switch {
-			case creator == nil:
+			case len(creators[ns]) == 0:
 				out = append(out, o.problem("metadata.namespace", "namespace "+ns+", which nothing creates", "a namespace of a release of this environment", "add a release with a namespace block that release "+o.release.ID()+" needs"))
-			case creator.ID() == o.release.ID() && ns == o.release.Namespace:
+			case slices.ContainsFunc(creators[ns], func(r *render.Release) bool { return r != o.release && needs(releases, o.release, r.ID(), nil) }):
+			case !slices.Contains(creators[ns], o.release):
+				creator := creators[ns][0].ID()
+				out = append(out, o.problem("metadata.namespace", "release "+o.release.ID()+" does not need "+creator+", which creates namespace "+ns, "the namespace first", "add "+creator+" to its needs"))
+			case ns == o.release.Namespace:
 				out = append(out, o.problem("metadata.namespace", "release "+o.release.ID()+" is installed in the namespace that it creates", "a namespace that is there before", "install it in default"))
-			case creator.ID() != o.release.ID() && !needs(releases, o.release, creator.ID(), nil):
-				out = append(out, o.problem("metadata.namespace", "release "+o.release.ID()+" does not need "+creator.ID()+", which creates namespace "+ns, "the namespace first", "add "+creator.ID()+" to its needs"))
 			}
 		}
 	}

@@ -5,10 +5,10 @@ import "chartbasico/pkg/problem"
 var ruleOwner = rule{"owner", "Every object is defined once, by one release.", releaseScope, func(m *model) (out problem.List) {
 	first := map[string]object{}
 	for _, o := range m.objects {
-		owner, ok := first[o.id]
+		owner, ok := first[o.key()]
 		switch {
 		case !ok:
-			first[o.id] = o
+			first[o.key()] = o
 		case owner.release.ID() == o.release.ID():
 			out = append(out, o.problem("", "defined twice by release "+o.release.ID(), "one definition", "remove one of the two"))
 		default:

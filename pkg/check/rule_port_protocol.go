@@ -19,7 +19,11 @@ var rulePortProtocol = rule{"port-protocol", "Each port of a Service says which 
 			}) {
 				continue
 			}
-			out = append(out, s.problem(port.path+".name", problem.Quote(port.name), "a name that begins with the protocol: "+strings.Join(protocols, ", "), "rename the port, http-"+port.name+" for instance, or set appProtocol"))
+			found, fix := problem.Quote(port.name), "rename the port, http-"+port.name+" for instance, or set appProtocol"
+			if port.name == "" {
+				found, fix = "no name", "name the port, http for instance, or set appProtocol"
+			}
+			out = append(out, s.style(port.path+".name", found, "a name that begins with the protocol: "+strings.Join(protocols, ", "), fix))
 		}
 	}
 	return out

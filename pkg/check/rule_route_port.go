@@ -10,7 +10,7 @@ import (
 var ruleRoutePort = rule{"route-port", "Every port that a route sends to is one of its host; a host of several ports is sent to at one that is named.", environmentScope, func(m *model) (out problem.List) {
 	for _, o := range m.objects {
 		for _, d := range slices.Concat(routes(o)...) {
-			s := m.resolve(d.host, o.GetNamespace())
+			s := m.to(d)
 			switch {
 			case s == nil:
 			case d.port == nil && len(s.ports) > 1:

@@ -10,7 +10,7 @@ import (
 var ruleRouteSubset = rule{"route-subset", "Every subset that a route sends to is defined by a DestinationRule of its host.", environmentScope, func(m *model) (out problem.List) {
 	for _, o := range m.virtualServices() {
 		for _, d := range slices.Concat(destinations(o)...) {
-			s := m.resolve(d.host, o.GetNamespace())
+			s := m.to(d)
 			if s == nil || d.subset == "" {
 				continue
 			}

@@ -7,7 +7,7 @@ var ruleServiceJob = rule{"service-job", "A Service does not select pods that en
 		s := m.services[name]
 		for _, p := range s.pods {
 			if p.ends {
-				out = append(out, s.problem("spec.selector", "it selects the pods of "+p.id+", which end", "pods that serve without end", "give the job another app"))
+				out = append(out, s.style("spec.selector", "it selects the pods of "+p.id+", which end", "pods that serve without end", "give the job another app"))
 			}
 		}
 	}

@@ -7,7 +7,7 @@ var ruleVersionLabel = rule{"version-label", "Pods that serve an app say which v
 		if p.ends || p.labels["version"] != "" || p.labels["app"] == "" {
 			continue
 		}
-		out = append(out, p.problem(p.template+".metadata.labels", "pods of app "+p.labels["app"]+" without a version label", "labels app and version", "set version"))
+		out = append(out, p.style(p.template+".metadata.labels", "pods of app "+p.labels["app"]+" without a version label", "labels app and version", "set version"))
 	}
 	return out
 }}

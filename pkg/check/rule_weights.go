@@ -18,7 +18,7 @@ var ruleWeights = rule{"weights", "The weights of a route sum to 100.", releaseS
 			}
 			if weighted && sum != 100 {
 				path, _, _ := strings.Cut(route[0].path, ".route[")
-				out = append(out, o.problem(path+".route", fmt.Sprintf("weights that sum to %d", sum), "100", "correct the weights"))
+				out = append(out, o.style(path+".route", fmt.Sprintf("weights that sum to %d", sum), "100", "correct the weights"))
 			}
 		}
 	}

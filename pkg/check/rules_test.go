@@ -2,6 +2,7 @@ package check
 
 import (
 	"os"
+	"path"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ const injectedNamespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: sho
 func rendered(t *testing.T, name, text string, needs ...string) *render.Release {
 	t.Helper()
 	namespace, short, _ := strings.Cut(name, "/")
-	r := &render.Release{Release: environment.Release{Name: short, Namespace: namespace, Needs: needs, ValuesFiles: []string{short + ".yaml"}}}
+	r := &render.Release{ChartName: ours, Release: environment.Release{Name: short, Namespace: namespace, Needs: needs, ValuesFiles: []string{short + ".yaml"}}}
 	for _, doc := range strings.Split(text, "\n---\n") {
 		data, err := yaml.YAMLToJSON([]byte(doc))
 		require.NoError(t, err)
@@ -60,11 +61,19 @@ var broken = []struct {
 }{
 	{rule: "owner", also: "apiVersion: v1\nkind: Service\nmetadata: {name: shop, namespace: shops}\nspec: {selector: {app: shop}, ports: [{name: http, port: 80, targetPort: web}]}",
 		want: "other.yaml Service/shops/shop: defined by releases shops/shop and shops/other; expected one owner. Fix: remove it from the values of one of them: shop.yaml or other.yaml [owner]"},
+	{rule: "owner", also: generated + "\n---\n" + strings.Replace(generated, "generateName: more-", "name: more", 1) + "\n---\n" + strings.Replace(generated, "generateName: more-", "name: more", 1),
+		want: "other.yaml Job/shops/more: defined twice by release shops/other; expected one definition. Fix: remove one of the two [owner]"},
 	{rule: "namespace", needs: "-", want: "shop.yaml Service/shops/shop metadata.namespace: release shops/shop does not need default/ns, which creates namespace shops; expected the namespace first. Fix: add default/ns to its needs [namespace]"},
 	{rule: "namespace", old: "{name: setup, namespace: shops}", new: "{name: setup, namespace: m}", want: "shop.yaml Job/m/setup metadata.namespace: namespace m, which nothing creates"},
 	{rule: "version-label", old: "metadata: {labels: {app: shop, version: v2}}", new: "metadata: {labels: {app: shop}}",
 		want: "shop.yaml Deployment/shops/shop-v2 spec.template.metadata.labels: pods of app shop without a version label"},
 	{rule: "service-endpoints", old: "selector: {app: shop}", new: "selector: {app: shop, tier: x}", want: "shop.yaml Service/shops/shop spec.selector: no workload's pods have the labels app=shop,tier=x"},
+	{rule: "service-endpoints", also: "apiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shops}\nspec: {selector: {app: more}, ports: [{name: http, port: 80}]}\n---\n" + strings.Replace(testPod, "app: shop", "app: more", 1),
+		want: "other.yaml Service/shops/more spec.selector: no workload's pods have the labels app=more"},
+	{rule: "one-destinationrule", also: entry("shops", "443") + "\n---\n" + destinationRule("shops", "api.example.com", "") + "\n---\n" + strings.Replace(destinationRule("shops", "api.example.com", ""), "name: more", "name: most", 1),
+		want: "DestinationRule/shops/most spec.host: api.example.com has DestinationRule/shops/more already"},
+	{rule: "exposed-once", also: exposed("annotations: {kubernetes.io/ingress.class: nginx}", "", "Prefix"), want: "Ingress/shops/more spec.rules[0].http.paths[0].path: a.example.com/, which Ingress/shops/shop has already"},
+	{rule: "schema", also: strings.Replace(generated, "batch/v1", "batch/v3", 1), want: "Job/shops/more- apiVersion: batch/v3/Job is not a kind"},
 	{rule: "service-job", old: "labels: {app: setup}", new: "labels: {app: shop}", want: "shop.yaml Service/shops/shop spec.selector: it selects the pods of Job/shops/setup, which end"},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: wbe", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "wbe"; expected one of web 8080`},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: 8081", want: "no container of Deployment/shops/shop-v2 has the port 8081"},
@@ -74,6 +83,7 @@ var broken = []struct {
 	{rule: "statefulset-service", old: "clusterIP: None", new: "type: ClusterIP", want: "StatefulSet/shops/store-v1 spec.serviceName: Service/shops/store, which is not headless; expected a headless Service", warning: true},
 	{rule: "port-protocol", old: "{name: http, port", new: "{name: web, port", want: `shop.yaml Service/shops/shop spec.ports[0].name: "web"; expected a name that begins with the protocol`},
 	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: shpo, subset: v2", want: `shop.yaml VirtualService/shops/shop spec.http[0].route[1].destination.host: host "shpo", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop [route-host]`},
+	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: shop.shops, subset: v2", want: `destination.host: host "shop.shops", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop.shops.svc.cluster.local [route-host]`},
 	{rule: "route-subset", old: "{host: shop, subset: v2", new: "{host: shop, subset: v3", want: `spec.http[0].route[1].destination.subset: subset "v3", which no DestinationRule of host shop defines`},
 	{rule: "route-port", old: "subset: v2, port: {number: 80}", new: "subset: v2, port: {number: 81}", want: "spec.http[0].route[1].destination.port.number: 81; expected a port of Service/shops/shop: http 80"},
 	{rule: "route-host", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: shpo, port: {name: http}}}", want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: host "shpo", which is no Service in namespace shops`},
@@ -102,6 +112,8 @@ var broken = []struct {
 	{rule: "schema", old: "restartPolicy: Never", new: "restartPolicy: Never, terminationGracePeriodSeconds: 9223372036854775808.0", want: "Job/shops/setup spec.template.spec.terminationGracePeriodSeconds: 9.223372036854776e+18; expected at most 922337203685477"},
 	{rule: "schema", also: "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: more, namespace: shops}\nspec: {podSelector: {}, ingress: [{ports: [{port: 4294967296}]}]}", want: "NetworkPolicy/shops/more spec.ingress.0.ports.0.port: 4294967296; expected at most 2147483647"},
 	{rule: "schema", also: "apiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: shops}\ndata: {password: plain-word}", want: "other.yaml Secret/shops/more data.password: text that is not base64; expected base64. Fix: encode it [schema]"},
+	{rule: "schema", also: "apiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: shops}\nstringData: {pin: 7654321}", want: "other.yaml Secret/shops/more stringData.pin: a number; expected string [schema]"},
+	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], env: [{name: PIN, value: 7654321}]}", want: "Deployment/shops/shop-v1 spec.template.spec.containers.0.env.0.value: a number; expected string [schema]"},
 	{rule: "schema", old: "apiVersion: batch/v1", new: "apiVersion: batch/v2", want: "batch/v2/Job is not a kind of Kubernetes 1.37, Istio, Gateway API or OpenShift. Fix: write batch/v1/Job"},
 	{rule: "kubernetes", old: "restartPolicy: Never", new: "restartPolicy: Always", want: `shop.yaml Job/shops/setup spec.template.spec.restartPolicy: a value is required: valid values: "OnFailure", "Never" [kubernetes]`},
 	{rule: "kubernetes", old: "restartPolicy: Never", new: "restartPolicy: Never, dnsPolicy: Whatever", want: `Job/shops/setup spec.template.spec.dnsPolicy: "Whatever"; expected one of "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"`},
@@ -153,9 +165,209 @@ func TestRules(t *testing.T) {
 				hit = hit || p.Rule == c.rule && p.Severity == severity && strings.Contains(p.String(), c.want)
 			}
 			assert.NotContains(t, got.Error(), "plain-word", "which may be secret")
+			assert.NotContains(t, got.Error(), "7654321", "which may be secret")
 			assert.NotContains(t, got.Error(), "can read", "it is said where")
 			assert.True(t, hit, "want %s\ngot\n%v", c.want, got)
 			assert.Equal(t, got, run(t, releases...), "the same on every run")
+		})
+	}
+}
+
+// What is right beside the healthy environment, and no rule may refuse.
+var legal = []struct {
+	name, also string // objects of release shops/other
+}{
+	{"a test of helm, with the labels that a Service selects", testPod},
+	{"a Pod that gets its proxy from the webhook", "apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
+	{"rules for one host in two namespaces, each for its callers", entry("shops", "443") + "\n---\n" + destinationRule("shops", "api.example.com", "") + "\n---\n" +
+		entry("default", "443") + "\n---\n" + destinationRule("default", "api.example.com", "")},
+	{"rules for some pods each", entry("shops", "443") + "\n---\n" + destinationRule("shops", "api.example.com", "workloadSelector: {matchLabels: {app: a}}, ") + "\n---\n" +
+		strings.Replace(destinationRule("shops", "api.example.com", "workloadSelector: {matchLabels: {app: b}}, "), "name: more", "name: most", 1)},
+	{"rules for two hosts of one wildcard", strings.NewReplacer("api.example.com", "'*.example.com'", "DNS", "NONE").Replace(entry("shops", "443")) + "\n---\n" + destinationRule("shops", "a.example.com", "") + "\n---\n" +
+		strings.Replace(destinationRule("shops", "b.example.com", ""), "name: more", "name: most", 1)},
+	{"a Gateway of Istio's beside one of Gateway API of that name", "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: shop, namespace: shops}\nspec: {selector: {istio: ingressgateway}, servers: [{hosts: [d.example.com], port: {name: http, number: 80, protocol: HTTP}}]}"},
+	{"two Routes whose hosts the router makes", route("more") + "\n---\n" + route("most")},
+	{"a canary of nginx's", exposed("annotations: {nginx.ingress.kubernetes.io/canary: 'true'}", "ingressClassName: nginx, ", "Prefix")},
+	{"the path itself beside what is below it", exposed("", "ingressClassName: nginx, ", "Exact")},
+	{"Ingresses of other classes, by the annotation", exposed("annotations: {kubernetes.io/ingress.class: haproxy}", "", "Prefix") + "\n---\n" +
+		strings.Replace(exposed("annotations: {kubernetes.io/ingress.class: traefik}", "", "Prefix"), "name: more", "name: most", 1)},
+	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
+}
+
+const (
+	testPod   = "apiVersion: v1\nkind: Pod\nmetadata: {name: test-connection, namespace: shops, labels: {app: shop}, annotations: {helm.sh/hook: test}}\nspec: {restartPolicy: Never, containers: [{name: wget, image: 'wget:1'}]}"
+	generated = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: more-, namespace: shops, annotations: {helm.sh/hook: pre-upgrade}}\nspec: {template: {metadata: {labels: {app: more}}, spec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}}}"
+)
+
+// gateway is what Istio's own chart of that name makes, and a route whose weights are relative.
+const gateway = `apiVersion: v1
+kind: Service
+metadata: {name: gate, namespace: shops}
+spec:
+  type: LoadBalancer
+  selector: {app: gate}
+  ports: [{name: status-port, port: 15021, targetPort: 15021}, {name: http2, port: 80, targetPort: 80}, {name: https, port: 443, targetPort: 443}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: single, namespace: shops}
+spec: {selector: {app: gate}, ports: [{port: 8000, targetPort: http-envoy-prom}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: made, namespace: shops}
+spec: {selector: {app: of-an-operator}, ports: [{name: http, port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: gate, namespace: shops}
+spec:
+  selector: {matchLabels: {app: gate}}
+  template:
+    metadata: {labels: {app: gate}}
+    spec: {containers: [{name: gate, image: "auto", ports: [{name: http-envoy-prom, containerPort: 15090}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: gate, namespace: shops}
+spec:
+  hosts: [gate.example.com]
+  http: [{route: [{destination: {host: shop, port: {number: 80}}, weight: 1}, {destination: {host: gate, port: {number: 80}}, weight: 3}]}]
+`
+
+// What Kubernetes and Istio take of other charts is no error; a name that no container has leads nowhere, whoever wrote it.
+func TestOtherCharts(t *testing.T) {
+	check := func(text, chart string) (errors, warnings []string) {
+		other := rendered(t, "shops/other", text, "default/ns")
+		other.ChartName = chart
+		for _, p := range run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), other) {
+			if p.Severity == problem.Error {
+				errors = append(errors, p.Rule)
+			} else {
+				warnings = append(warnings, p.Rule)
+			}
+			assert.NotContains(t, p.Fix, "http- ", "which is no legal name")
+		}
+		return errors, warnings
+	}
+	said := []string{"version-label", "service-endpoints", "port-protocol", "service-port", "service-port", "service-port", "port-protocol", "weights"}
+	errors, warnings := check(gateway, "gateway")
+	assert.Empty(t, errors)
+	assert.ElementsMatch(t, said, warnings)
+	errors, warnings = check(gateway, ours)
+	assert.ElementsMatch(t, said, errors)
+	assert.Empty(t, warnings)
+	errors, _ = check(strings.Replace(gateway, "targetPort: http-envoy-prom", "targetPort: prom", 1), "gateway")
+	assert.Equal(t, []string{"service-port"}, errors)
+}
+
+// A kind that an operator brings is held to its own schema where that is there, and is a warning where it is not. What is
+// mistyped is an error.
+func TestForeignKinds(t *testing.T) {
+	const crd = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: scaledobjects.keda.sh}
+spec:
+  group: keda.sh
+  scope: Namespaced
+  names: {kind: ScaledObject, plural: scaledobjects}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
+`
+	object := func(gvk, spec string) string {
+		return "apiVersion: " + path.Dir(gvk) + "\nkind: " + path.Base(gvk) + "\nmetadata: {name: more, namespace: shops}\nspec: " + spec
+	}
+	const keda = "keda.sh/v1/ScaledObject"
+	const none = " is not a kind of Kubernetes 1.37, Istio, Gateway API or OpenShift"
+	for _, c := range []struct {
+		also, want string
+		severity   problem.Severity
+	}{
+		{crd + "\n---\n" + object(keda, "{to: shop, max: null}"), "", ""},
+		{crd + "\n---\n" + object(keda, "{to: never}"), "other.yaml ScaledObject/shops/more spec: not there [schema]", problem.Error},
+		{crd + "\n---\n" + object(keda, "{max: 9}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, max: 10}"), "other.yaml ScaledObject/shops/more spec.max: 10: ", problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, passwords: [Hunter2]}"), "other.yaml ScaledObject/shops/more spec.passwords[0]: spec.passwords[0] in body should match '^[a-z]+$' [schema]", problem.Error},
+		{crd + "\n---\n" + object("keda.sh/v1/ScaledJob", "{}"), "apiVersion: keda.sh/v1/ScaledJob" + none + ", nor does", problem.Warning},
+		{object(keda, "{}"), "apiVersion: " + keda + none + ", nor does this environment bring it: it is not checked. Fix: see that the cluster has its CustomResourceDefinition [schema]", problem.Warning},
+		{object("autoscaling.k8s.io/v1/VerticalPodAutoscaler", "{}"), none + ", nor does", problem.Warning},
+		{object("authorization.openshift.io/v1/ClusterRole", "{}"), none + ", nor does", problem.Warning},
+		{object("networking.istio.oi/v1/VirtualService", "{}"), "write networking.istio.io/v1/VirtualService", problem.Error},
+		{object("networking.istio.io/v1/VirtualServce", "{}"), "write networking.istio.io/v1/VirtualService", problem.Error},
+		{object("app/v1/Deployment", "{}"), "write apps/v1/Deployment", problem.Error},
+		{object("extensions/v1beta1/Ingress", "{}"), none + ". Fix: use an API that this version serves", problem.Error},
+		{object("v1/Sevice", "{}"), "write v1/Service", problem.Error},
+	} {
+		got := run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), rendered(t, "shops/other", c.also, "default/ns"))
+		if c.want == "" {
+			assert.Empty(t, got)
+			continue
+		}
+		if assert.NotEmpty(t, got, c.want) {
+			assert.Contains(t, got[0].String(), c.want)
+			assert.Equal(t, c.severity, got[0].Severity, c.want)
+		}
+	}
+}
+
+func route(name string) string {
+	return "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: " + name + ", namespace: shops}\nspec: {to: {kind: Service, name: shop}}"
+}
+
+// exposed is an Ingress with the host and path of the healthy environment's.
+func exposed(metadata, class, pathType string) string {
+	return "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: more, namespace: shops, " + metadata + "}\n" +
+		"spec: {" + class + "rules: [{host: a.example.com, http: {paths: [{path: /, pathType: " + pathType + ", backend: {service: {name: shop, port: {number: 80}}}}]}}]}"
+}
+
+func entry(namespace, port string) string {
+	return "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: more-" + port + ", namespace: " + namespace + "}\n" +
+		"spec: {hosts: [api.example.com], resolution: DNS, ports: [{name: https, number: " + port + ", protocol: TLS}]}"
+}
+
+func destinationRule(namespace, host, selector string) string {
+	return "apiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: more, namespace: " + namespace + "}\n" +
+		"spec: {" + selector + "host: " + host + ", trafficPolicy: {connectionPool: {tcp: {connectTimeout: 1s}}}}"
+}
+
+// A host of several ServiceEntries has the ports of each, but where the caller's namespace has one of its own; of wildcards the longest holds.
+func TestHostsOutside(t *testing.T) {
+	wide := func(host, name string) string {
+		return strings.NewReplacer("api.example.com", "'"+host+"'", "more-", name).Replace(entry("shops", "8443"))
+	}
+	m := newModel([]*render.Release{rendered(t, "shops/a", strings.Join([]string{
+		entry("shops", "443"), entry("shops", "5432"), entry("far", "80"), entry("near", "90"),
+		wide("*.com", "a"), wide("*.example.com", "b"), wide("*.org", "c"),
+	}, "\n---\n"))})
+	for range 20 { // in whatever order a map gives them
+		assert.Equal(t, "443, 5432", m.resolve("api.example.com", "shops").portNumbers())
+		assert.Equal(t, "80", m.resolve("api.example.com", "far").portNumbers())
+		assert.Equal(t, "443, 5432, 80, 90", m.resolve("api.example.com", "default").portNumbers())
+		assert.Equal(t, "*.example.com", m.resolve("other.example.com", "shops").host)
+		assert.Nil(t, m.resolve("example.net", "shops"))
+	}
+}
+
+// A namespace that Helmfile makes for one release is there for those that need it.
+func TestNamespaceOfHelmfile(t *testing.T) {
+	first := rendered(t, "other/first", configMap("first"))
+	first.CreateNamespace = true
+	assert.Empty(t, run(t, first, rendered(t, "other/second", configMap("second"), "other/first")))
+	assert.Equal(t, "third.yaml ConfigMap/other/third metadata.namespace: release other/third does not need other/first, which creates namespace other; expected the namespace first. Fix: add other/first to its needs [namespace]",
+		run(t, first, rendered(t, "other/third", configMap("third"))).Error())
+}
+
+func configMap(name string) string {
+	return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: other}"
+}
+
+func TestLegal(t *testing.T) {
+	for _, c := range legal {
+		t.Run(c.name, func(t *testing.T) {
+			assert.Empty(t, run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), rendered(t, "shops/other", c.also, "default/ns")))
 		})
 	}
 }

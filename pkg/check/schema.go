@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"chartbasico/internal/nearest"
 	"chartbasico/internal/schemaerr"
@@ -136,20 +138,15 @@ func (s *schemas) definition(name string) map[string]any {
 
 // check holds an object against the schema of its kind.
 func (s *schemas) check(o object) problem.List {
-	const rule = "schema"
 	fault := func(path, found, expected, fix string) Problem {
 		p := o.problem(path, found, expected, fix)
-		p.Rule = rule
+		p.Rule = "schema"
 		return p
 	}
 	gvk := o.GetAPIVersion() + "/" + o.GetKind()
 	definition, ok := s.kinds[gvk]
 	if !ok {
-		fix := "use an API that this version serves"
-		if near := nearest.Word(gvk, slices.Sorted(maps.Keys(s.kinds))); near != "" {
-			fix = "write " + near
-		}
-		return problem.List{fault("apiVersion", gvk+" is not a kind of Kubernetes "+s.version+", Istio, Gateway API or OpenShift", "", fix)}
+		return problem.List{s.unknown(o)}
 	}
 	schema, err := s.compile(definition)
 	if err != nil {
@@ -172,6 +169,34 @@ func (s *schemas) check(o object) problem.List {
 		out = append(out, fault(strings.Join(f.Path, "."), f.Found, f.Expected, f.Fix))
 	}
 	return out
+}
+
+// unknown says that an object's kind is none: a mistake, or that of somebody's operator, which is a warning.
+func (s *schemas) unknown(o object) Problem {
+	gvk, group := o.GetAPIVersion()+"/"+o.GetKind(), o.GroupVersionKind().Group
+	var near, groups []string // what may be meant: a kind of that group or of that name
+	known := !strings.Contains(group, ".")
+	for _, candidate := range slices.Sorted(maps.Keys(s.kinds)) {
+		of, _ := schema.ParseGroupVersion(path.Dir(candidate)) // written by us
+		named := path.Base(candidate) == o.GetKind()
+		known = known || of.Group == group
+		if named {
+			groups = append(groups, of.Group)
+		}
+		if named || of.Group == group {
+			near = append(near, candidate)
+		}
+	}
+	p := o.problem("apiVersion", gvk+" is not a kind of Kubernetes "+s.version+", Istio, Gateway API or OpenShift", "", "use an API that this version serves")
+	p.Rule = "schema"
+	if !known && nearest.Word(group, groups) == "" {
+		p.Severity = problem.Warning
+		p.Found += ", nor does this environment bring it: it is not checked"
+		p.Fix = "see that the cluster has its CustomResourceDefinition"
+	} else if near := nearest.Word(gvk, near); near != "" {
+		p.Fix = "write " + near
+	}
+	return p
 }
 
 // withoutNulls leaves out fields that are null, as the API server does.

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -14,13 +15,19 @@ import (
 	"chartbasico/pkg/problem"
 )
 
-// clusterScoped are the kinds that live in no namespace, of the APIs that charts use.
+// clusterScoped are the kinds of Kubernetes and Gateway API that live in no namespace.
 var clusterScoped = []string{
 	"APIService", "CSIDriver", "CertificateSigningRequest", "ClusterRole", "ClusterRoleBinding", "CustomResourceDefinition",
 	"DeviceClass", "FlowSchema", "GatewayClass", "IngressClass", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding",
 	"MutatingWebhookConfiguration", "Namespace", "Node", "PersistentVolume", "PriorityClass", "PriorityLevelConfiguration",
 	"RuntimeClass", "StorageClass", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 	"ValidatingWebhookConfiguration", "VolumeAttachment", "VolumeAttributesClass",
+}
+
+// clusterWide says whether an object lives in no namespace. Kinds of others may have the same names: Longhorn's Node has one.
+func clusterWide(o *unstructured.Unstructured) bool {
+	group := o.GroupVersionKind().Group
+	return (group == "" || strings.HasSuffix(group, ".k8s.io")) && slices.Contains(clusterScoped, o.GetKind())
 }
 
 // split reads the documents of a manifest, and sets the release's namespace where an object names none.
@@ -65,7 +72,10 @@ func split(manifest string, release environment.Release, chartDir string) ([]*un
 				fault(item.GetKind(), "an object without metadata.name", "a name")
 				continue
 			}
-			if item.GetNamespace() == "" && !slices.Contains(clusterScoped, item.GetKind()) {
+			switch {
+			case clusterWide(item):
+				item.SetNamespace("") // as the API server does, which takes one
+			case item.GetNamespace() == "":
 				item.SetNamespace(release.Namespace)
 			}
 			objects = append(objects, item)
@@ -84,7 +94,7 @@ func (r *Release) Matches(recorded string) bool {
 func byID(objects []*unstructured.Unstructured) map[string]map[string]any {
 	out := map[string]map[string]any{}
 	for _, o := range objects {
-		if o.GetAnnotations()["helm.sh/hook"] == "" {
+		if Hook(o) == "" {
 			out[o.GroupVersionKind().Group+" "+ID(o)] = o.Object
 		}
 	}
@@ -114,10 +124,12 @@ func documents(manifest string) []document {
 // Hook is when Helm makes an object that is a hook, such as pre-install; "" if it is none.
 func Hook(object *unstructured.Unstructured) string { return object.GetAnnotations()["helm.sh/hook"] }
 
-// ID names an object the way it is named everywhere: Kind/namespace/name.
+// ID names an object the way it is named everywhere: Kind/namespace/name. A name that the API
+// server is to complete is its beginning.
 func ID(object *unstructured.Unstructured) string {
+	name := cmp.Or(object.GetName(), object.GetGenerateName())
 	if ns := object.GetNamespace(); ns != "" {
-		return fmt.Sprintf("%s/%s/%s", object.GetKind(), ns, object.GetName())
+		return fmt.Sprintf("%s/%s/%s", object.GetKind(), ns, name)
 	}
-	return object.GetKind() + "/" + object.GetName()
+	return object.GetKind() + "/" + name
 }

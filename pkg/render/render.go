@@ -27,10 +27,11 @@ const DefaultKubeVersion = "1.37"
 // Release is a release with what it renders to.
 type Release struct {
 	environment.Release
-	Values   map[string]any               // the user's: files, inline values and overrides merged, without the chart's defaults
-	Objects  []*unstructured.Unstructured // in Helm's install order, hooks last; the namespace is set where the kind has one
-	Manifest string                       // what `helm template` prints
-	Notes    string
+	ChartName string                       // as Chart.yaml has it
+	Values    map[string]any               // the user's: files, inline values and overrides merged, without the chart's defaults
+	Objects   []*unstructured.Unstructured // in Helm's install order, hooks last; the namespace is set where the kind has one
+	Manifest  string                       // what `helm template` prints
+	Notes     string
 }
 
 // Renderer renders releases. It keeps the charts that it has loaded, so changes to a chart on
@@ -176,7 +177,7 @@ func (r *Renderer) Release(ctx context.Context, release environment.Release, ove
 	if len(problems) > 0 {
 		return nil, in(release, problems)
 	}
-	return &Release{Release: release, Values: values, Objects: objects, Manifest: manifest, Notes: notes}, nil
+	return &Release{Release: release, ChartName: chart.Name, Values: values, Objects: objects, Manifest: manifest, Notes: notes}, nil
 }
 
 // version completes 1.31 to v1.31.0, as a cluster of that version would say at least.

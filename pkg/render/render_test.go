@@ -58,6 +58,34 @@ func TestReferences(t *testing.T) {
 	assert.Equal(t, "ref+vault://svc/#tag", got.Objects[1].Object["data"].(map[string]any)["tag"])
 }
 
+// An object of the whole cluster may name a namespace, which the API server takes and forgets.
+func TestNamespaces(t *testing.T) {
+	objects, problems := split(`
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: a, namespace: there}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: b, namespace: there}
+---
+apiVersion: longhorn.io/v1beta2
+kind: Node
+metadata: {name: c, namespace: there}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: d}
+`, environment.Release{Namespace: "here"}, "")
+	require.Empty(t, problems)
+	var ids []string
+	for _, o := range objects {
+		ids = append(ids, ID(o))
+	}
+	assert.Equal(t, []string{"ClusterRole/a", "ConfigMap/there/b", "Node/there/c", "ConfigMap/here/d"}, ids)
+}
+
 func TestOverrides(t *testing.T) {
 	in := release(t, "app: shop\n")
 	in.Values = []map[string]any{{"image": map[string]any{"tag": "v1", "repository": "x"}}}
@@ -90,6 +118,7 @@ func TestMistakes(t *testing.T) {
 		"required":                     {[]string{"replicas: 1\n"}, []string{"a.yaml: no app, which is required. Fix: add app [values-schema]"}},
 		"all at once":                  {[]string{"app: 1\nreplicas: x\n"}, []string{"a.yaml:1 app: 1; expected string [values-schema]", `a.yaml:2 replicas: "x"; expected integer [values-schema]`}},
 		"key twice":                    {[]string{"app: a\napp: b\n"}, []string{"a.yaml:2 app: the key stands twice, first on line 1; expected each key once. Fix: remove one of the two [values]"}},
+		"text that looks like YAML":    {[]string{"app: a\nimage: {tag: *hunter2}\n"}, []string{"a.yaml: a value that begins with *, as the name of an anchor does, which is not there; expected one YAML document. Fix: quote the value [unreadable]"}},
 		"a list":                       {[]string{"- app\n"}, []string{"a.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}; expected a map of values. Fix: write key: value lines [values]"}},
 		"rules of the chart": {[]string{"app: x\nbreak: rules\n"}, []string{
 			`a.yaml:1 app: "x"; expected "y". Fix: write y [values]`,

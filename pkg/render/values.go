@@ -129,6 +129,9 @@ func readValues(file string) (layer, problem.List) {
 		return l, problem.List{fault(unreadable, 0, "", err.Error(), "a values file", "correct the path or add the file")}
 	}
 	root, twice, err := yamlnode.Parse(data)
+	if err != nil && strings.Contains(err.Error(), "unknown anchor") { // whose name may be a password
+		return l, problem.List{fault(unreadable, 0, "", "a value that begins with *, as the name of an anchor does, which is not there", "one YAML document", "quote the value")}
+	}
 	if err != nil {
 		return l, problem.List{fault(unreadable, 0, "", err.Error(), "one YAML document", "correct the YAML")}
 	}

@@ -180,13 +180,18 @@ func TestCoverageCanFail(t *testing.T) {
 	var taken sync.Map
 	edited, at := instrument(t, chart, false, func(branch int) { taken.Store(branch, true) })
 	input{values: parse(t, "app: shop")}.outcome(t.Context(), edited)
+	files, branches := 0, 0
 	for i, where := range at {
 		_, ok := taken.Load(i)
 		switch {
 		case where == "templates/egress/serviceentry.yaml: chart_basico/templates/egress/serviceentry.yaml":
+			files++
 			assert.True(t, ok, where)
 		case strings.HasPrefix(where, "templates/egress/serviceentry.yaml:1:") && strings.HasSuffix(where, ": taken"):
+			branches++
 			assert.False(t, ok, where)
 		}
 	}
+	assert.Equal(t, 1, files)
+	assert.NotZero(t, branches)
 }
