@@ -270,9 +270,9 @@ func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
 	running.own, err = ownOf(releases)
 	require.NoError(t, err)
 	route := &unstructured.Unstructured{}
-	require.NoError(t, yaml.Unmarshal([]byte(`{kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{route: [{destination: {host: cart, subset: v1}}]}]}}`), &route.Object))
+	require.NoError(t, yaml.Unmarshal([]byte(`{kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{timeout: 5s, route: [{destination: {host: cart, subset: v1}}]}]}}`), &route.Object))
 	rule := &unstructured.Unstructured{}
-	require.NoError(t, yaml.Unmarshal([]byte(`{kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: {subsets: [{name: v1, labels: {version: v1}}]}}`), &rule.Object))
+	require.NoError(t, yaml.Unmarshal([]byte(`{kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: {subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}}]}}`), &rule.Object))
 	rendered := &render.Release{Objects: []*unstructured.Unstructured{route, rule}}
 	for name, stranger := range map[string]cluster.Proxy{"refuses": refusing, "is not in sync": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -285,6 +285,9 @@ func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
 			}
 			running.Cluster = ownIn(fake, running.own)
 			require.NoError(t, running.Arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, nil))
+			// Limits that somebody has changed by hand are waited for only where the run itself changes them.
+			err := mover{cluster: running.Cluster, settle: 50 * time.Millisecond}.arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, true, running.Workloads, nil)
+			require.ErrorContains(t, err, "shop/front-0 has no route with a timeout of 5s")
 			running.Cluster = ownIn(on(cluster.Proxy{}, cluster.Proxy{Namespace: "shop", Pod: "front-0", Rejected: []string{"no such filter"}}), running.own)
 			require.ErrorIs(t, running.Arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, nil), rollout.ErrRejected)
 		})

@@ -232,7 +232,7 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 		a.notRun(what, why, true)
 		return err
 	}
-	if arrived, err := a.moveTo(ctx, stage, narrow(version)...); err != nil || !arrived {
+	if arrived, err := a.move(ctx, stage, true, narrow(version)...); err != nil || !arrived {
 		return err
 	}
 	a.filling.Lock()
@@ -242,13 +242,13 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	switch {
 	case errors.Is(err, errNotHeld):
 		a.fails(refuses, a.Title+" "+version, fmt.Sprintf("one slow request keeps the only connection for up to %v", hold), err)
-		_, err = a.moveTo(ctx, stage)
+		_, err = a.move(ctx, stage, true)
 		return err
 	case err != nil:
 		return fmt.Errorf("%s %s: %w", what, version, err)
 	}
 	a.check(refuses, a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, atOnce, got), took)
-	_, err = a.moveTo(ctx, stage)
+	_, err = a.move(ctx, stage, true)
 	return err
 }
 

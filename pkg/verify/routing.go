@@ -230,13 +230,18 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 }
 
 // moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.
-func (a *routed) moveTo(ctx context.Context, stage Stage, also ...render.Override) (bool, error) {
+func (a *routed) moveTo(ctx context.Context, stage Stage) (bool, error) {
+	return a.move(ctx, stage, false)
+}
+
+// move does as moveTo, with more overrides, and waits for what is rendered of limits too if it is told to.
+func (a *routed) move(ctx context.Context, stage Stage, limits bool, also ...render.Override) (bool, error) {
 	start := time.Now()
 	rendered, err := a.mover().upgrade(ctx, a.App, stage, "", also...)
 	if err != nil {
 		return false, err
 	}
-	if err := a.mover().arrive(ctx, a.App, rendered, a.running, a.origins); err != nil {
+	if err := a.mover().arrive(ctx, a.App, rendered, limits, a.running, a.origins); err != nil {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}
