@@ -230,7 +230,9 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 }
 
 // moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.
-func (a *routed) moveTo(ctx context.Context, stage Stage) (bool, error) { return a.move(ctx, stage, false) }
+func (a *routed) moveTo(ctx context.Context, stage Stage) (bool, error) {
+	return a.move(ctx, stage, false)
+}
 
 // move does as moveTo, with more overrides, and waits for what is rendered of limits too if it is told to.
 func (a *routed) move(ctx context.Context, stage Stage, limits bool, also ...render.Override) (bool, error) {
