@@ -299,7 +299,7 @@ spec:
 		{object("networking.istio.io/v1/VirtualServce", "{}"), "write networking.istio.io/v1/VirtualService", problem.Error},
 		{object("app/v1/Deployment", "{}"), "write apps/v1/Deployment", problem.Error},
 		{object("extensions/v1beta1/Ingress", "{}"), none + ". Fix: use an API that this version serves", problem.Error},
-		{object("v1/Sevice", "{}"), "write v1/Service", problem.Error},
+		{object("v1/Servce", "{}"), "write v1/Service", problem.Error},
 	} {
 		got := run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), rendered(t, "shops/other", c.also, "default/ns"))
 		if c.want == "" {
