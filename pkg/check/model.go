@@ -188,20 +188,26 @@ func (m *model) lookup(host, namespace string) *service {
 	return m.resolve(host, namespace)
 }
 
-// outside is what ServiceEntries say of a host: by its own name or else the longest with a wildcard, those of the
-// namespace or else all, with the ports of each.
+// outside is what the ServiceEntries that hold in the namespace say of a host: by its own name or else the longest with a
+// wildcard, those of the namespace or else all, with the ports of each.
 func (m *model) outside(host, namespace string) *service {
-	name := host
-	if m.entries[host] == nil {
-		name = ""
-		for wide := range m.entries {
-			if suffix, ok := strings.CutPrefix(wide, "*"); ok && strings.HasSuffix(host, suffix) && len(wide) > len(name) {
-				name = wide
-			}
+	var all, own []*service
+	longest := ""
+	for name, entries := range m.entries {
+		suffix, wide := strings.CutPrefix(name, "*")
+		if name != host && (!wide || !strings.HasSuffix(host, suffix) || longest == host || len(name) <= len(longest)) {
+			continue
+		}
+		if here := slices.DeleteFunc(slices.Clone(entries), func(s *service) bool { return !s.exported(namespace) }); len(here) > 0 {
+			longest, all = name, here
 		}
 	}
-	all := m.entries[name]
-	if own := slices.DeleteFunc(slices.Clone(all), func(s *service) bool { return s.GetNamespace() != namespace }); len(own) > 0 {
+	for _, s := range all {
+		if s.GetNamespace() == namespace {
+			own = append(own, s)
+		}
+	}
+	if len(own) > 0 {
 		all = own
 	}
 	if len(all) == 0 {
@@ -212,6 +218,12 @@ func (m *model) outside(host, namespace string) *service {
 		united.ports = append(slices.Clone(united.ports), s.ports...)
 	}
 	return &united
+}
+
+// exported says whether what a ServiceEntry declares holds in a namespace.
+func (s *service) exported(namespace string) bool {
+	to, _ := stringList(s.Object, "spec", "exportTo")
+	return len(to) == 0 || slices.Contains(to, "*") || slices.Contains(to, namespace) || slices.Contains(to, ".") && s.GetNamespace() == namespace
 }
 
 // destinationRules are those whose host is s.

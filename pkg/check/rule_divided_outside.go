@@ -30,7 +30,7 @@ var ruleDividedOutside = rule{"divided-outside", "Where a route divides the requ
 			continue
 		}
 		for _, d := range slices.Concat(all...) {
-			s := m.resolve(d.host, o.GetNamespace())
+			s := m.to(d)
 			mesh, ok := divided[s]
 			if s == nil || !ok || strings.Contains(d.path, "irror") {
 				continue
