@@ -255,6 +255,12 @@ func TestToolsThatFail(t *testing.T) {
 	}
 }
 
+func TestSuitesThatAreNotThere(t *testing.T) {
+	status, said := run(t, "..", []string{"SUITES=Injection Injektion"}, script(t, "test-kind.sh"))
+	assert.Equal(t, 2, status)
+	assert.Contains(t, said, "SUITES: found Injektion, expected some of: Environments Injection ")
+}
+
 func TestScriptsWithoutHome(t *testing.T) {
 	status, said := run(t, "..", []string{"HOME=", "XDG_CACHE_HOME="}, script(t, "demo.sh"))
 	assert.Equal(t, 1, status)
