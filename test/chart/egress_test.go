@@ -178,9 +178,9 @@ tls:
 
 // TestGatewayOfTheNamespace: Istio refuses a namespace that is said twice, by its name and as a dot.
 func TestGatewayOfTheNamespace(t *testing.T) {
-	got := renderObjects(t, `{app: shop, egress: {gateway: {host: out.shop.svc.cluster.local}, hosts: {a: {host: a.example.com, port: 9000}, b: {host: b.example.com, port: 80, protocol: HTTP, exportTo: [., other]}}}}`)
+	got := renderObjects(t, `{app: shop, egress: {gateway: {host: out.shop.svc.cluster.local}, hosts: {a: {host: a.example.com, port: 9000}, b: {host: b.example.com, port: 80, protocol: HTTP, exportTo: [shop, other]}}}}`)
 	for id, want := range map[string][]string{
-		"ServiceEntry/shop-a": {"."}, "VirtualService/shop-a": {"."}, "ServiceEntry/shop-b": {".", "other"}, "VirtualService/shop-b": {".", "other"},
+		"ServiceEntry/shop-a": {"."}, "VirtualService/shop-a": {"."}, "ServiceEntry/shop-b": {"shop", "other"}, "VirtualService/shop-b": {"shop", "other"},
 	} {
 		exportTo, _, err := unstructured.NestedStringSlice(got.get(t, id).Object, "spec", "exportTo")
 		require.NoError(t, err)
