@@ -29,7 +29,7 @@ func (o object) key() string {
 // newObject gives an object that has only the beginning of a name a whole one, as the API server does; the number tells it from others.
 func newObject(u *unstructured.Unstructured, release *render.Release, number int) object {
 	o := object{u, render.ID(u), release}
-	if u.GetName() == "" {
+	if u.GetName() == "" && u.GetGenerateName() != "" {
 		o.Unstructured = u.DeepCopy()
 		o.SetName(fmt.Sprintf("%.58s%05d", u.GetGenerateName(), number))
 	}
