@@ -76,42 +76,49 @@ func newCustom(props *apiextensions.JSONSchemaProps) (*custom, error) {
 	return &custom{schema: schema, rules: cel.NewValidator(schema, true, celconfig.PerCallLimit)}, nil
 }
 
-// brought are the schemas of the kinds that the environment's own CustomResourceDefinitions make, by group/version/Kind.
-func (m *model) brought() map[string]any {
-	out := map[string]any{}
+// brought are what compiles the schemas of the kinds that the environment's own CustomResourceDefinitions make, each once, by
+// group/version/Kind.
+func (m *model) brought() map[string]func() (*custom, error) {
+	out := map[string]func() (*custom, error){}
 	for _, o := range m.objects {
 		if o.GroupVersionKind().GroupKind() != apiextensionsv1.Kind("CustomResourceDefinition") {
 			continue
 		}
 		for _, v := range list(o.Object, "spec", "versions") {
 			if schema, ok, _ := unstructured.NestedMap(v, "schema", "openAPIV3Schema"); ok && v["served"] == true {
-				out[text(o.Object, "spec", "group")+"/"+text(v, "name")+"/"+text(o.Object, "spec", "names", "kind")] = schema
+				out[text(o.Object, "spec", "group")+"/"+text(v, "name")+"/"+text(o.Object, "spec", "names", "kind")] = sync.OnceValues(func() (*custom, error) { return wholeCustom(schema) })
 			}
 		}
 	}
 	return out
 }
 
+// wholeCustom compiles a schema that nothing else of ours says.
+func wholeCustom(schema map[string]any) (*custom, error) {
+	openAPI, err := json.Marshal(schema)
+	if err != nil {
+		return nil, err
+	}
+	props, err := readProps(openAPI)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newCustom(props)
+	if err != nil {
+		return nil, err
+	}
+	c.whole, _, err = apivalidation.NewSchemaValidator(props)
+	return c, err
+}
+
 // checkBrought holds an object against the schema that the environment brings of its kind.
-func checkBrought(ctx context.Context, o object, schema any) (out problem.List) {
+func checkBrought(ctx context.Context, o object, compile func() (*custom, error)) (out problem.List) {
 	fault := func(path, found, expected, fix string) {
 		p := o.problem(path, found, expected, fix)
 		p.Rule = "schema"
 		out = append(out, p)
 	}
-	openAPI, err := json.Marshal(schema)
-	if err != nil {
-		fault("", err.Error(), "a schema that can be read", "")
-		return out
-	}
-	var c *custom
-	props, err := readProps(openAPI)
-	if err == nil {
-		c, err = newCustom(props)
-	}
-	if err == nil {
-		c.whole, _, err = apivalidation.NewSchemaValidator(props)
-	}
+	c, err := compile()
 	if err != nil {
 		fault("", "the schema of its kind cannot be read: "+err.Error(), "a schema that the API server takes", "correct the CustomResourceDefinition")
 		return out

@@ -148,7 +148,7 @@ func newModel(releases []*render.Release) *model {
 				m.services[key] = s
 			}
 		case o.GetKind() == "ServiceEntry":
-			hosts, _, _ := unstructured.NestedStringSlice(o.Object, "spec", "hosts")
+			hosts, _ := stringList(o.Object, "spec", "hosts")
 			for _, host := range hosts {
 				m.entries[host] = append(m.entries[host], &service{object: o, host: host, ports: entryPorts(o), entry: true})
 			}
@@ -534,6 +534,12 @@ func number(m map[string]any, path ...string) (int64, bool) {
 		return int64(n), true
 	}
 	return 0, false
+}
+
+// stringList is a list of texts, and whether there is one.
+func stringList(m map[string]any, path ...string) ([]string, bool) {
+	out, ok, _ := unstructured.NestedStringSlice(m, path...)
+	return out, ok
 }
 
 // nearService is the Service of the namespace whose name is most like this one, empty where none is.

@@ -4,8 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-
 	"chartbasico/pkg/problem"
 )
 
@@ -60,9 +58,4 @@ func outside(o object) bool {
 	}
 	parents := list(o.Object, "spec", "parentRefs")
 	return len(parents) == 0 || slices.ContainsFunc(parents, func(ref map[string]any) bool { return text(ref, "kind") != "Service" })
-}
-
-func stringList(m map[string]any, path ...string) ([]string, bool) {
-	out, ok, _ := unstructured.NestedStringSlice(m, path...)
-	return out, ok
 }
