@@ -353,12 +353,26 @@ func TestAPodThatHasEndedStaysSo(t *testing.T) {
 			a.config.Net = loopback.Net(c.net)
 			client := a.client.(*fake.Clientset)
 			a.seen(t.Context(), object)
+			// Deleted is what the pod has said of itself, so that it has nothing to say but its end.
+			deleted := object
 			require.Eventually(t, func() bool {
 				got, err := client.CoreV1().Pods("shop").Get(t.Context(), "a", metav1.GetOptions{})
-				return err == nil && got.Status.Phase != ""
+				if err != nil {
+					return false
+				}
+				deleted = got.DeepCopy()
+				switch c.policy {
+				case corev1.RestartPolicyAlways:
+					return slices.ContainsFunc(got.Status.Conditions, func(s corev1.PodCondition) bool {
+						return s.Type == corev1.PodReady && s.Status == corev1.ConditionTrue
+					})
+				case corev1.RestartPolicyNever:
+					return finished(got)
+				default:
+					return got.Status.Phase == corev1.PodRunning
+				}
 			}, 10*time.Second, time.Millisecond)
 
-			deleted := object.DeepCopy()
 			deleted.DeletionTimestamp, deleted.DeletionGracePeriodSeconds = &metav1.Time{Time: time.Now()}, ptr.To(int64(5))
 			a.seen(t.Context(), deleted)
 			a.tasks.Wait()
