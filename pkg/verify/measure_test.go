@@ -382,7 +382,9 @@ func TestSlowRealApplications(t *testing.T) {
 				return
 			}
 			assert.Empty(t, r.report.Checks)
-			require.NoError(t, r.queue(t.Context(), r.Stages[2]))
+			narrowed, err := r.queue(t.Context(), r.Stages[2])
+			require.NoError(t, err)
+			assert.False(t, narrowed)
 			require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
 			require.NoError(t, r.balancingNotRun())
 			const reason = "the applications are real, and do not get slow when told to (chart-basico/waits)"

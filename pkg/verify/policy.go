@@ -210,30 +210,30 @@ const (
 )
 
 // queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
-// served in the end, and the others are refused at once.
-func (a *routed) queue(ctx context.Context, stage Stage) error {
+// served in the end, and the others are refused at once. It says whether it changed limits, which the next move undoes.
+func (a *routed) queue(ctx context.Context, stage Stage) (narrowed bool, err error) {
 	version, ok := stage.only()
 	what := "queue of " + a.Title
 	switch {
 	case !a.waits():
 		a.notRun(what, realApps, true)
-		return nil
+		return false, nil
 	case !ok:
 		a.notRun(what, "the last stage divides requests, so no version's queue can be filled alone", true)
-		return nil
+		return false, nil
 	case len(a.direct) == 0:
 		a.notRun(what, "no origin calls it directly", false)
-		return nil
+		return false, nil
 	case a.Subsets[version].Pending > 20_000:
 		a.notRun(what, "no length is set (http1MaxPendingRequests)", true)
-		return nil
+		return false, nil
 	}
 	if why, err := a.manyWorkers(ctx); why != "" || err != nil {
 		a.notRun(what, why, true)
-		return err
+		return false, err
 	}
 	if arrived, err := a.move(ctx, stage, true, narrow(version)...); err != nil || !arrived {
-		return err
+		return true, err
 	}
 	a.filling.Lock()
 	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra, extra)
@@ -242,14 +242,12 @@ func (a *routed) queue(ctx context.Context, stage Stage) error {
 	switch {
 	case errors.Is(err, errNotHeld):
 		a.fails(refuses, a.Title+" "+version, fmt.Sprintf("one slow request keeps the only connection for up to %v", hold), err)
-		_, err = a.move(ctx, stage, true)
-		return err
 	case err != nil:
-		return fmt.Errorf("%s %s: %w", what, version, err)
+		return true, fmt.Errorf("%s %s: %w", what, version, err)
+	default:
+		a.check(refuses, a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, atOnce, got), took)
 	}
-	a.check(refuses, a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, atOnce, got), took)
-	_, err = a.move(ctx, stage, true)
-	return err
+	return true, nil
 }
 
 // narrow lets one slow request to a version keep all others waiting, and those wait as long as it takes.

@@ -95,10 +95,11 @@ func (a *routed) stageByStage(ctx context.Context, beside func(func(context.Cont
 	if err := a.balancingNotRun(); err != nil {
 		return err
 	}
-	if err := a.queue(ctx, last); err != nil {
+	narrowed, err := a.queue(ctx, last)
+	if err != nil {
 		return err
 	}
-	_, err := a.moveTo(ctx, a.named())
+	_, err = a.move(ctx, a.named(), narrowed)
 	back = err == nil
 	return err
 }
