@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -212,6 +213,27 @@ func TestShopHolds(t *testing.T) {
 			assert.Zero(t, s.Got["v2"], "weight 0 is none, exactly")
 		}
 	}
+	assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
+}
+
+// A team's own gateway, of Istio's chart and with labels of its own, is sent to as Istio's ingress gateway is.
+func TestOwnGateway(t *testing.T) {
+	istio, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "istio.io/istio").Output()
+	require.NoError(t, err)
+	env := load(t, shop(t, "own-gateway", calm[0], calm[1],
+		change{"environment.yaml", "releases:", `releases:
+  - name: own-gateway-edge
+    namespace: own-gateway
+    chart: ` + filepath.Join(strings.TrimSpace(string(istio)), "manifests/charts/gateway") + `
+    values:
+      - service: {type: ClusterIP}
+        autoscaling: {enabled: false}
+    needs:
+      - default/own-gateway-namespace
+`},
+		change{"front-v1.yaml", "  kind: istio", "  kind: istio\n  gateway:\n    selector:\n      istio: own-gateway-edge"}))
+	rep := verified(t, env, verify.Options{Requests: 1000})
+	assertHeld(t, rep)
 	assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
 }
 

@@ -2,22 +2,34 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 
 	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"chartbasico/pkg/traffic"
 )
 
-// Place is where traffic is sent from. With neither App nor Pod it is a client outside of the mesh, in front of the
+// Place is where traffic is sent from. With neither App nor Pod it is a client outside of the mesh, in front of an
 // ingress gateway.
 type Place struct {
 	Namespace string `json:"namespace,omitempty"`
+	Gateway   string `json:"gateway,omitempty"` // labels of the ingress gateway's pods, as a selector; IngressGateway if empty
 	App       string `json:"app,omitempty"`     // a pod of a workload, by its labels app and version
 	Version   string `json:"version,omitempty"` // any version if empty
 	Pod       string `json:"pod,omitempty"`     // one pod by name, instead of App and Version
 	Outside   bool   `json:"outside,omitempty"` // a pod of its own in the cluster, without a sidecar; nothing else is said then
 }
+
+// IngressGateway selects the pods of Istio's own ingress gateway.
+const IngressGateway = "istio=ingressgateway"
+
+// InFront tells whether the place is that of a client outside of the mesh, in front of an ingress gateway.
+func (p Place) InFront() bool { return p.App == "" && p.Pod == "" && !p.Outside }
+
+// GatewayLabels selects the pods of the ingress gateway that the place is in front of.
+func (p Place) GatewayLabels() string { return cmp.Or(p.Gateway, IngressGateway) }
 
 // String returns the place as people name it.
 func (p Place) String() string {
@@ -66,10 +78,17 @@ type Proxy struct {
 	Namespace string            `json:"namespace"`
 	Pod       string            `json:"pod"`
 	Labels    map[string]string `json:"labels,omitempty"`   // the pod's
-	Gateway   bool              `json:"gateway,omitempty"`  // an ingress gateway
+	Gateway   bool              `json:"gateway,omitempty"`  // a gateway: no workload has it for a sidecar
 	Synced    bool              `json:"synced"`             // it accepted all that istiod has to send
 	Rejected  []string          `json:"rejected,omitempty"` // Envoy's messages on configuration it refused, where it accepted nothing newer since
 	// Refused are all such messages of that pod, the oldest first, whatever was accepted since. Of a cluster that is not
 	// ours they are those that held when somebody asked for the proxies.
 	Refused []string `json:"refused,omitempty"`
+}
+
+// In tells whether it is of the ingress gateway that the place is in front of.
+func (p Proxy) In(place Place) bool {
+	selector, err := labels.Parse(place.GatewayLabels())
+	return err == nil && p.Gateway && place.InFront() && selector.Matches(labels.Set(p.Labels)) &&
+		(place.Namespace == "" || place.Namespace == p.Namespace)
 }

@@ -241,7 +241,7 @@ func (r *run) reach(ctx context.Context) error {
 		r.notRun("requests through "+e.Object, e.Why, true)
 	}
 	for _, e := range r.entries {
-		tally, err := r.cluster.Send(ctx, cluster.Place{}, r.reaching(traffic.Load{URL: e.url(), Header: e.Header, App: e.App}))
+		tally, err := r.cluster.Send(ctx, e.place(), r.reaching(traffic.Load{URL: e.url(), Header: e.Header, App: e.App}))
 		if err != nil {
 			return fmt.Errorf("%s from the ingress gateway: %w", e.url(), err)
 		}
@@ -306,7 +306,7 @@ func (r *run) known(proxies []cluster.Proxy, workloads []Workload) []rollout.Kno
 	}
 	for _, p := range proxies {
 		for _, e := range r.entries {
-			if p.Gateway {
+			if p.In(e.place()) {
 				know(p.Namespace+"/"+p.Pod, rollout.FullName(e.App, e.Namespace))
 			}
 		}

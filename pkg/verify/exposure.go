@@ -60,7 +60,7 @@ func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := gatewayPorts(releases)
+	plain, err := plainGateways(releases)
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +92,11 @@ func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
 				leads("its Gateway " + g + " is of no release of the environment")
 			case len(others) > 0:
 				leads(fmt.Sprintf("its Gateway %s serves %s, and requests are sent as plain HTTP", g, strings.Join(others, " and ")))
-			case plain[g] == 0:
+			case plain[g].port == 0:
 				leads("its Gateway " + g + " only redirects")
 			}
 			for _, route := range s.spec.GetHttp() {
-				if met, unmet := requestsFor(route.GetMatch()); plain[g] > 0 && len(route.GetRoute()) > 0 && len(met) == 0 {
+				if met, unmet := requestsFor(route.GetMatch()); plain[g].port > 0 && len(route.GetRoute()) > 0 && len(met) == 0 {
 					leads("a route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent")
 				}
 			}

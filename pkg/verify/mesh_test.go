@@ -69,7 +69,11 @@ func TestManyWorkers(t *testing.T) {
 			fake := r.cluster.(*clustertest.Fake)
 			fake.RealApps = !c.standIns
 			fake.OnProxies = func() ([]cluster.Proxy, error) {
-				return []cluster.Proxy{{Namespace: "istio-system", Pod: "g", Gateway: true}, {Namespace: "shop", Pod: "a"}, {Namespace: "shop", Pod: "f"}}, nil
+				return []cluster.Proxy{
+					{Namespace: "istio-system", Pod: "g", Gateway: true, Labels: map[string]string{"istio": "ingressgateway"}},
+					{Namespace: "edge", Pod: "other", Gateway: true, Labels: map[string]string{"istio": "ingress"}},
+					{Namespace: "shop", Pod: "a"}, {Namespace: "shop", Pod: "f"},
+				}, nil
 			}
 			fake.OnProxyConfig = func(p cluster.Proxy) (*adminv3.ConfigDump, error) {
 				switch p.Pod {

@@ -12,6 +12,7 @@ import (
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/kubectl/pkg/util/podutils"
 
 	"chartbasico/pkg/cluster"
@@ -130,14 +131,18 @@ func hasSidecar(p *corev1.Pod) bool {
 	return slices.ContainsFunc(p.Spec.Containers, isProxy) || slices.ContainsFunc(p.Spec.InitContainers, isProxy)
 }
 
-// Entry is a way in from outside: a host and a path at the ingress gateway that lead to an app.
+// Entry is a way in from outside: a host and a path at an ingress gateway that lead to an app.
 type Entry struct {
+	Gateway        string // labels of the gateway's pods, as a selector; Istio's own if empty
 	Host, Path     string
 	Header         http.Header // that its route wants
 	Port           int
 	App, Namespace string
 	last           bool // its route is the last of its VirtualService, which takes what no other does
 }
+
+// place is where requests to it are sent from.
+func (e Entry) place() cluster.Place { return cluster.Place{Gateway: e.Gateway} }
 
 func (e Entry) url() string {
 	return "http://" + hostPort(e.Host, e.Port) + e.Path
@@ -146,7 +151,7 @@ func (e Entry) url() string {
 // Entries finds the ways in that the environment's gateways open, in order of the releases.
 func Entries(releases []*render.Release) ([]Entry, error) {
 	var entries []Entry
-	ports, err := gatewayPorts(releases)
+	plain, err := plainGateways(releases)
 	if err != nil {
 		return nil, err
 	}
@@ -155,14 +160,16 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 		return nil, err
 	}
 	for _, s := range services {
-		port := 0
+		var at plainGateway
 		for _, g := range s.spec.GetGateways() {
 			if !strings.Contains(g, "/") {
 				g = s.GetNamespace() + "/" + g
 			}
-			port = max(port, ports[g])
+			if plain[g].port > at.port {
+				at = plain[g]
+			}
 		}
-		if port == 0 || len(s.spec.GetHosts()) == 0 {
+		if at.port == 0 || len(s.spec.GetHosts()) == 0 {
 			continue
 		}
 		for i, route := range s.spec.GetHttp() {
@@ -176,28 +183,34 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 			}
 			met, _ := requestsFor(route.GetMatch())
 			for _, m := range met {
-				entries = append(entries, Entry{Host: concrete(s.spec.GetHosts()[0]), Port: port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
+				entries = append(entries, Entry{Gateway: at.labels, Host: concrete(s.spec.GetHosts()[0]), Port: at.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
 			}
 		}
 	}
 	return entries, nil
 }
 
-// gatewayPorts are the plain HTTP ports of the environment's Gateways, by namespace/name.
-func gatewayPorts(releases []*render.Release) (map[string]int, error) {
+// plainGateway is where a Gateway serves plain HTTP.
+type plainGateway struct {
+	port   int
+	labels string // of the pods that serve it, as a selector; Istio's own ingress gateway if empty
+}
+
+// plainGateways are those of the environment's Gateways that serve plain HTTP, by namespace/name.
+func plainGateways(releases []*render.Release) (map[string]plainGateway, error) {
 	gateways, err := specs[networkingv1.Gateway](releases, "Gateway")
 	if err != nil {
 		return nil, err
 	}
-	ports := map[string]int{}
+	plain := map[string]plainGateway{}
 	for _, g := range gateways {
 		for _, s := range g.spec.GetServers() {
 			if s.GetPort().GetProtocol() == "HTTP" && !s.GetTls().GetHttpsRedirect() {
-				ports[g.GetNamespace()+"/"+g.GetName()] = int(s.GetPort().GetNumber())
+				plain[g.GetNamespace()+"/"+g.GetName()] = plainGateway{int(s.GetPort().GetNumber()), labels.Set(g.spec.GetSelector()).String()}
 			}
 		}
 	}
-	return ports, nil
+	return plain, nil
 }
 
 // concrete is a host that a pattern of hosts matches.
@@ -243,7 +256,7 @@ func (a App) origin(name string, from cluster.Place, url string) rollout.Origin 
 
 // through is the gateway as an origin.
 func (a App) through(e Entry) rollout.Origin {
-	o := a.origin(GatewayName, cluster.Place{}, e.url())
+	o := a.origin(GatewayName, e.place(), e.url())
 	for name, values := range e.Header {
 		o.Load.Header = with(o.Load.Header, name, values[0])
 	}

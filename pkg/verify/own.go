@@ -31,7 +31,7 @@ type gateways struct {
 }
 
 // ingress are Istio's own ingress gateways.
-var ingress = gateways{labels: labels.Set{"istio": "ingressgateway"}}
+var ingress = gateways{labels: labels.Set{"istio": "ingressgateway"}} // as cluster.IngressGateway
 
 // gatewayName is the label of the pods of a Gateway of Gateway API.
 const gatewayName = "gateway.networking.k8s.io/gateway-name"

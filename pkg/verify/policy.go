@@ -277,7 +277,7 @@ func (a *routed) manyWorkers(ctx context.Context) (why string, err error) {
 	}
 	caller := a.caller()
 	for _, p := range proxies {
-		sends := p.Gateway
+		sends := p.In(caller.From)
 		if caller.Name != GatewayName {
 			sends = slices.ContainsFunc(workloads, func(w Workload) bool {
 				return w.place() == caller.From && w.Namespace == p.Namespace && slices.Contains(w.Pods, p.Pod)

@@ -51,9 +51,14 @@ func TestPodsOfAnAppAreFollowedWhileItIsSent(t *testing.T) {
 		Status:     corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: host}}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
+	ingress := map[string]string{"istio": "ingressgateway"}
+	_, err = client.CoreV1().Pods("istio-system").Create(t.Context(), &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "gateway-a", Labels: ingress}, Status: corev1.PodStatus{Phase: corev1.PodRunning},
+	}, metav1.CreateOptions{})
+	require.NoError(t, err)
 	_, err = client.CoreV1().Services("istio-system").Create(t.Context(), &corev1.Service{
-		ObjectMeta: metav1.ObjectMeta{Name: "gateway", Labels: map[string]string{"istio": "ingressgateway"}},
-		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, NodePort: int32(number)}}},
+		ObjectMeta: metav1.ObjectMeta{Name: "gateway"},
+		Spec:       corev1.ServiceSpec{Selector: ingress, Ports: []corev1.ServicePort{{Port: 80, NodePort: int32(number)}}},
 	}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	c := &Cluster{client: client, nodesNear: true}

@@ -61,13 +61,13 @@ func (c *Cluster) Proxies(ctx context.Context) ([]cluster.Proxy, error) {
 	var all []cluster.Proxy
 	for i := range pods {
 		p := &pods[i]
-		if proxyOf(p) == nil {
+		proxy := proxyOf(p)
+		if proxy == nil {
 			continue
 		}
 		known := said[p.Name+"."+p.Namespace]
 		all = append(all, cluster.Proxy{
-			// An egress gateway has no way in.
-			Namespace: p.Namespace, Pod: p.Name, Labels: p.Labels, Gateway: p.Labels["istio"] == "ingressgateway",
+			Namespace: p.Namespace, Pod: p.Name, Labels: p.Labels, Gateway: slices.Contains(proxy.Args, "router"),
 			Synced: known.synced(), Rejected: known.rejected(), Refused: c.noted(p.UID, known),
 		})
 	}

@@ -19,6 +19,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/remotecommand"
@@ -44,8 +45,8 @@ func (c *Cluster) Send(ctx context.Context, from cluster.Place, load traffic.Loa
 		defer stop()
 		load.Pods, load.Names = pods.seen(), func() map[string]string { return pods.after(ctx) }
 	}
-	if from == (cluster.Place{}) {
-		return c.sendToGateway(ctx, load)
+	if from.InFront() {
+		return c.sendToGateway(ctx, from, load)
 	}
 	pod, err := c.podOf(ctx, from)
 	if err != nil {
@@ -94,8 +95,8 @@ func (c *Cluster) podOf(ctx context.Context, from cluster.Place) (*corev1.Pod, e
 }
 
 // sendToGateway sends as a client outside of the mesh.
-func (c *Cluster) sendToGateway(ctx context.Context, load traffic.Load) (traffic.Tally, error) {
-	service, err := c.gateway(ctx)
+func (c *Cluster) sendToGateway(ctx context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
+	service, err := c.gateway(ctx, from)
 	if err != nil {
 		return traffic.Tally{}, err
 	}
@@ -141,22 +142,32 @@ func (c *Cluster) reaches(ctx context.Context, ports map[string]string) bool {
 	return c.nodesReached
 }
 
-// gateway returns the ingress gateway's Service: where there are several, the first by name, as what selects its pods by
-// that label selects those of all.
-func (c *Cluster) gateway(ctx context.Context) (*corev1.Service, error) {
-	services, err := c.client.CoreV1().Services("").List(ctx, metav1.ListOptions{LabelSelector: "istio=ingressgateway"})
+// gateway returns the Service of the ingress gateway that the place is in front of: where there are several, the first by
+// name, as what selects its pods by their labels selects those of all.
+func (c *Cluster) gateway(ctx context.Context, from cluster.Place) (*corev1.Service, error) {
+	pods, err := c.pods(ctx, from.Namespace, from.GatewayLabels())
+	if err != nil {
+		return nil, fmt.Errorf("find the ingress gateway: %w", err)
+	}
+	if len(pods) == 0 {
+		return nil, fmt.Errorf("find the ingress gateway: %w: no pod labelled %s runs", cluster.ErrNoPlace, from.GatewayLabels())
+	}
+	services, err := c.client.CoreV1().Services(from.Namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("find the ingress gateway: %w", err)
 	}
 	var first *corev1.Service
 	for i := range services.Items {
 		s := &services.Items[i]
-		if s.Spec.ClusterIP != corev1.ClusterIPNone && (first == nil || s.Namespace+"/"+s.Name < first.Namespace+"/"+first.Name) {
+		leads := len(s.Spec.Selector) > 0 && slices.ContainsFunc(pods, func(p corev1.Pod) bool {
+			return p.Namespace == s.Namespace && labels.SelectorFromSet(s.Spec.Selector).Matches(labels.Set(p.Labels))
+		})
+		if leads && s.Spec.ClusterIP != corev1.ClusterIPNone && (first == nil || s.Namespace+"/"+s.Name < first.Namespace+"/"+first.Name) {
 			first = s
 		}
 	}
 	if first == nil {
-		return nil, errors.New("find the ingress gateway: found no Service labelled istio=ingressgateway with an address, expected one")
+		return nil, fmt.Errorf("find the ingress gateway: found no Service with an address for the pods labelled %s, expected one", from.GatewayLabels())
 	}
 	return first, nil
 }

@@ -2,6 +2,7 @@ package remote
 
 import (
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	ktesting "k8s.io/client-go/testing"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/traffic"
 )
 
@@ -141,27 +143,50 @@ func TestNodesAreReached(t *testing.T) {
 
 func TestGateway(t *testing.T) {
 	t.Parallel()
-	gateway := func(namespace, name, address string) runtime.Object {
-		return &corev1.Service{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{"istio": "ingressgateway"}},
-			Spec:       corev1.ServiceSpec{ClusterIP: address},
+	ingress := map[string]string{"istio": "ingressgateway"}
+	pod := func(namespace, name string, labels map[string]string) runtime.Object {
+		return &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels},
+			Status:     corev1.PodStatus{Phase: corev1.PodRunning},
 		}
 	}
+	service := func(namespace, name, address string, selector map[string]string) runtime.Object {
+		return &corev1.Service{
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+			Spec:       corev1.ServiceSpec{ClusterIP: address, Selector: selector},
+		}
+	}
+	istios := pod("istio-system", "a-1", map[string]string{"istio": "ingressgateway", "app": "a"})
 	for name, c := range map[string]struct {
-		services []runtime.Object
-		want     string // namespace/name
+		objects []runtime.Object
+		from    cluster.Place
+		want    string // namespace/name, or a part of the error
 	}{
-		"one":                    {[]runtime.Object{gateway("istio-system", "a", "10.0.0.1")}, "istio-system/a"},
-		"several":                {[]runtime.Object{gateway("istio-system", "a", "10.0.0.1"), gateway("edge", "b", "10.0.0.2"), gateway("edge", "a", "10.0.0.3")}, "edge/a"},
-		"one without an address": {[]runtime.Object{gateway("edge", "a", corev1.ClusterIPNone), gateway("istio-system", "a", "10.0.0.1")}, "istio-system/a"},
-		"none":                   {nil, ""},
-		"all without an address": {[]runtime.Object{gateway("edge", "a", corev1.ClusterIPNone)}, ""},
+		"one": {[]runtime.Object{istios, service("istio-system", "a", "10.0.0.1", ingress)}, cluster.Place{}, "istio-system/a"},
+		"several": {[]runtime.Object{
+			istios, service("istio-system", "a", "10.0.0.1", ingress),
+			pod("edge", "b-1", ingress), service("edge", "b", "10.0.0.2", ingress), service("edge", "a", "10.0.0.3", ingress),
+		}, cluster.Place{}, "edge/a"},
+		"one without an address": {[]runtime.Object{
+			istios, service("istio-system", "a", corev1.ClusterIPNone, ingress), service("istio-system", "b", "10.0.0.1", ingress),
+		}, cluster.Place{}, "istio-system/b"},
+		"what others select": {[]runtime.Object{
+			istios, service("istio-system", "a", "10.0.0.1", nil), service("edge", "b", "10.0.0.2", ingress),
+			service("istio-system", "c", "10.0.0.3", map[string]string{"app": "c"}), service("istio-system", "d", "10.0.0.4", map[string]string{"app": "a"}),
+		}, cluster.Place{}, "istio-system/d"},
+		"a team's own": {[]runtime.Object{
+			istios, service("istio-system", "a", "10.0.0.1", ingress),
+			pod("edge", "b-1", map[string]string{"istio": "ingress", "app": "b"}), service("edge", "b", "10.0.0.2", map[string]string{"app": "b", "istio": "ingress"}),
+		}, cluster.Place{Gateway: "app=b,istio=ingress"}, "edge/b"},
+		"no pod":                 {[]runtime.Object{service("istio-system", "a", "10.0.0.1", ingress)}, cluster.Place{}, "no pod labelled istio=ingressgateway runs"},
+		"no Service":             {[]runtime.Object{istios}, cluster.Place{}, "expected one"},
+		"all without an address": {[]runtime.Object{istios, service("istio-system", "a", corev1.ClusterIPNone, ingress)}, cluster.Place{}, "expected one"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := (&Cluster{client: fake.NewClientset(c.services...)}).gateway(t.Context())
-			if c.want == "" {
-				require.ErrorContains(t, err, "expected one")
+			got, err := (&Cluster{client: fake.NewClientset(c.objects...)}).gateway(t.Context(), c.from)
+			if !strings.Contains(c.want, "/") {
+				require.ErrorContains(t, err, c.want)
 				return
 			}
 			require.NoError(t, err)

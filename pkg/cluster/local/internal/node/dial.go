@@ -22,9 +22,6 @@ import (
 // address, and none of the world's (RFC 2544).
 var outsideIP = netip.MustParseAddr("198.18.0.1")
 
-// gatewayLabel selects the ingress gateway's pods, as Istio's own samples do.
-var gatewayLabel = labels.SelectorFromSet(labels.Set{"istio": "ingressgateway"})
-
 // Dial returns a function that dials as a program at that place would.
 func (a *Agent) Dial(from cluster.Place) func(ctx context.Context, network, addr string) (net.Conn, error) {
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -51,7 +48,7 @@ func (a *Agent) Resolve(from cluster.Place, addr string) (string, error) {
 	if from.Outside {
 		return "", fmt.Errorf("%w: a stand-in outside of the mesh would show nothing", cluster.ErrNoPlace)
 	}
-	if from.App == "" && from.Pod == "" {
+	if from.InFront() {
 		return a.resolveGateway(from, port)
 	}
 	p, err := a.find(from)
@@ -99,16 +96,20 @@ func (p *pod) isReady() bool {
 	return p.ready
 }
 
-// resolveGateway returns where a client outside reaches the ingress gateway's port.
+// resolveGateway returns where a client outside reaches an ingress gateway's port.
 func (a *Agent) resolveGateway(from cluster.Place, port uint16) (string, error) {
+	selector, err := labels.Parse(from.GatewayLabels())
+	if err != nil {
+		return "", fmt.Errorf("labels of the ingress gateway: %w", err)
+	}
 	var gateways []*pod
 	for _, p := range a.live() {
-		if p.gateway() && p.isReady() && gatewayLabel.Matches(labels.Set(p.object.Labels)) && (from.Namespace == "" || from.Namespace == p.object.Namespace) {
+		if p.gateway() && p.isReady() && selector.Matches(labels.Set(p.object.Labels)) && (from.Namespace == "" || from.Namespace == p.object.Namespace) {
 			gateways = append(gateways, p)
 		}
 	}
 	if len(gateways) == 0 {
-		return "", fmt.Errorf("ingress gateway (pods labelled %s): %w: none is ready", gatewayLabel, cluster.ErrNoPlace)
+		return "", fmt.Errorf("ingress gateway (pods labelled %s): %w: none is ready", selector, cluster.ErrNoPlace)
 	}
 	p := gateways[a.nextTurn(len(gateways))]
 	target := port
