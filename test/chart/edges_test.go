@@ -35,6 +35,18 @@ service: {perVersion: true, clusterIP: None, ports: {http: {port: 80}}}`},
 workload: {kind: StatefulSet, volumeClaimTemplates: {store: {accessModes: [ReadWriteOnce], storageClassName: null, selector: {matchExpressions: []}, resources: {requests: {storage: 1Gi}}}}}`},
 	{"a StatefulSet whose claims do not say who may use them", `
 workload: {kind: StatefulSet, volumeClaimTemplates: {a: {resources: {requests: {storage: 1Gi}}}, b: {accessModes: [], resources: {requests: {storage: 1Gi}}}}}`},
+	{"a StatefulSet whose claim many may use", `
+workload: {kind: StatefulSet, volumeClaimTemplates: {a: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}}}`},
+	{"a signal to stop", `
+workload: {os: {name: linux}, containers: {main: {lifecycle: {stopSignal: SIGUSR1}}}}`},
+	{"rules of access to pods with their Service", `
+service: {ports: {http: {port: 80, targetPort: http}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
+access: {networkPolicy: {}}`},
+	{"a Route to a port by name", `
+service: {ports: {http: {port: 80}, http-admin: {port: 81}}}
+workload: {containers: {main: {ports: {http: {containerPort: 80}, http-admin: {containerPort: 81}}}}}
+exposure: {kind: route, hosts: [a.example.com], port: http-admin}`},
 	{"mutual TLS that is left to the namespace, but for a port", `
 access: {peerAuthentication: {mtls: {}, portLevelMtls: {8080: {mode: DISABLE}}}}`},
 	{"labels that the chart leaves to its user", `

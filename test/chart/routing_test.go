@@ -202,7 +202,11 @@ func TestOtherPortsAreLeftAlone(t *testing.T) {
 		{"http", "\n  gateways: [mesh, edge]", `[[{port: 9080, gateways: [mesh]}, {gateways: [edge]}]]`},
 		{"http", "\n  gateways: [edge]", `[null]`},
 		{"http", "\n  hosts: [shop.example.com]", `[null]`},
-		{"http", "\n  hosts: [shop, shop.example.com]", `[[{port: 9080}]]`},
+		{"http", "\n  hosts: [shop, shop.example.com]", `[null]`}, // what is no Service is dialled at 80
+		{"http", "\n  hosts: [shop.other]", `[null]`},
+		{"http", "\n  hosts: [shop." + namespace + ".svc.cluster.local, shop." + namespace + ".svc, shop." + namespace + ", shop]", `[[{port: 9080}]]`},
+		{"http", "\n  gateways: [edge]\n  hosts: [shop.example.com]\n  match: [{}, {uri: {prefix: /a}}]", `[[{}, {uri: {prefix: /a}}]]`}, // all of them
+		{"http", "\n  match: [{}, {uri: {prefix: /a}}]", `[[{port: 9080}, {uri: {prefix: /a}, port: 9080}]]`},
 		{"tcp", "\n  protocol: TCP", `[[{port: 9080}]]`},
 		{"tls", "\n  protocol: TLS\n  hosts: [shop]", `[[{sniHosts: [shop], port: 9080}]]`},
 	} {

@@ -97,6 +97,10 @@ routing: {` + stages + `}`,
 exposure: {kind: istio, hosts: [a.example.com], istio: {timeout: 5s}}
 routing: {` + stages + `}`,
 		`exposure.istio.timeout: found it beside routing; allowed: routing.timeout, since the routes are those of routing; fix: move it to routing.timeout`},
+	{"a block of another kind of exposure beside routing", `
+exposure: {kind: gatewayAPI, hosts: [a.example.com], istio: {timeout: 5s}}
+routing: {port: 80, ` + stages + `}`,
+		`exposure.istio: found it with kind gatewayAPI; allowed: it with kind istio; fix: remove it, or change exposure.kind`},
 	{"more versions than a Route divides over", `
 exposure: {kind: route, hosts: [a.example.com]}
 routing: {stage: a, stages: [{name: a, weights: {v1: 20, v2: 20, v3: 20, v4: 20, v5: 20}}]}`,
@@ -138,6 +142,8 @@ service: {perVersion: true, ports: {http: {port: 80}}}`,
 		`routing.timeout: found it with protocol TCP; allowed: it with protocol HTTP; fix: remove it, or say it in routing.tcp as Istio's routes do`},
 	{"TLS without the names that are asked for", `routing: {protocol: TLS, ` + stages + `}`,
 		`routing.hosts: found nothing; allowed: the names that clients ask for, with protocol TLS; fix: add routing.hosts`},
+	{"a mirror of Istio's older field to a subset that is not there", `routing: {mirror: {host: shop, subset: v7}, ` + stages + `}`,
+		`routing.mirror.subset: found v7; allowed: v1; fix: name one of them, or give the version a place under routing.versions`},
 	{"a mirror to a subset that is not there", `routing: {mirrors: [{destination: {host: shop, subset: v7}}], ` + stages + `}`,
 		`routing.mirrors[0].destination.subset: found v7; allowed: v1; fix: name one of them, or give the version a place under routing.versions`},
 	{"a route of TCP to a subset that is not there", `routing: {tcp: [{route: [{destination: {host: shop, subset: v8}}]}], ` + stages + `}`,
@@ -174,6 +180,8 @@ routing: {protocol: TCP, ` + stages + `}`,
 		`egress.hosts.a.host: found *.example.com through the egress gateway; allowed: a host named in full, since the gateway must know where to; fix: name the host, or set direct`},
 	{"a host that the gateway does not see", `egress: {gateway: {}, hosts: {a: {host: a.example.com, port: 443, protocol: TLS, exportTo: [.]}}}`,
 		`egress.hosts.a.exportTo: found .; allowed: istio-system among them, since the egress gateway there needs to know the host; fix: add it, remove exportTo, or set direct`},
+	{"a namespace twice", `egress: {hosts: {a: {host: a.example.com, port: 443, protocol: TLS, exportTo: [., shop]}}}`,
+		`egress.hosts.a.exportTo: found ., shop; allowed: each namespace once, and a dot is that of the release; fix: remove shop`},
 	{"a host of TCP whose way others do not know", `egress: {gateway: {}, hosts: {a: {host: a.example.com, port: 9000, exportTo: ["*"]}, b: {host: b.example.com, port: 9000, exportTo: [., istio-system]}, c: {host: c.example.com, port: 9000, exportTo: [shop, istio-system]}}}`,
 		`egress.hosts.a.exportTo: found *; allowed: ., istio-system, since the pods of this namespace alone know the way of TCP to the egress gateway; fix: remove exportTo, or set direct`},
 	{"ports that the gateway cannot tell apart", `egress: {gateway: {}, hosts: {a: {host: a.example.com, ports: {tls: {port: 443, protocol: TLS}, tcp: {port: 9000}}}}}`,

@@ -130,9 +130,13 @@ workload:
   containers: {main: {ports: {http: {containerPort: 80}}}}
   initContainers: {first: {image: {repository: x, tag: "1"}, ports: {http: {containerPort: 81}}}}
   sidecars: {log: {image: {repository: x, tag: "1"}, ports: {http: {containerPort: 8080}}}}`,
-		`workload.sidecars.log.ports.http: found the name of workload.containers.main.ports.http too; allowed: a name that no other port of the pod has, as a Service sends to the first that has it; fix: rename one`},
+		`workload.sidecars.log.ports.http: found the name of workload.containers.main.ports.http too; allowed: a name that no other port of the pod with its protocol has, as a Service sends to the first that has it; fix: rename one`},
 	{"a rolling update with a claim of one pod", ofOnePod,
 		`workload.strategy.type: found RollingUpdate with the volume files, a claim of mode ReadWriteOncePod; allowed: Recreate, since a new pod would wait for the claim of the old one, and that for the new pod; fix: set it to Recreate`},
+	{"many pods with a claim of one", "claims: {data: {accessModes: [ReadWriteOncePod], resources: {requests: {storage: 1Gi}}}}\nworkload: {replicas: 2, strategy: {type: Recreate}, volumes: {files: {fromClaim: data}}}",
+		`workload.replicas: found 2 with the volume files, a claim of mode ReadWriteOncePod; allowed: 1, since no other pod may have the claim; fix: set it to 1, or change the claim's accessModes`},
+	{"an autoscaler of pods with a claim of one", "claims: {data: {accessModes: [ReadWriteOncePod], resources: {requests: {storage: 1Gi}}}}\nworkload: {kind: StatefulSet, autoscaling: {maxReplicas: 3}, volumes: {files: {fromClaim: data}}}",
+		`workload.autoscaling.maxReplicas: found 3 with the volume files, a claim of mode ReadWriteOncePod; allowed: 1, since no other pod may have the claim; fix: set it to 1, or change the claim's accessModes`},
 	{"a probe of a port that is not there", `workload: {containers: {main: {livenessProbe: {tcpSocket: {port: http}}}}}`,
 		`workload.containers.main.livenessProbe.tcpSocket.port: found the port http, which the container does not have; allowed: a number, since the container has no ports; fix: name one of them, or add it under workload.containers.main.ports`},
 	{"a hook on a port that is not there", `workload: {containers: {main: {ports: {http: {containerPort: 80}}, lifecycle: {preStop: {httpGet: {port: htp}}}}}}`,
@@ -152,9 +156,9 @@ secrets: {d: {stringData: {k: v}}}
 workload: {containers: {main: {env: {A: {fromSecret: d, key: q}}}}}`,
 		`workload.containers.main.env.A.key: found q; allowed: k; fix: name a key of secrets.d`},
 	{"a key that is null", `
-config: {d: {data: {k: v, q: null}}}
+config: {d: {data: {h: v, a: v, g: v, b: v, f: v, q: null}, binaryData: {c: dg==, e: dg==, d: dg==}}}
 workload: {containers: {main: {env: {A: {fromConfig: d, key: q}}}}}`,
-		`workload.containers.main.env.A.key: found q; allowed: k; fix: name a key of config.d`},
+		`workload.containers.main.env.A.key: found q; allowed: a, b, c, d, e, f, g, h; fix: name a key of config.d`},
 	{"a claim of no size", "claims: {d: {accessModes: [ReadWriteOnce], resources: {}}}",
 		`claims.d.resources.requests.storage: found nothing; allowed: a size such as 1Gi; fix: set it`},
 	{"a claim of each pod of no size", "workload: {kind: StatefulSet, volumeClaimTemplates: {d: {storageClassName: a}}}",

@@ -459,12 +459,15 @@ func TestStrategies(t *testing.T) {
 	}
 }
 
-// TestOlderServersKnowNoMaxUnavailable: of StatefulSets; they drop it, and a tool that compares would see a difference for ever.
-func TestOlderServersKnowNoMaxUnavailable(t *testing.T) {
+// TestSomeServersKnowNoMaxUnavailable: of StatefulSets, as Kubernetes had it off, on, off and on again; they drop it, and a tool that compares would see a difference for ever.
+func TestSomeServersKnowNoMaxUnavailable(t *testing.T) {
 	chart, err := chart3()
 	require.NoError(t, err)
 	values := parse(t, `{app: shop, version: v1, workload: {kind: StatefulSet, containers: {main: {image: {repository: m, tag: "1"}}}}}`)
-	for version, want := range map[string]string{"v1.36.9": `{partition: 0}`, "v1.37.0-gke.1": `{partition: 0, maxUnavailable: 1}`} {
+	for version, want := range map[string]string{
+		"v1.34.9": `{partition: 0}`, "v1.35.0": `{partition: 0, maxUnavailable: 1}`, "v1.35.3+k3s1": `{partition: 0, maxUnavailable: 1}`,
+		"v1.35.4-eks-1": `{partition: 0}`, "v1.36.9": `{partition: 0}`, "v1.37.0-gke.1": `{partition: 0, maxUnavailable: 1}`,
+	} {
 		manifest, _, err := helm3.Template(t.Context(), chart, helm3.Spec{Name: "demo", Namespace: namespace, Values: values}, helm3.Capabilities{KubeVersion: version})
 		require.NoError(t, err)
 		got := decoded(t, manifest).get(t, "StatefulSet/shop-v1").Object["spec"].(map[string]any)["updateStrategy"]

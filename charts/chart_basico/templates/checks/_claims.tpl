@@ -14,6 +14,14 @@
       "path" "workload.strategy.type" "found" (printf "RollingUpdate with the volume %s, a claim of mode ReadWriteOncePod" $name)
       "allowed" "Recreate, since a new pod would wait for the claim of the old one, and that for the new pod" "fix" "set it to Recreate") -}}
 {{- end -}}
+{{- $kind := include "chart_basico.workload.kind" $ -}}
+{{- $pods := max (int $w.replicas) (int ($w.autoscaling | default dict).maxReplicas) -}}
+{{- if and (has "ReadWriteOncePod" ($claim.accessModes | default list)) (has $kind (list "Deployment" "StatefulSet")) (gt $pods 1) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (ternary "workload.autoscaling.maxReplicas" "workload.replicas" (not (empty $w.autoscaling)))
+      "found" (printf "%d with the volume %s, a claim of mode ReadWriteOncePod" $pods $name) "allowed" "1, since no other pod may have the claim"
+      "fix" "set it to 1, or change the claim's accessModes") -}}
+{{- end -}}
 {{- $ephemeral := (get $w.volumes $name).ephemeral -}}
 {{- if not (kindIs "invalid" $ephemeral) -}}
 {{- $path := printf "workload.volumes.%s.ephemeral.volumeClaimTemplate.spec" $name -}}

@@ -56,12 +56,13 @@ In: path, container, open (map of the ports seen so far, by number and by name; 
       "fix" "change one, since they share one network") -}}
 {{- end -}}
 {{- if not $.alone -}}
-{{- with get $.open $name -}}
+{{- $named := printf "%s/%s" $name ($port.protocol | default "TCP") -}}
+{{- with get $.open $named -}}
 {{- include "chart_basico.mistake" (dict
-      "path" $path "found" (printf "the name of %s too" .) "allowed" "a name that no other port of the pod has, as a Service sends to the first that has it"
+      "path" $path "found" (printf "the name of %s too" .) "allowed" "a name that no other port of the pod with its protocol has, as a Service sends to the first that has it"
       "fix" "rename one") -}}
 {{- end -}}
-{{- $_ := set $.open $name $path -}}
+{{- $_ := set $.open $named $path -}}
 {{- $_ := set $.open $number $path -}}
 {{- end -}}
 {{- end -}}

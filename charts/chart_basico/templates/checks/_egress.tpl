@@ -31,6 +31,11 @@
       "fix" "add address") -}}
 {{- end -}}
 {{- end -}}
+{{- if and (has "." $host.exportTo) (has $.Release.Namespace $host.exportTo) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "%s.exportTo" $path) "found" (printf "., %s" $.Release.Namespace) "allowed" "each namespace once, and a dot is that of the release"
+      "fix" (printf "remove %s" $.Release.Namespace)) -}}
+{{- end -}}
 {{- include "chart_basico.check.egress.ports" (dict "host" $host "path" $path) -}}
 {{- range include "chart_basico.egress.ports" $host | fromJsonArray -}}
 {{- $address := printf "%s:%d" $host.host (int .number) -}}
@@ -156,7 +161,7 @@ In: root, host, path, name, kinds (the entry that has a port of each host and ki
 {{- range include "chart_basico.egress.ports" $.host | fromJsonArray -}}{{- $kinds = append $kinds (include "chart_basico.egress.kind" .protocol) -}}{{- end -}}
 {{- if and (has "tcp" $kinds) (without $seen $here $gateway) -}}
 {{- include "chart_basico.mistake" (dict
-      "path" (printf "%s.exportTo" $path) "found" (join ", " .) "allowed" (printf "., %s, since the pods of this namespace alone know the way of TCP to the egress gateway" $gateway)
+      "path" (printf "%s.exportTo" $path) "found" (join ", " .) "allowed" (printf "%s, since the pods of this namespace alone know the way of TCP to the egress gateway" (ternary "." (printf "., %s" $gateway) (eq $gateway $here)))
       "fix" "remove exportTo, or set direct") -}}
 {{- end -}}
 {{- end -}}

@@ -212,8 +212,7 @@
 {{- include "chart_basico.mistake" (dict
       "path" "exposure.port" "found" (printf "%s beside routing" $found) "allowed" "routing.port, since the routes are those of routing"
       "fix" "move it to routing.port") -}}
-{{- else if and .Values.routing (eq $e.kind "istio") (le (len $names) 1) -}}
-{{- else if not (include "chart_basico.exposure.port" .) -}}
+{{- else if not (or (include "chart_basico.exposure.port" .) (and .Values.routing (eq $e.kind "istio") (le (len $names) 1))) -}}
 {{- include "chart_basico.mistake" (dict
       "path" (ternary "routing.port" "exposure.port" (not (empty .Values.routing))) "found" $found
       "allowed" (ternary $known "a number, since service is not in this file" (gt (len $names) 0))

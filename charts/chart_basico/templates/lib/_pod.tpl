@@ -208,9 +208,7 @@ In: root. Out: JSON list.
 {{- else if $source.projected -}}
 {{- $_ := set $volume "projected" (include "chart_basico.volume.projected" (dict "root" $ "projected" $source.projected) | fromJson) -}}
 {{- else -}}
-{{- range $key, $value := $source -}}
-{{- if not (kindIs "invalid" $value) -}}{{- $_ := set $volume $key $value -}}{{- end -}}
-{{- end -}}
+{{- range $key, $value := $source -}}{{- $_ := set $volume $key $value -}}{{- end -}}
 {{- end -}}
 {{- $out = append $out $volume -}}
 {{- end -}}

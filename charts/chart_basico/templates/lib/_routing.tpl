@@ -78,29 +78,34 @@ In: root. Out: JSON list.
 {{- /*
 chart_basico.routing.matches: those of a route in the mesh, for the port of routing and no other of the Service: Istio
 asks the routes at each port that a pod dials, and one that matches there sends to the port of routing. A gateway has
-ports of its own.
-In: root, matches (may be absent). Out: JSON list.
+ports of its own, and a host that is no Service is dialled at 80.
+In: root, matches (may be absent). Out: JSON list, empty if the route keeps its own.
 */ -}}
 {{- define "chart_basico.routing.matches" -}}
 {{- $r := .root.Values.routing -}}
-{{- $gateways := $r.gateways | default (list "mesh") -}}
+{{- $all := $r.gateways | default (list "mesh") -}}
 {{- $out := .matches | default list -}}
-{{- if and $r.port (has .root.Values.app ($r.hosts | default (list .root.Values.app))) -}}
+{{- $own := list .root.Values.app -}}
+{{- range list "" ".svc" ".svc.cluster.local" -}}{{- $own = append $own (printf "%s.%s%s" $.root.Values.app $.root.Release.Namespace .) -}}{{- end -}}
+{{- $others := $r.hosts | default list -}}
+{{- range $own -}}{{- $others = without $others . -}}{{- end -}}
+{{- if and $r.port (not $others) -}}
 {{- $out = list -}}
 {{- range .matches | default (list dict) -}}
-{{- $where := .gateways | default $gateways -}}
-{{- $others := without $where "mesh" -}}
+{{- $where := .gateways | default $all -}}
+{{- $gateways := without $where "mesh" -}}
 {{- if or .port (not (has "mesh" $where)) -}}
 {{- $out = append $out . -}}
-{{- else if $others -}}
+{{- else if $gateways -}}
 {{- $out = append $out (merge (dict "port" $r.port "gateways" (list "mesh")) .) -}}
-{{- $out = append $out (merge (dict "gateways" $others) .) -}}
+{{- $out = append $out (merge (dict "gateways" $gateways) .) -}}
 {{- else -}}
 {{- $out = append $out (merge (dict "port" $r.port) .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- toJson (without $out dict) -}}
+{{- /* Where one is empty there is nothing to ask for: those that the values have stay as they are. */ -}}
+{{- toJson (ternary list $out (has dict $out)) -}}
 {{- end -}}
 
 {{- /* chart_basico.routing.fields: what is Istio's own and passed through as it is. Out: YAML list. */ -}}

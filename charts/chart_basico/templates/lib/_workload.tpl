@@ -33,11 +33,11 @@ In: root, kind, from (may be absent). Out: JSON map.
 {{- $type := $strategy.type | default "RollingUpdate" -}}
 {{- $_ := set $strategy "type" $type -}}
 {{- if eq $type "RollingUpdate" -}}
-{{- /* An older server drops maxUnavailable of a StatefulSet. */ -}}
+{{- /* Other servers drop maxUnavailable of a StatefulSet. */ -}}
 {{- $rolling := get (dict
       "DaemonSet" (dict "maxSurge" 0 "maxUnavailable" 1)
       "Deployment" (dict "maxSurge" "25%" "maxUnavailable" "25%")
-      "StatefulSet" (merge (dict "partition" 0) (ternary (dict "maxUnavailable" 1) dict (semverCompare ">=1.37-0" .root.Capabilities.KubeVersion.Version)))) .kind -}}
+      "StatefulSet" (merge (dict "partition" 0) (ternary (dict "maxUnavailable" 1) dict (semverCompare ">=1.35.0-0 <1.35.4-0 || >=1.37.0-0" .root.Capabilities.KubeVersion.Version)))) .kind -}}
 {{- range $key, $value := $strategy.rollingUpdate -}}
 {{- if not (kindIs "invalid" $value) -}}{{- $_ := set $rolling $key $value -}}{{- end -}}
 {{- end -}}
