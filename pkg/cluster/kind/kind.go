@@ -131,8 +131,8 @@ func (d directory) failures(parts ...string) string {
 	return filepath.Join(append([]string{filepath.Clean(kind) + "-failures", name}, parts...)...)
 }
 
-// made is written when the nodes are up, with the name of their image and the version of Istio: what is found without it
-// is what an interrupted run left.
+// made is written when the nodes are up, with the name of their image, the version of Istio and the repository of its
+// charts: what is found without it is what an interrupted run left.
 func (d directory) made() string { return d.path("made") }
 
 // loaded holds the images that the nodes have: IDs by name.
