@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -127,19 +128,28 @@ func (c *Cluster) sendToGateway(ctx context.Context, from cluster.Place, load tr
 }
 
 // reaches says whether this machine gets to where a Service is reached at a node, as it does not where the container
-// runtime is in a virtual machine or has a network of its own. It finds out once.
+// runtime is in a virtual machine or has a network of its own. It finds out once; a refusal decides nothing, as it may come
+// from a node whose gateway is not ready, or from a firewall on the way to none.
 func (c *Cluster) reaches(ctx context.Context, ports map[string]string) bool {
-	c.tryNodes.Do(func() {
-		for _, at := range ports {
-			conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", at)
-			if err == nil {
-				_ = conn.Close() // nothing was sent
-				c.nodesReached = true
-				return
-			}
+	c.tryNodes.Lock()
+	defer c.tryNodes.Unlock()
+	if c.nodesReached != nil {
+		return *c.nodesReached
+	}
+	refused := false
+	for _, at := range ports {
+		conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", at)
+		if err == nil {
+			_ = conn.Close() // nothing was sent
+			c.nodesReached = ptr.To(true)
+			return true
 		}
-	})
-	return c.nodesReached
+		refused = refused || errors.Is(err, syscall.ECONNREFUSED)
+	}
+	if !refused && ctx.Err() == nil {
+		c.nodesReached = ptr.To(false)
+	}
+	return false
 }
 
 // gateway returns the Service of the ingress gateway that the place is in front of: where there are several, the first by

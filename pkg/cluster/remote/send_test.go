@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"net"
 	"strings"
 	"testing"
@@ -139,6 +140,32 @@ func TestNodesAreReached(t *testing.T) {
 	require.NoError(t, open.Close())
 	assert.True(t, c.reaches(t.Context(), map[string]string{"80": open.Addr().String()}), "it is asked once")
 	assert.False(t, new(Cluster).reaches(t.Context(), map[string]string{"80": open.Addr().String()}))
+}
+
+// What says nothing of the network is not remembered.
+func TestNodesThatMayBeReached(t *testing.T) {
+	t.Parallel()
+	gateway, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer gateway.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	ready := map[string]string{"80": gateway.Addr().String()}
+
+	c := &Cluster{}
+	assert.False(t, c.reaches(t.Context(), map[string]string{"80": closed.Addr().String()}), "it refuses")
+	assert.True(t, c.reaches(t.Context(), ready))
+
+	c = &Cluster{}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.False(t, c.reaches(interrupted, ready), "it was not asked")
+	assert.True(t, c.reaches(t.Context(), ready))
+
+	c = &Cluster{}
+	assert.False(t, c.reaches(t.Context(), map[string]string{"80": "127.0.0.1:port"}), "there is no way")
+	assert.False(t, c.reaches(t.Context(), ready), "it is asked once")
 }
 
 func TestGateway(t *testing.T) {
