@@ -274,8 +274,8 @@ func (c *Cluster) senderIn(ctx context.Context, pod *corev1.Pod) (*sender, error
 	return s, s.err
 }
 
-// prepare adds the container, which has the image of Istio's proxy since that is on every node that has a sidecar, and
-// copies the program into it.
+// prepare adds the container, which has the image of Istio's proxy since that is on every node that has a sidecar, unless it
+// is a distroless one, whose like with a shell may have to be pulled; and copies the program into it.
 func (s *sender) prepare(ctx context.Context) error {
 	if err := s.addContainer(ctx); err != nil {
 		return err
@@ -391,8 +391,14 @@ func (c *Cluster) proxyImage(ctx context.Context, p *corev1.Pod) (string, error)
 }
 
 // withShell returns the image of the same proxy that has a shell, as Istio's distroless ones have not:
-// https://istio.io/latest/docs/ops/configuration/security/harden-docker-images/.
-func withShell(image string) string { return strings.TrimSuffix(image, "-distroless") }
+// https://istio.io/latest/docs/ops/configuration/security/harden-docker-images/. A digest is of the distroless one alone.
+func withShell(image string) string {
+	tagged, _, _ := strings.Cut(image, "@")
+	if with, distroless := strings.CutSuffix(tagged, "-distroless"); distroless {
+		return with
+	}
+	return image
+}
 
 // containerTimeout bounds the start of a container whose image is there.
 const containerTimeout = time.Minute

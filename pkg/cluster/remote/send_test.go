@@ -127,6 +127,19 @@ func TestContainerOfAPodThatChanges(t *testing.T) {
 	assert.Equal(t, "istio/proxyv2:1.31.0", got.Spec.EphemeralContainers[0].Image, "a distroless one has no shell")
 }
 
+func TestWithShell(t *testing.T) {
+	t.Parallel()
+	for image, want := range map[string]string{
+		"istio/proxyv2:1.31.0":                                   "istio/proxyv2:1.31.0",
+		"istio/proxyv2:1.31.0-distroless":                        "istio/proxyv2:1.31.0",
+		"istio/proxyv2:1.31.0@sha256:abcdef":                     "istio/proxyv2:1.31.0@sha256:abcdef",
+		"localhost:5000/proxyv2:1.31.0-distroless@sha256:abcdef": "localhost:5000/proxyv2:1.31.0",
+		"localhost:5000/istio-distroless/proxyv2@sha256:abcdef":  "localhost:5000/istio-distroless/proxyv2@sha256:abcdef",
+	} {
+		assert.Equal(t, want, withShell(image))
+	}
+}
+
 // Where this machine does not reach the nodes, the requests are sent from inside.
 func TestNodesAreReached(t *testing.T) {
 	t.Parallel()
