@@ -44,14 +44,15 @@ elif [ "${VERIFY:-true}" = true ]; then
 fi
 
 if [ -n "${BASE:-}" ]; then
-  if ! git cat-file -e "$BASE^{commit}" 2>/dev/null; then
+  # A page that names a commit still says what it compares when it is read elsewhere, and later.
+  if ! base=$(git rev-parse --short --verify --quiet "$BASE^{commit}"); then
     echo "there is no revision $BASE here. Fix: check out with fetch-depth: 0" >&2
     exit 2
-  elif git ls-tree -r --name-only "$BASE" | grep -E '(^|/)Chart\.yaml$|\.tgz$' >/dev/null ||
-    git grep -q -E 'chart: *["'\'']?oci://|^repositories:' "$BASE" -- environments; then
-    try "$BASICO" diff "$BASE" HEAD -o markdown >"$reports/diff.new"
+  elif git ls-tree -r --name-only "$base" | grep -E '(^|/)Chart\.yaml$|\.tgz$' >/dev/null ||
+    git grep -q -E 'chart: *["'\'']?oci://|^repositories:' "$base" -- environments; then
+    try "$BASICO" diff "$base" HEAD -o markdown >"$reports/diff.new"
   else
-    echo "### Rendered difference: not compared, as there is no chart in $BASE" >"$reports/diff.new"
+    echo "### Rendered difference: not compared, as there is no chart in $base" >"$reports/diff.new"
   fi
   # What could not be compared says nothing, and leaves the comment that is there.
   if [ -s "$reports/diff.new" ]; then

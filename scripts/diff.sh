@@ -7,9 +7,14 @@ if [ -z "${BASICO:-}" ]; then
   scripts/build.sh
   BASICO=bin/basico
 fi
+# A page that names a commit still says what it compares when it is read elsewhere, and later.
+if ! base=$(git rev-parse --short --verify --quiet "$1^{commit}"); then
+  say "there is no revision $1 here. Fix: check out with fetch-depth: 0"
+  exit 2
+fi
 mkdir -p "$(dirname "$2")"
 status=0
-"$BASICO" diff "$1" HEAD --since-release -o markdown >"$2.new" || status=$?
+"$BASICO" diff "$base" HEAD --since-release -o markdown >"$2.new" || status=$?
 # What could not be compared says nothing, and leaves the comment that is there.
 if [ -s "$2.new" ]; then
   mv "$2.new" "$2"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Images for kind: the published ones where a container registry can be reached, else images of the same names that are
-# built here, for podman. Prints which, published or built, and the runtime that has them: both of kind's own names.
+# built here, for podman. Prints which, published or built, and the runtime that has them: both of kind's own names. Ends
+# with status 3 where there can be no containers.
 source "$(dirname "$0")/lib.sh"
 
 # answering: the container runtime that basico takes.

@@ -107,7 +107,7 @@ func TestAction(t *testing.T) {
 	require.Zero(t, status, said)
 	assert.Contains(t, said, "env: 1 release, 1 object, 0 problems")
 	assert.Contains(t, read(t, filepath.Join(r.Dir, "reports", "diff.md")), "### Rendered difference: chart none, values minor")
-	assert.Contains(t, read(t, r.Dir+".summary"), "### Rendered difference")
+	assert.Contains(t, read(t, r.Dir+".summary"), "\n"+r.Git("rev-parse", "--short", "HEAD~1")+" → HEAD: ")
 
 	r.Write("values/one.yaml", "app: one\ndat: b\n")
 	r.Commit("a mistake")
@@ -134,7 +134,7 @@ func TestAction(t *testing.T) {
 	r.Commit("with the chart")
 	status, said = run(t, r.Dir, []string{"VERIFY=false", "BASE=HEAD~1"}, action)
 	require.Zero(t, status, said)
-	assert.Equal(t, "### Rendered difference: not compared, as there is no chart in HEAD~1\n", read(t, filepath.Join(r.Dir, "reports", "diff.md")))
+	assert.Equal(t, "### Rendered difference: not compared, as there is no chart in "+r.Git("rev-parse", "--short", "HEAD~1")+"\n", read(t, filepath.Join(r.Dir, "reports", "diff.md")))
 }
 
 // A repository may have no chart of its own; what could not be compared leaves no page that would replace the last comment.
@@ -147,7 +147,7 @@ func TestActionWithPublishedCharts(t *testing.T) {
 		"from a registry":    {"releases:\n- name: one\n  chart: oci://charts.example.com/chart_basico\n", "echo compared", 0, "compared\n"},
 		"from an index":      {"repositories:\n- name: ours\n  url: https://charts.example.com\n", "echo compared", 0, "compared\n"},
 		"not to be compared": {"repositories:\n- name: ours\n  url: https://charts.example.com\n", "exit 2", 2, ""},
-		"no chart yet":       {"releases: []\n", "exit 2", 0, "### Rendered difference: not compared, as there is no chart in HEAD\n"},
+		"no chart yet":       {"releases: []\n", "exit 2", 0, "### Rendered difference: not compared, as there is no chart in BASE\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := gittest.New(t)
@@ -163,7 +163,7 @@ func TestActionWithPublishedCharts(t *testing.T) {
 				assert.NoFileExists(t, page)
 				return
 			}
-			assert.Equal(t, c.page, read(t, page))
+			assert.Equal(t, strings.Replace(c.page, "BASE", r.Git("rev-parse", "--short", "HEAD"), 1), read(t, page))
 		})
 	}
 }
@@ -281,6 +281,10 @@ func TestDiffScript(t *testing.T) {
 	text := read(t, filepath.Join(r.Dir, "reports", "diff.md"))
 	assert.Contains(t, text, "chart patch, values minor", "what this revision changes")
 	assert.Contains(t, text, "1.0.1 after 1.0.0 is too small: it must be 2.0.0", "the version, by the last release")
+	assert.Contains(t, text, "\n"+r.Git("rev-parse", "--short", "HEAD~1")+" → HEAD: ", "a name that holds elsewhere")
+	status, said = run(t, r.Dir, nil, "./scripts/diff.sh", "gone", "reports/diff.md")
+	assert.Equal(t, 2, status)
+	assert.Equal(t, "there is no revision gone here. Fix: check out with fetch-depth: 0\n", said)
 }
 
 func TestCommentScript(t *testing.T) {

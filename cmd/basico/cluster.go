@@ -97,9 +97,9 @@ func newClusterCreateCommand(s streams) *cobra.Command {
 	f.addPrograms(cmd)
 	f.addOutput(cmd)
 	cmd.Flags().IntVar(&f.nodes, "nodes", 0, "number of nodes of a kind cluster (default: those that are there, else 1)")
-	cmd.Flags().StringVar(&f.kubernetes, "kubernetes", "", "version of Kubernetes of a kind cluster, as in 1.34.4 (default: that of the nodes that are there, else the newest node image on this machine, else kind's own)")
-	cmd.Flags().StringVar(&f.istio, "istio", "", "version of Istio of a kind cluster, as in 1.30.0 (default: that of a local cluster)")
-	cmd.Flags().StringVar(&f.istioCharts, "istio-charts", "", "URL of the chart repository that has Istio's charts of another version (default: Istio's own)")
+	cmd.Flags().StringVar(&f.kubernetes, "kubernetes", "", "version of Kubernetes of a kind cluster, as in 1.34.4 (default: that of the nodes that are there, else of the newest node image that scripts/airgap built on this machine, else kind's own)")
+	cmd.Flags().StringVar(&f.istio, "istio", "", "version of Istio of a kind cluster, as in 1.30.0 (default: that of the cluster that is there, else that of a local cluster)")
+	cmd.Flags().StringVar(&f.istioCharts, "istio-charts", "", "URL of the chart repository that has Istio's charts of another version (default: that of the cluster that is there, else Istio's own)")
 	return cmd
 }
 

@@ -2,7 +2,7 @@
 # Builds every image that a kind cluster with Istio, bookinfo and helloworld needs, where no container registry can be
 # reached: from Go modules and from Debian's, Python's, Node's and Maven's packages. The images have the names of the
 # published ones, so that nothing else has to know. What is built already is not built again: each image carries the
-# hash of what it was built from.
+# hash of what it was built from. Ends with status 3 where there can be no containers.
 source "$(dirname "$0")/../lib.sh"
 here=scripts/airgap
 out=$cache/airgap
@@ -14,6 +14,14 @@ certificates=/etc/ssl/certs/ca-certificates.crt
 mkdir -p "$out"
 
 # --- what a machine needs ------------------------------------------------------------------------------------------
+
+# permitted: whether containers can be run here. Kind's nodes need such namespaces, too.
+permitted() {
+  local why
+  why=$(unshare --mount --net --pid --fork --mount-proc true 2>&1) && return
+  say "airgap: no container can be run here: $why; run this as root, where namespaces may be made"
+  return 1
+}
 
 packages=(podman runc netavark aardvark-dns iptables debootstrap)
 command -v mvn >/dev/null || packages+=(maven)
@@ -29,7 +37,7 @@ install_packages() {
     say "airgap: missing here: ${missing[*]}; install them, or run this as root on Debian"
     return 1
   fi
-  apt-get update -q
+  apt-get update -q || return
   DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
 }
 
@@ -274,7 +282,8 @@ bookinfo_images() {
 }
 
 say "airgap: building what no registry gives; what is there already is kept"
-slow "installing Debian's packages" install_packages
+permitted || exit 3
+slow "installing Debian's packages" install_packages || exit 3
 configure_podman
 # A module's directory is known only once it is here.
 go mod download istio.io/istio sigs.k8s.io/kind

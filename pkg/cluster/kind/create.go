@@ -67,10 +67,11 @@ type creation struct {
 	begin  time.Time
 	client kubernetes.Interface
 
-	charts map[string]string // paths of Istio's, by their names
-	node   image
-	images []image
-	stock  bool // the proxies' Envoy is not Istio's own build
+	charts    map[string]string // paths of Istio's, by their names
+	nodeThere string            // name of the image of the nodes that are there; empty if there are none
+	node      image
+	images    []image
+	stock     bool // the proxies' Envoy is not Istio's own build
 }
 
 func (c *creation) run(ctx context.Context) (*Cluster, error) {
@@ -220,6 +221,9 @@ func (c *creation) findImages(ctx context.Context) error {
 }
 
 func (c *creation) nodeImage(ctx context.Context) (string, error) {
+	if c.nodeThere != "" {
+		return c.nodeThere, nil
+	}
 	if c.Kubernetes != "" {
 		return "docker.io/kindest/node:v" + c.Kubernetes, nil
 	}
@@ -230,8 +234,8 @@ func (c *creation) nodeImage(ctx context.Context) (string, error) {
 	return name, err
 }
 
-// compareNodes says what was asked for that differs from what is there, as that is not changed, and takes the Istio that
-// is there where none was asked for.
+// compareNodes says what was asked for that differs from what is there, as that is not changed, and takes what is there
+// where nothing was asked for: the nodes' image, Istio, and where its charts came from.
 func (c *creation) compareNodes() error {
 	made, err := os.ReadFile(c.dir.made())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -255,7 +259,9 @@ func (c *creation) compareNodes() error {
 	if c.Nodes != 0 && c.Nodes != len(nodes) {
 		differs("nodes", len(nodes), c.Nodes)
 	}
-	image, istio, _ := strings.Cut(strings.TrimSpace(string(made)), "\n")
+	image, rest, _ := strings.Cut(strings.TrimSpace(string(made)), "\n")
+	istio, charts, _ := strings.Cut(rest, "\n")
+	c.nodeThere = image
 	if v := versionOf(image); c.Kubernetes != "" && v != c.Kubernetes {
 		differs("kubernetes", v, c.Kubernetes)
 	}
@@ -264,6 +270,9 @@ func (c *creation) compareNodes() error {
 			differs("istio", istio, c.Istio)
 		}
 		c.Istio = istio
+	}
+	if charts != "" && c.asked.IstioCharts == "" {
+		c.IstioCharts = charts
 	}
 	return errors.Join(errs...)
 }
@@ -318,7 +327,7 @@ func (c *creation) makeNodes(ctx context.Context) error {
 		if err := c.create(ctx); err != nil {
 			return err
 		}
-		if err := os.WriteFile(c.dir.made(), []byte(c.node.name+"\n"+c.Istio+"\n"), 0o600); err != nil {
+		if err := os.WriteFile(c.dir.made(), []byte(c.node.name+"\n"+c.Istio+"\n"+c.IstioCharts+"\n"), 0o600); err != nil {
 			return err
 		}
 	}

@@ -40,11 +40,13 @@ type Options struct {
 	// Name is the cluster's name: a lower-case DNS label of at most 40 characters. Default DefaultName.
 	Name string
 	// Kubernetes is the version of the nodes, as in 1.34.4. Default: that of nodes that are there, else of the newest node
-	// image on this machine; if there is none, what this version of kind takes.
+	// image that scripts/airgap built on this machine; if there is none, what this version of kind takes.
 	Kubernetes string
-	// Istio is the version of Istio, as in 1.30.0. Default: that of a local cluster, whose charts are built in.
+	// Istio is the version of Istio, as in 1.30.0. Default: that of the cluster that is there, else that of a local cluster,
+	// whose charts are built in.
 	Istio string
-	// IstioCharts is the chart repository with the charts of other versions: base, istiod and gateway. Default: Istio's own.
+	// IstioCharts is the chart repository with the charts of other versions: base, istiod and gateway. Default: that of
+	// the cluster that is there, else Istio's own.
 	IstioCharts string
 	// Nodes is how many nodes there are, the first of which has the control plane. Default: those that are there, else 1.
 	Nodes int
@@ -131,8 +133,8 @@ func (d directory) failures(parts ...string) string {
 	return filepath.Join(append([]string{filepath.Clean(kind) + "-failures", name}, parts...)...)
 }
 
-// made is written when the nodes are up, with the name of their image and the version of Istio: what is found without it
-// is what an interrupted run left.
+// made is written when the nodes are up, with the name of their image, the version of Istio and the repository of its
+// charts: what is found without it is what an interrupted run left.
 func (d directory) made() string { return d.path("made") }
 
 // loaded holds the images that the nodes have: IDs by name.

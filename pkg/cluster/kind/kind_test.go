@@ -32,6 +32,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"chartbasico/internal/version"
+	"chartbasico/pkg/cluster/internal/istio"
 )
 
 func TestOptions(t *testing.T) {
@@ -299,21 +300,37 @@ func TestNodesThatDiffer(t *testing.T) {
 	}
 }
 
-// A cluster that was made with another Istio than is made now keeps it.
-func TestIstioStays(t *testing.T) {
+// A cluster that was made with another Kubernetes or Istio than is made now keeps them; what nobody wrote is as it is made
+// now. The image on this machine that a new cluster would take is v1.34.4.
+func TestWhatWasMadeStays(t *testing.T) {
 	runningNodes(t, "a", func() {})
 	dir, err := directoryOf("a")
 	require.NoError(t, err)
 	engine, err := findRuntime(t.Context(), logger{func(string) {}})
 	require.NoError(t, err)
-	for made, want := range map[string]string{
-		"docker.io/kindest/node:v1.34.4\n1.29.0\n": "1.29.0",
-		"docker.io/kindest/node:v1.34.4\n":         version.Istio, // nobody wrote which
+	const node, mirror = "docker.io/kindest/node:v1.33.1@sha256:abcdef", "https://charts.example.com"
+	for name, c := range map[string]struct {
+		made, asked   string
+		istio, charts string
+	}{
+		"all of it":         {made: node + "\n1.29.0\n" + mirror + "\n", istio: "1.29.0", charts: mirror},
+		"the version alone": {made: node + "\n1.29.0\n", istio: "1.29.0", charts: istio.Repository},
+		"the node alone":    {made: node + "\n", istio: version.Istio, charts: istio.Repository},
+		"another mirror":    {made: node + "\n1.29.0\n" + mirror + "\n", asked: "https://other.example.com", istio: "1.29.0", charts: "https://other.example.com"},
 	} {
-		require.NoError(t, os.WriteFile(dir.made(), []byte(made), 0o600))
-		c := &creation{Options: Options{Name: "a", Istio: version.Istio}, dir: dir, engine: engine}
-		require.NoError(t, c.compareNodes())
-		assert.Equal(t, want, c.Istio)
+		t.Run(name, func(t *testing.T) {
+			require.NoError(t, os.WriteFile(dir.made(), []byte(c.made), 0o600))
+			asked := Options{Name: "a", IstioCharts: c.asked}
+			o, err := asked.withDefaults()
+			require.NoError(t, err)
+			made := &creation{Options: o, asked: asked, dir: dir, engine: engine}
+			require.NoError(t, made.compareNodes())
+			assert.Equal(t, c.istio, made.Istio)
+			assert.Equal(t, c.charts, made.IstioCharts)
+			image, err := made.nodeImage(t.Context())
+			require.NoError(t, err)
+			assert.Equal(t, node, image)
+		})
 	}
 }
 

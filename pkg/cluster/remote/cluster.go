@@ -54,8 +54,8 @@ type Cluster struct {
 	nodesNear  bool
 	progress   func(string)
 
-	tryNodes     sync.Once
-	nodesReached bool
+	tryNodes     sync.Mutex
+	nodesReached *bool // nil until it is known
 
 	mu      sync.Mutex
 	senders map[string]*sender // by a pod's UID

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -127,19 +128,28 @@ func (c *Cluster) sendToGateway(ctx context.Context, from cluster.Place, load tr
 }
 
 // reaches says whether this machine gets to where a Service is reached at a node, as it does not where the container
-// runtime is in a virtual machine or has a network of its own. It finds out once.
+// runtime is in a virtual machine or has a network of its own. It finds out once; a refusal decides nothing, as it may come
+// from a node whose gateway is not ready, or from a firewall on the way to none.
 func (c *Cluster) reaches(ctx context.Context, ports map[string]string) bool {
-	c.tryNodes.Do(func() {
-		for _, at := range ports {
-			conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", at)
-			if err == nil {
-				_ = conn.Close() // nothing was sent
-				c.nodesReached = true
-				return
-			}
+	c.tryNodes.Lock()
+	defer c.tryNodes.Unlock()
+	if c.nodesReached != nil {
+		return *c.nodesReached
+	}
+	refused := false
+	for _, at := range ports {
+		conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", at)
+		if err == nil {
+			_ = conn.Close() // nothing was sent
+			c.nodesReached = ptr.To(true)
+			return true
 		}
-	})
-	return c.nodesReached
+		refused = refused || errors.Is(err, syscall.ECONNREFUSED)
+	}
+	if !refused && ctx.Err() == nil {
+		c.nodesReached = ptr.To(false)
+	}
+	return false
 }
 
 // gateway returns the Service of the ingress gateway that the place is in front of: where there are several, the first by
@@ -264,8 +274,8 @@ func (c *Cluster) senderIn(ctx context.Context, pod *corev1.Pod) (*sender, error
 	return s, s.err
 }
 
-// prepare adds the container, which has the image of Istio's proxy since that is on every node that has a sidecar, and
-// copies the program into it.
+// prepare adds the container, which has the image of Istio's proxy since that is on every node that has a sidecar, unless it
+// is a distroless one, whose like with a shell may have to be pulled; and copies the program into it.
 func (s *sender) prepare(ctx context.Context) error {
 	if err := s.addContainer(ctx); err != nil {
 		return err
@@ -381,8 +391,14 @@ func (c *Cluster) proxyImage(ctx context.Context, p *corev1.Pod) (string, error)
 }
 
 // withShell returns the image of the same proxy that has a shell, as Istio's distroless ones have not:
-// https://istio.io/latest/docs/ops/configuration/security/harden-docker-images/.
-func withShell(image string) string { return strings.TrimSuffix(image, "-distroless") }
+// https://istio.io/latest/docs/ops/configuration/security/harden-docker-images/. A digest is of the distroless one alone.
+func withShell(image string) string {
+	tagged, _, _ := strings.Cut(image, "@")
+	if with, distroless := strings.CutSuffix(tagged, "-distroless"); distroless {
+		return with
+	}
+	return image
+}
 
 // containerTimeout bounds the start of a container whose image is there.
 const containerTimeout = time.Minute

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"context"
 	"net"
 	"strings"
 	"testing"
@@ -126,6 +127,19 @@ func TestContainerOfAPodThatChanges(t *testing.T) {
 	assert.Equal(t, "istio/proxyv2:1.31.0", got.Spec.EphemeralContainers[0].Image, "a distroless one has no shell")
 }
 
+func TestWithShell(t *testing.T) {
+	t.Parallel()
+	for image, want := range map[string]string{
+		"istio/proxyv2:1.31.0":                                   "istio/proxyv2:1.31.0",
+		"istio/proxyv2:1.31.0-distroless":                        "istio/proxyv2:1.31.0",
+		"istio/proxyv2:1.31.0@sha256:abcdef":                     "istio/proxyv2:1.31.0@sha256:abcdef",
+		"localhost:5000/proxyv2:1.31.0-distroless@sha256:abcdef": "localhost:5000/proxyv2:1.31.0",
+		"localhost:5000/istio-distroless/proxyv2@sha256:abcdef":  "localhost:5000/istio-distroless/proxyv2@sha256:abcdef",
+	} {
+		assert.Equal(t, want, withShell(image))
+	}
+}
+
 // Where this machine does not reach the nodes, the requests are sent from inside.
 func TestNodesAreReached(t *testing.T) {
 	t.Parallel()
@@ -139,6 +153,32 @@ func TestNodesAreReached(t *testing.T) {
 	require.NoError(t, open.Close())
 	assert.True(t, c.reaches(t.Context(), map[string]string{"80": open.Addr().String()}), "it is asked once")
 	assert.False(t, new(Cluster).reaches(t.Context(), map[string]string{"80": open.Addr().String()}))
+}
+
+// What says nothing of the network is not remembered.
+func TestNodesThatMayBeReached(t *testing.T) {
+	t.Parallel()
+	gateway, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer gateway.Close()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, closed.Close())
+	ready := map[string]string{"80": gateway.Addr().String()}
+
+	c := &Cluster{}
+	assert.False(t, c.reaches(t.Context(), map[string]string{"80": closed.Addr().String()}), "it refuses")
+	assert.True(t, c.reaches(t.Context(), ready))
+
+	c = &Cluster{}
+	interrupted, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.False(t, c.reaches(interrupted, ready), "it was not asked")
+	assert.True(t, c.reaches(t.Context(), ready))
+
+	c = &Cluster{}
+	assert.False(t, c.reaches(t.Context(), map[string]string{"80": "127.0.0.1:port"}), "there is no way")
+	assert.False(t, c.reaches(t.Context(), ready), "it is asked once")
 }
 
 func TestGateway(t *testing.T) {
