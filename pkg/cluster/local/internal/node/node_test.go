@@ -13,9 +13,11 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -238,6 +240,52 @@ func TestAProgramOnEveryAddressIsNamed(t *testing.T) {
 	_, err = p.startStandin(p.containers[1])
 	require.ErrorContains(t, err, "address already in use")
 	assert.NotContains(t, err.Error(), "a program")
+}
+
+// A container that could not be started is tried again, as a kubelet does, so that it is enough to stop the program.
+func TestAContainerThatCouldNotStartIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	require.NoError(t, err)
+	defer l.Close()
+	port := int32(l.Addr().(*net.TCPAddr).Port)
+	synctest.Test(t, func(t *testing.T) {
+		object := podObject("a", nil, corev1.Container{Name: "app", Ports: []corev1.ContainerPort{{ContainerPort: port}}})
+		a := testAgent(t, object)
+		a.config.Net = 48
+		ctx, cancel := context.WithCancel(t.Context())
+		defer a.tasks.Wait()
+		defer cancel()
+		status := func() corev1.ContainerStatus {
+			got, err := a.client.CoreV1().Pods("shop").Get(ctx, "a", metav1.GetOptions{})
+			require.NoError(t, err)
+			if len(got.Status.ContainerStatuses) == 0 {
+				return corev1.ContainerStatus{}
+			}
+			return got.Status.ContainerStatuses[0]
+		}
+		a.seen(ctx, object)
+		synctest.Wait()
+		require.NotNil(t, status().State.Waiting)
+		assert.Equal(t, "CrashLoopBackOff", status().State.Waiting.Reason)
+		assert.Contains(t, status().State.Waiting.Message, "stop the program")
+		time.Sleep(firstBackoff)
+		synctest.Wait()
+		require.NotNil(t, status().State.Waiting, "the program still listens")
+		assert.Equal(t, int32(1), status().RestartCount)
+
+		require.NoError(t, l.Close())
+		time.Sleep(2*firstBackoff - time.Nanosecond)
+		synctest.Wait()
+		require.NotNil(t, status().State.Waiting)
+		assert.Equal(t, int32(1), status().RestartCount, "it waits longer each time")
+		time.Sleep(time.Nanosecond)
+		for i := 0; i < 1e5 && !status().Ready; i++ { // no clock goes on while a server listens
+			goruntime.Gosched()
+		}
+		assert.NotNil(t, status().State.Running)
+		assert.Equal(t, int32(2), status().RestartCount)
+	})
 }
 
 func TestProbes(t *testing.T) {
