@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -438,6 +440,33 @@ func TestAPodThatHasEndedStaysSo(t *testing.T) {
 			assert.Empty(t, writes(client), "nothing is done again")
 			a.gone(deleted)
 			assert.Empty(t, a.running)
+		})
+	}
+}
+
+// An API server that does not answer once leaves no pod behind that ends for ever.
+func TestAPodIsRemovedAtLast(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string][]error{
+		"at once":                  {nil},
+		"at the third time":        {apierrors.NewInternalError(errors.New("no leader")), apierrors.NewTooManyRequests("busy", 1), nil},
+		"by somebody else":         {apierrors.NewNotFound(corev1.Resource("pods"), "a")},
+		"and another has its name": {apierrors.NewConflict(corev1.Resource("pods"), "a", errors.New("the UID is another"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				object := podObject("a", nil, app)
+				a := testAgent(t, object)
+				p := a.add(t, object)
+				asked := 0
+				a.client.(*fake.Clientset).PrependReactor("delete", "pods", func(k8stesting.Action) (bool, runtime.Object, error) {
+					asked++
+					return true, nil, answers[min(asked, len(answers))-1]
+				})
+				p.finish(t.Context())
+				assert.Equal(t, len(answers), asked)
+			})
 		})
 	}
 }

@@ -574,12 +574,26 @@ func (p *pod) finish(ctx context.Context) {
 		p.mu.Unlock()
 		p.report(ctx)
 	}
+	p.remove(ctx)
+}
+
+// remove removes the pod's object. Nobody else would, so it tries until the object is gone, is another pod's, or ctx
+// ends.
+func (p *pod) remove(ctx context.Context) {
 	none := int64(0)
-	err := p.agent.client.CoreV1().Pods(p.object.Namespace).Delete(ctx, p.object.Name, metav1.DeleteOptions{
-		GracePeriodSeconds: &none, Preconditions: metav1.NewUIDPreconditions(string(p.object.UID)),
-	})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && ctx.Err() == nil {
-		p.agent.config.Log.Error("the pod's object was not removed", "pod", p.name(), "error", err)
+	for wait := firstLook; ; wait = min(2*wait, lastLook) {
+		err := p.agent.client.CoreV1().Pods(p.object.Namespace).Delete(ctx, p.object.Name, metav1.DeleteOptions{
+			GracePeriodSeconds: &none, Preconditions: metav1.NewUIDPreconditions(string(p.object.UID)),
+		})
+		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ctx.Err() != nil {
+			return
+		}
+		if wait == firstLook {
+			p.agent.config.Log.Error("the pod's object was not removed, and is tried again", "pod", p.name(), "error", err)
+		}
+		if !sleep(ctx, wait) {
+			return
+		}
 	}
 }
 
