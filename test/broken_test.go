@@ -237,6 +237,22 @@ func TestOwnGateway(t *testing.T) {
 	assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
 }
 
+// What pods refer to and somebody else makes, an operator or a person, is stood for: nobody makes it here.
+func TestSecretMadeElsewhere(t *testing.T) {
+	file := shop(t, "made-elsewhere", calm[0], calm[1],
+		change{"front-v1.yaml", "      ports:", "      envFrom:\n        login:\n          secretRef:\n            name: login\n      ports:"},
+		change{"cart-v2.yaml", "      ports:", "      env:\n        DSN:\n          valueFrom:\n            secretKeyRef:\n              name: db-credentials\n              key: dsn\n      ports:"})
+	require.Empty(t, mistakes(t, file))
+	rep := verified(t, load(t, file), verify.Options{Requests: 1000})
+	assertHeld(t, rep)
+	for _, name := range []string{"db-credentials", "login"} {
+		assert.Contains(t, rep.NotRun, report.NotRun{
+			Environment: "environment", What: "contents of Secret/made-elsewhere/" + name,
+			Reason: "no release of the environment makes it, so a placeholder stands for it", Expected: true,
+		})
+	}
+}
+
 // A version that fails some of its requests is seen at each stage that sends it any.
 func TestBrokenVersion(t *testing.T) {
 	rep := verified(t, load(t, shop(t, "broken-version", behaves("cart-v2.yaml", `{"fail": 0.05, "status": 500}`),

@@ -55,16 +55,21 @@ func ownOf(releases []*render.Release) (own, error) {
 	return o, o.throughIstio(releases)
 }
 
-// podLabels are the labels of the pods that an object makes.
-func podLabels(object *unstructured.Unstructured) map[string]string {
-	path := []string{"spec", "template", "metadata", "labels"}
+// podTemplate is the path of what an object makes its pods of.
+func podTemplate(object *unstructured.Unstructured) []string {
 	switch object.GetKind() {
 	case "CronJob":
-		path = append([]string{"spec", "jobTemplate"}, path...)
+		return []string{"spec", "jobTemplate", "spec", "template"}
 	case "Pod":
-		path = path[2:]
+		return nil
+	default:
+		return []string{"spec", "template"}
 	}
-	found, _, _ := unstructured.NestedStringMap(object.Object, path...)
+}
+
+// podLabels are the labels of the pods that an object makes.
+func podLabels(object *unstructured.Unstructured) map[string]string {
+	found, _, _ := unstructured.NestedStringMap(object.Object, append(podTemplate(object), "metadata", "labels")...)
 	return found
 }
 

@@ -297,7 +297,11 @@ func (r *run) install(ctx context.Context) error {
 	}
 	r.say("%s: installing %d releases", r.env.Name, len(r.releases))
 	r.report.Cluster.Kubernetes = r.installer.KubernetesVersion()
-	return r.installer.Install(ctx, r.releases)
+	install := func(ctx context.Context) error { return r.installer.Install(ctx, r.releases) }
+	if !r.cluster.StandIns() {
+		return install(ctx) // real applications read what they refer to
+	}
+	return r.withPlaceholders(ctx, install)
 }
 
 // look reads what runs: the ways in, the workloads with their calls, and the versions.

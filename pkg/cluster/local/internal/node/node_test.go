@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -13,15 +14,18 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	goruntime "runtime"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -240,6 +244,52 @@ func TestAProgramOnEveryAddressIsNamed(t *testing.T) {
 	assert.NotContains(t, err.Error(), "a program")
 }
 
+// A container that could not be started is tried again, as a kubelet does, so that it is enough to stop the program.
+func TestAContainerThatCouldNotStartIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp4", "0.0.0.0:0")
+	require.NoError(t, err)
+	defer l.Close()
+	port := int32(l.Addr().(*net.TCPAddr).Port)
+	synctest.Test(t, func(t *testing.T) {
+		object := podObject("a", nil, corev1.Container{Name: "app", Ports: []corev1.ContainerPort{{ContainerPort: port}}})
+		a := testAgent(t, object)
+		a.config.Net = 48
+		ctx, cancel := context.WithCancel(t.Context())
+		defer a.tasks.Wait()
+		defer cancel()
+		status := func() corev1.ContainerStatus {
+			got, err := a.client.CoreV1().Pods("shop").Get(ctx, "a", metav1.GetOptions{})
+			require.NoError(t, err)
+			if len(got.Status.ContainerStatuses) == 0 {
+				return corev1.ContainerStatus{}
+			}
+			return got.Status.ContainerStatuses[0]
+		}
+		a.seen(ctx, object)
+		synctest.Wait()
+		require.NotNil(t, status().State.Waiting)
+		assert.Equal(t, "CrashLoopBackOff", status().State.Waiting.Reason)
+		assert.Contains(t, status().State.Waiting.Message, "stop the program")
+		time.Sleep(firstBackoff)
+		synctest.Wait()
+		require.NotNil(t, status().State.Waiting, "the program still listens")
+		assert.Equal(t, int32(1), status().RestartCount)
+
+		require.NoError(t, l.Close())
+		time.Sleep(2*firstBackoff - time.Nanosecond)
+		synctest.Wait()
+		require.NotNil(t, status().State.Waiting)
+		assert.Equal(t, int32(1), status().RestartCount, "it waits longer each time")
+		time.Sleep(time.Nanosecond)
+		for i := 0; i < 1e5 && !status().Ready; i++ { // no clock goes on while a server listens
+			goruntime.Gosched()
+		}
+		assert.NotNil(t, status().State.Running)
+		assert.Equal(t, int32(2), status().RestartCount)
+	})
+}
+
 func TestProbes(t *testing.T) {
 	t.Parallel()
 	a := testAgent(t)
@@ -390,6 +440,33 @@ func TestAPodThatHasEndedStaysSo(t *testing.T) {
 			assert.Empty(t, writes(client), "nothing is done again")
 			a.gone(deleted)
 			assert.Empty(t, a.running)
+		})
+	}
+}
+
+// An API server that does not answer once leaves no pod behind that ends for ever.
+func TestAPodIsRemovedAtLast(t *testing.T) {
+	t.Parallel()
+	for name, answers := range map[string][]error{
+		"at once":                  {nil},
+		"at the third time":        {apierrors.NewInternalError(errors.New("no leader")), apierrors.NewTooManyRequests("busy", 1), nil},
+		"by somebody else":         {apierrors.NewNotFound(corev1.Resource("pods"), "a")},
+		"and another has its name": {apierrors.NewConflict(corev1.Resource("pods"), "a", errors.New("the UID is another"))},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				object := podObject("a", nil, app)
+				a := testAgent(t, object)
+				p := a.add(t, object)
+				asked := 0
+				a.client.(*fake.Clientset).PrependReactor("delete", "pods", func(k8stesting.Action) (bool, runtime.Object, error) {
+					asked++
+					return true, nil, answers[min(asked, len(answers))-1]
+				})
+				p.finish(t.Context())
+				assert.Equal(t, len(answers), asked)
+			})
 		})
 	}
 }

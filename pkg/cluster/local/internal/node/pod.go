@@ -281,8 +281,11 @@ func terminated(code int32) corev1.ContainerState {
 	return corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code, Reason: reason, StartedAt: now, FinishedAt: now}}
 }
 
+// crashLoop is a kubelet's reason for a container that is to be started again.
+const crashLoop = "CrashLoopBackOff"
+
 func crashed(message string) corev1.ContainerState {
-	return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: message}}
+	return corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: crashLoop, Message: message}}
 }
 
 // retries: its scripts fail and are run again.
@@ -397,24 +400,41 @@ func (p *pod) ended() {
 	}
 }
 
-// live reports the pod as running, then as ready when it is, and restarts Envoy when it dies, until ctx ends.
+// live reports the pod as running, then as ready when it is, and starts again what could not be started and an Envoy
+// that died, until ctx ends.
 func (p *pod) live(ctx context.Context) {
 	p.report(ctx)
 	if p.retries() {
 		p.retry(ctx)
 		return
 	}
-	p.awaitReady(ctx)
+	again := firstBackoff // to what could not be started
 	for backoff := time.Duration(0); ; {
+		p.awaitReady(ctx)
+		var next <-chan time.Time
+		failed := p.notStarted()
+		if len(failed) > 0 {
+			next = time.After(again)
+		}
+		var died <-chan struct{}
 		c := p.proxyContainer()
-		if c == nil || c.proxy == nil {
-			<-ctx.Done()
-			return
+		if c != nil && c.proxy != nil && !slices.Contains(failed, c) {
+			died = c.proxy.Done()
 		}
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.proxy.Done():
+		case <-next:
+			again = min(2*again, lastBackoff)
+			for _, c := range failed {
+				p.mu.Lock()
+				c.count++
+				p.mu.Unlock()
+				p.startContainer(ctx, c)
+			}
+			p.report(ctx)
+			continue
+		case <-died:
 		}
 		death := c.proxy.Err()
 		if death == nil || ctx.Err() != nil {
@@ -434,8 +454,20 @@ func (p *pod) live(ctx context.Context) {
 		backoff = min(max(2*backoff, firstBackoff), lastBackoff)
 		p.startContainer(ctx, c)
 		p.report(ctx)
-		p.awaitReady(ctx)
 	}
+}
+
+// notStarted are the containers that could not be started, and may be.
+func (p *pod) notStarted() []*container {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var failed []*container
+	for _, c := range p.containers {
+		if c.state.Waiting != nil && c.state.Waiting.Reason == crashLoop {
+			failed = append(failed, c)
+		}
+	}
+	return failed
 }
 
 // retry runs scripts that fail again and again, until whoever counts their restarts gives up on the pod.
@@ -542,12 +574,26 @@ func (p *pod) finish(ctx context.Context) {
 		p.mu.Unlock()
 		p.report(ctx)
 	}
+	p.remove(ctx)
+}
+
+// remove removes the pod's object. Nobody else would, so it tries until the object is gone, is another pod's, or ctx
+// ends.
+func (p *pod) remove(ctx context.Context) {
 	none := int64(0)
-	err := p.agent.client.CoreV1().Pods(p.object.Namespace).Delete(ctx, p.object.Name, metav1.DeleteOptions{
-		GracePeriodSeconds: &none, Preconditions: metav1.NewUIDPreconditions(string(p.object.UID)),
-	})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && ctx.Err() == nil {
-		p.agent.config.Log.Error("the pod's object was not removed", "pod", p.name(), "error", err)
+	for wait := firstLook; ; wait = min(2*wait, lastLook) {
+		err := p.agent.client.CoreV1().Pods(p.object.Namespace).Delete(ctx, p.object.Name, metav1.DeleteOptions{
+			GracePeriodSeconds: &none, Preconditions: metav1.NewUIDPreconditions(string(p.object.UID)),
+		})
+		if err == nil || apierrors.IsNotFound(err) || apierrors.IsConflict(err) || ctx.Err() != nil {
+			return
+		}
+		if wait == firstLook {
+			p.agent.config.Log.Error("the pod's object was not removed, and is tried again", "pod", p.name(), "error", err)
+		}
+		if !sleep(ctx, wait) {
+			return
+		}
 	}
 }
 
