@@ -126,6 +126,9 @@ func checkBrought(ctx context.Context, o object, compile func() (*custom, error)
 	for _, e := range c.refusals(ctx, o) {
 		if schemaerr.Confidential(strings.FieldsFunc(e.Field, func(r rune) bool { return strings.ContainsRune(".[]", r) })) {
 			e.BadValue = nil
+			if e.Type == field.ErrorTypeTypeInvalid {
+				e.Detail, _, _ = strings.Cut(e.Detail, ": ") // the value follows
+			}
 		}
 		found, expected := explain(e)
 		fault(e.Field, found, expected, "")

@@ -278,7 +278,7 @@ spec:
     - name: v1
       served: true
       storage: true
-      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, token: {type: string, format: byte}, tokens: {type: array, items: {type: string, format: date}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
 `
 	object := func(gvk, spec string) string {
 		return "apiVersion: " + path.Dir(gvk) + "\nkind: " + path.Base(gvk) + "\nmetadata: {name: more, namespace: shops}\nspec: " + spec
@@ -294,6 +294,8 @@ spec:
 		{crd + "\n---\n" + object(keda, "{max: 9}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, max: 10}"), "other.yaml ScaledObject/shops/more spec.max: 10: ", problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, passwords: [Hunter2]}"), "other.yaml ScaledObject/shops/more spec.passwords[0]: spec.passwords[0] in body should match '^[a-z]+$' [schema]", problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, token: 'Hunter2: no base64'}"), "other.yaml ScaledObject/shops/more spec.token: spec.token in body must be of type byte [schema]", problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, tokens: [Hunter2]}"), "other.yaml ScaledObject/shops/more spec.tokens[0]: spec.tokens[0] in body must be of type date [schema]", problem.Error},
 		{crd + "\n---\n" + object("keda.sh/v1/ScaledJob", "{}"), "apiVersion: keda.sh/v1/ScaledJob" + none + ", nor does", problem.Warning},
 		{object(keda, "{}"), "apiVersion: " + keda + none + ", nor does this environment bring it: it is not checked. Fix: see that the cluster has its CustomResourceDefinition [schema]", problem.Warning},
 		{object("autoscaling.k8s.io/v1/VerticalPodAutoscaler", "{}"), none + ", nor does", problem.Warning},
