@@ -18,7 +18,7 @@ var ruleRouteHost = rule{"route-host", "Every host that a route sends to is a Se
 }}
 
 func (m *model) nearHost(host, namespace string) string {
-	if s := m.lookup(host, namespace); s != nil {
+	if s := m.named(host, namespace); s != nil {
 		return "write " + s.host
 	}
 	if near := m.nearService(host, namespace); near != "" {

@@ -87,6 +87,10 @@ var broken = []struct {
 	{rule: "route-subset", old: "{host: shop, subset: v2", new: "{host: shop, subset: v3", want: `spec.http[0].route[1].destination.subset: subset "v3", which no DestinationRule of host shop defines`},
 	{rule: "route-port", old: "subset: v2, port: {number: 80}", new: "subset: v2, port: {number: 81}", want: "spec.http[0].route[1].destination.port.number: 81; expected a port of Service/shops/shop: http 80"},
 	{rule: "route-host", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: shpo, port: {name: http}}}", want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: host "shpo", which is no Service in namespace shops`},
+	{rule: "route-host", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: legacydb, port: {number: 443}}}",
+		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: host "legacydb", which is no Service in namespace shops`},
+	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: legacydb",
+		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `destination.host: host "legacydb", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: add a release with that Service`},
 	{rule: "route-port", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: shop, port: {number: 8080}}}", want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.port: 8080; expected a port of Service/shops/shop: http 80`},
 	{rule: "route-port", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: shop, port: {name: grpc}}}", want: `backend.service.port: "grpc"; expected a port of Service/shops/shop: http 80`},
 	{rule: "route-host", old: "to: {kind: Service, name: shop, weight: 100}", new: "to: {kind: Service, name: shpo}", want: `Route/shops/shop spec.to.name: host "shpo", which is no Service`},
@@ -194,6 +198,8 @@ var legal = []struct {
 	{"the path itself beside what is below it", exposed("", "ingressClassName: nginx, ", "Exact")},
 	{"Ingresses of other classes, by the annotation", exposed("annotations: {kubernetes.io/ingress.class: haproxy}", "", "Prefix") + "\n---\n" +
 		strings.Replace(exposed("annotations: {kubernetes.io/ingress.class: traefik}", "", "Prefix"), "name: more", "name: most", 1)},
+	{"a call to a host outside of one word", strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1) + "\n---\n" +
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
