@@ -139,11 +139,12 @@ func checkBrought(ctx context.Context, o object, compile func() (*custom, error)
 // refusals are what the API server would say of an object that its schema takes.
 func (c *custom) refusals(ctx context.Context, o object) field.ErrorList {
 	object := o.DeepCopy().Object
+	defaulting.PruneNonNullableNullsWithoutDefaults(object, c.schema)
 	defaulting.Default(object, c.schema)
 	errs := validation.ValidateObjectMetaAccessor(o, o.GetNamespace() != "", validation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.schema, object)...)
 	if c.whole != nil {
-		if refused := apivalidation.ValidateCustomResource(nil, withoutNulls(object), c.whole); len(refused) > 0 {
+		if refused := apivalidation.ValidateCustomResource(nil, object, c.whole); len(refused) > 0 {
 			return append(errs, refused...) // its rules are for what its schema takes
 		}
 	}
