@@ -138,6 +138,8 @@ var broken = []struct {
 		want: "other.yaml HorizontalPodAutoscaler/shops/shop-v1 spec.metrics: utilization of cpu, of which shop in Deployment/shops/shop-v1 requests nothing; expected a request of it in every container, without which the autoscaler never scales. Fix: set resources.requests.cpu of shop [autoscaler-requests]", warning: true},
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]", want: "shop.yaml Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: all of Service/shops/shop, whose requests VirtualService/shops/shop divides in the mesh alone; expected the same weights for those who come from outside. Fix: put exposure and routing into one values file, with a kind of exposure that has weights [divided-outside]", warning: true},
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop.shops.svc.cluster.local]", want: "shop.yaml HTTPRoute/shops/shop spec.rules[0].backendRefs[0].name: all of Service/shops/shop, whose", warning: true},
+	{rule: "divided-outside", also: alone + "---\n" + strings.NewReplacer("alone-v1", "alone-v2", "version: v1", "version: v2").Replace(strings.Split(alone, "---\n")[1]),
+		want: "other.yaml Ingress/shops/alone spec.defaultBackend.service.name: all of Service/shops/alone, whose", warning: true},
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "gateways: [mesh]\n  hosts: [shop]", want: "shop.yaml Route/shops/shop spec.to.name: all of Service/shops/shop, whose", warning: true},
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]",
 		also: "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside, namespace: shops}\nspec: {hosts: [d.example.com], gateways: [istio-system/shared], http: [{route: [{destination: {host: shop}}]}]}",
@@ -203,6 +205,7 @@ var legal = []struct {
 		strings.Replace(exposed("annotations: {kubernetes.io/ingress.class: traefik}", "", "Prefix"), "name: more", "name: most", 1)},
 	{"a call to a host outside of one word", strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1) + "\n---\n" +
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
+	{"one version that all requests go to, from outside too", alone},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
@@ -210,6 +213,37 @@ const (
 	testPod   = "apiVersion: v1\nkind: Pod\nmetadata: {name: test-connection, namespace: shops, labels: {app: shop}, annotations: {helm.sh/hook: test}}\nspec: {restartPolicy: Never, containers: [{name: wget, image: 'wget:1'}]}"
 	generated = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: more-, namespace: shops, annotations: {helm.sh/hook: pre-upgrade}}\nspec: {template: {metadata: {labels: {app: more}}, spec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}}}"
 )
+
+// alone is an app of one version, with its routing in the mesh and an Ingress.
+const alone = `apiVersion: v1
+kind: Service
+metadata: {name: alone, namespace: shops}
+spec: {selector: {app: alone}, ports: [{name: http, port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: alone-v1, namespace: shops}
+spec:
+  selector: {matchLabels: {app: alone, version: v1}}
+  template:
+    metadata: {labels: {app: alone, version: v1}}
+    spec: {containers: [{name: alone, image: "alone:1", ports: [{name: http, containerPort: 80}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: alone, namespace: shops}
+spec: {host: alone, subsets: [{name: v1, labels: {version: v1}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: alone, namespace: shops}
+spec: {hosts: [alone], http: [{route: [{destination: {host: alone, subset: v1}, weight: 100}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: alone, namespace: shops}
+spec: {ingressClassName: nginx, defaultBackend: {service: {name: alone, port: {number: 80}}}}
+`
 
 // gateway is what Istio's own chart of that name makes, and a route whose weights are relative.
 const gateway = `apiVersion: v1
