@@ -65,7 +65,7 @@ type pods struct {
 	labels   map[string]string
 	notes    map[string]string // annotations
 	spec     map[string]any
-	ends     bool // a Job's, a CronJob's or a hook's
+	ends     bool // a Job's, a CronJob's, or a hook that is a Pod
 }
 
 // service is a name that pods can send requests to: a Service, or a host of a ServiceEntry.
@@ -120,7 +120,7 @@ func newModel(releases []*render.Release) *model {
 			spec, _, _ := unstructured.NestedMap(template, "spec")
 			m.pods = append(m.pods, pods{
 				object: o, template: strings.Join(path, "."), labels: labels, notes: notes, spec: spec,
-				ends: hook || o.GetKind() == "Job" || o.GetKind() == "CronJob",
+				ends: o.GetKind() == "Job" || o.GetKind() == "CronJob" || hook && o.GetKind() == "Pod", // of hooks, Helm awaits the end of Jobs and Pods
 			})
 		}
 	}

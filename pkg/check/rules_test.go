@@ -206,6 +206,7 @@ var legal = []struct {
 	{"a call to a host outside of one word", strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1) + "\n---\n" +
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
 	{"one version that all requests go to, from outside too", alone},
+	{"a Deployment that is a hook, and serves", strings.Replace(alone, "alone-v1, namespace: shops", "alone-v1, namespace: shops, annotations: {helm.sh/hook: pre-install}", 1)},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
@@ -402,6 +403,17 @@ func TestHostsOutside(t *testing.T) {
 		assert.Equal(t, "443, 5432, 80, 90", m.resolve("api.example.com", "default").portNumbers())
 		assert.Equal(t, "*.example.com", m.resolve("other.example.com", "shops").host)
 		assert.Nil(t, m.resolve("example.net", "shops"))
+	}
+}
+
+// A Service whose pods all end has that one fault.
+func TestServiceOfAJob(t *testing.T) {
+	const job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: more, namespace: shops}\nspec: {template: {metadata: {labels: {app: more}}, spec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}}}"
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more}, annotations: {helm.sh/hook: pre-install}}\nspec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}"
+	const service = "\n---\napiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shops}\nspec: {selector: {app: more}, ports: [{name: http, port: 80}]}"
+	for of, text := range map[string]string{"Job": job, "Pod": pod} {
+		got := run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/other", text+service, "default/ns"))
+		assert.Equal(t, "other.yaml Service/shops/more spec.selector: it selects the pods of "+of+"/shops/more, which end; expected pods that serve without end. Fix: give the job another app [service-job]", got.Error())
 	}
 }
 
