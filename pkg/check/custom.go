@@ -114,8 +114,12 @@ func wholeCustom(schema map[string]any) (*custom, error) {
 	return c, err
 }
 
+// objectMeta is the definition of every object's metadata, of which the schemas of such kinds say nothing.
+const objectMeta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
 // checkBrought holds an object against the schema that the environment brings of its kind.
-func checkBrought(ctx context.Context, o object, compile func() (*custom, error)) (out problem.List) {
+func (s *schemas) checkBrought(ctx context.Context, o object, compile func() (*custom, error)) problem.List {
+	out := s.hold(o, objectMeta, withoutNulls(o.Object["metadata"]), "metadata")
 	fault := func(path, found, expected, fix string) {
 		p := o.problem(path, found, expected, fix)
 		p.Rule = "schema"

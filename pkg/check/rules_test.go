@@ -340,6 +340,8 @@ spec:
 		{crd + "\n---\n" + object(keda, "{to: shop, mxa: 1}"), `other.yaml ScaledObject/shops/more spec.mxa: unknown key "mxa". Fix: write max [schema]`, problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, hosts: {a: [{port: 1}, {number: 1}]}}"), `other.yaml ScaledObject/shops/more spec.hosts.a[1].number: unknown key "number". Fix: remove it; known here: port [schema]`, problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, window: {from: 1, till: {than: 2}}}"), `other.yaml ScaledObject/shops/more spec.window.till: unknown key "till". Fix: remove it; known here: from [schema]`, problem.Error},
+		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, lables: {a: b},", 1), `other.yaml ScaledObject/shops/more metadata.lables: unknown key "lables". Fix: write labels [schema]`, problem.Error},
+		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, labels: {a: 1},", 1), `other.yaml ScaledObject/shops/more metadata.labels.a: 1; expected string [schema]`, problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: never}"), "other.yaml ScaledObject/shops/more spec: not there [schema]", problem.Error},
 		{crd + "\n---\n" + object(keda, "{max: 9}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, max: 10}"), "other.yaml ScaledObject/shops/more spec.max: 10: ", problem.Error},
