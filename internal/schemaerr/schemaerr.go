@@ -35,6 +35,18 @@ func Explain(err *jsonschema.ValidationError, schema, value any) []Finding {
 	return e.findings
 }
 
+// Unknown is what is said of a key that a schema does not have, where it has the known ones.
+func Unknown(key string, known []string) (found, fix string) {
+	fix = "remove it"
+	if len(known) > 0 && len(known) <= 30 {
+		fix += "; known here: " + strings.Join(known, ", ")
+	}
+	if near := nearest.Word(key, known); near != "" {
+		fix = "write " + near
+	}
+	return "unknown key " + strconv.Quote(key), fix
+}
+
 type explainer struct {
 	schema, value any
 	findings      []Finding
@@ -76,14 +88,8 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 				e.add(append(slices.Clone(err.InstanceLocation), key), "illegal key "+strconv.Quote(key), legalKey(refuser, legal), renamed(key, legal))
 				continue
 			}
-			fix := "remove it"
-			if len(known) > 0 && len(known) <= 30 {
-				fix += "; known here: " + strings.Join(known, ", ")
-			}
-			if near := nearest.Word(key, known); near != "" {
-				fix = "write " + near
-			}
-			e.add(append(slices.Clone(err.InstanceLocation), key), "unknown key "+strconv.Quote(key), "", fix)
+			found, fix := Unknown(key, known)
+			e.add(append(slices.Clone(err.InstanceLocation), key), found, "", fix)
 		}
 		return
 	case *kind.Required:

@@ -76,7 +76,7 @@ func (c *Checker) check(ctx context.Context, name string, releases []*render.Rel
 		refused := c.schemas.check
 		gvk := o.GetAPIVersion() + "/" + o.GetKind()
 		if compile, ok := brought[gvk]; ok && c.schemas.kinds[gvk] == "" {
-			refused = func(o object) problem.List { return checkBrought(ctx, o, compile) }
+			refused = func(o object) problem.List { return c.schemas.checkBrought(ctx, o, compile) }
 		}
 		for _, p := range refused(o) {
 			broken[o.key()] = true

@@ -3,6 +3,8 @@ package check
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -12,6 +14,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	apivalidation "k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -111,8 +114,12 @@ func wholeCustom(schema map[string]any) (*custom, error) {
 	return c, err
 }
 
+// objectMeta is the definition of every object's metadata, of which the schemas of such kinds say nothing.
+const objectMeta = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+
 // checkBrought holds an object against the schema that the environment brings of its kind.
-func checkBrought(ctx context.Context, o object, compile func() (*custom, error)) (out problem.List) {
+func (s *schemas) checkBrought(ctx context.Context, o object, compile func() (*custom, error)) problem.List {
+	out := s.hold(o, objectMeta, withoutNulls(o.Object["metadata"]), "metadata")
 	fault := func(path, found, expected, fix string) {
 		p := o.problem(path, found, expected, fix)
 		p.Rule = "schema"
@@ -123,9 +130,18 @@ func checkBrought(ctx context.Context, o object, compile func() (*custom, error)
 		fault("", "the schema of its kind cannot be read: "+err.Error(), "a schema that the API server takes", "correct the CustomResourceDefinition")
 		return out
 	}
+	known := o.DeepCopy().Object
+	pruning.Prune(known, c.schema, true)
+	for _, k := range unknown(nil, o.Object, known, c.schema) {
+		found, fix := schemaerr.Unknown(k.key, k.known)
+		fault(k.path.String(), found, "", fix)
+	}
 	for _, e := range c.refusals(ctx, o) {
 		if schemaerr.Confidential(strings.FieldsFunc(e.Field, func(r rune) bool { return strings.ContainsRune(".[]", r) })) {
 			e.BadValue = nil
+			if e.Type == field.ErrorTypeTypeInvalid {
+				e.Detail, _, _ = strings.Cut(e.Detail, ": ") // the value follows
+			}
 		}
 		found, expected := explain(e)
 		fault(e.Field, found, expected, "")
@@ -133,14 +149,53 @@ func checkBrought(ctx context.Context, o object, compile func() (*custom, error)
 	return out
 }
 
+// unknownKey is a key that the API server leaves out, and those that are known beside it.
+type unknownKey struct {
+	path  *field.Path
+	key   string
+	known []string
+}
+
+// unknown are the keys of a value that are not in what the API server left of it.
+func unknown(path *field.Path, value, left any, schema *structural.Structural) (out []unknownKey) {
+	if schema == nil {
+		schema = &structural.Structural{}
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		left, _ := left.(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(value)) {
+			at := path.Child(key)
+			if _, ok := left[key]; !ok {
+				out = append(out, unknownKey{at, key, slices.Sorted(maps.Keys(schema.Properties))})
+				continue
+			}
+			var below *structural.Structural
+			if property, ok := schema.Properties[key]; ok {
+				below = &property
+			} else if schema.AdditionalProperties != nil {
+				below = schema.AdditionalProperties.Structural
+			}
+			out = append(out, unknown(at, value[key], left[key], below)...)
+		}
+	case []any:
+		left, _ := left.([]any)
+		for i := range value {
+			out = append(out, unknown(path.Index(i), value[i], left[i], schema.Items)...)
+		}
+	}
+	return out
+}
+
 // refusals are what the API server would say of an object that its schema takes.
 func (c *custom) refusals(ctx context.Context, o object) field.ErrorList {
 	object := o.DeepCopy().Object
+	defaulting.PruneNonNullableNullsWithoutDefaults(object, c.schema)
 	defaulting.Default(object, c.schema)
 	errs := validation.ValidateObjectMetaAccessor(o, o.GetNamespace() != "", validation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, c.schema, object)...)
 	if c.whole != nil {
-		if refused := apivalidation.ValidateCustomResource(nil, withoutNulls(object), c.whole); len(refused) > 0 {
+		if refused := apivalidation.ValidateCustomResource(nil, object, c.whole); len(refused) > 0 {
 			return append(errs, refused...) // its rules are for what its schema takes
 		}
 	}

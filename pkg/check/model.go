@@ -65,7 +65,7 @@ type pods struct {
 	labels   map[string]string
 	notes    map[string]string // annotations
 	spec     map[string]any
-	ends     bool // a Job's, a CronJob's or a hook's
+	ends     bool // a Job's, a CronJob's, or a hook that is a Pod
 }
 
 // service is a name that pods can send requests to: a Service, or a host of a ServiceEntry.
@@ -120,7 +120,7 @@ func newModel(releases []*render.Release) *model {
 			spec, _, _ := unstructured.NestedMap(template, "spec")
 			m.pods = append(m.pods, pods{
 				object: o, template: strings.Join(path, "."), labels: labels, notes: notes, spec: spec,
-				ends: hook || o.GetKind() == "Job" || o.GetKind() == "CronJob",
+				ends: o.GetKind() == "Job" || o.GetKind() == "CronJob" || hook && o.GetKind() == "Pod", // of hooks, Helm awaits the end of Jobs and Pods
 			})
 		}
 	}
@@ -178,14 +178,23 @@ func (m *model) resolve(host, namespace string) *service {
 	return m.outside(host, namespace)
 }
 
-// lookup finds what a host names for a pod in the namespace, whose resolver completes it.
+// lookup finds what a host names for a pod in the namespace, whose resolver completes it. Of a host outside one word will do.
 func (m *model) lookup(host, namespace string) *service {
-	if name, in, ok := strings.Cut(strings.TrimSuffix(host, ".svc"), "."); ok && !strings.Contains(in, ".") {
-		if s := m.services[in+"/"+name]; s != nil {
-			return s
-		}
+	if s := m.named(host, namespace); s != nil {
+		return s
 	}
-	return m.resolve(host, namespace)
+	if s := m.resolve(host, namespace); s != nil {
+		return s
+	}
+	return m.outside(host, namespace)
+}
+
+// named is the Service of a name in the namespace, or of a name and its namespace.
+func (m *model) named(name, namespace string) *service {
+	if short, in, ok := strings.Cut(name, "."); ok {
+		name, namespace = short, strings.TrimSuffix(in, ".svc")
+	}
+	return m.services[namespace+"/"+name]
 }
 
 // outside is what the ServiceEntries that hold in the namespace say of a host: by its own name or else the longest with a
@@ -255,7 +264,7 @@ func (m *model) to(d destination) *service {
 	if d.GetKind() == "VirtualService" {
 		return m.resolve(d.host, d.GetNamespace())
 	}
-	return m.lookup(d.host, d.GetNamespace())
+	return m.named(d.host, d.GetNamespace())
 }
 
 // routes are the places that the routes of an object send to, by route, whatever its kind.

@@ -34,10 +34,8 @@ var ruleCalls = rule{"calls", "Every host and port that a workload says it calls
 			}
 			s := m.lookup(host, p.GetNamespace())
 			switch {
-			case s == nil && len(m.entries[host]) > 0:
-				out = append(out, p.problem(path, "it calls "+host+", which "+m.entries[host][0].id+" does not export to namespace "+p.GetNamespace(), "a host that is declared for it", "declare it in this namespace too, or name the namespace in exportTo"))
 			case s == nil:
-				out = append(out, p.problem(path, "it calls "+host+", which is no Service in namespace "+p.GetNamespace()+" and no declared external host", "a host that exists", m.nearHost(host, p.GetNamespace())))
+				out = append(out, m.missing(p.object, path, "it calls "+host, host))
 			case !s.has(port):
 				out = append(out, p.problem(path, "it calls "+address, "a port of "+s.id+": "+s.portNumbers(), "correct the port"))
 			}

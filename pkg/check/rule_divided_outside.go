@@ -12,7 +12,7 @@ var ruleDividedOutside = rule{"divided-outside", "Where a route divides the requ
 	divided := map[*service]object{}
 	for _, o := range m.virtualServices() {
 		gateways, ok := stringList(o.Object, "spec", "gateways")
-		if ok && !slices.Contains(gateways, "mesh") || !divides(destinations(o)) {
+		if ok && !slices.Contains(gateways, "mesh") || !m.divides(destinations(o)) {
 			continue
 		}
 		hosts, _ := stringList(o.Object, "spec", "hosts")
@@ -24,7 +24,7 @@ var ruleDividedOutside = rule{"divided-outside", "Where a route divides the requ
 	}
 	for _, o := range m.objects {
 		all := routes(o)
-		if !outside(o) || divides(all) {
+		if !outside(o) || m.divides(all) {
 			continue
 		}
 		for _, d := range slices.Concat(all...) {
@@ -43,11 +43,28 @@ var ruleDividedOutside = rule{"divided-outside", "Where a route divides the requ
 	return out
 }}
 
-// divides says whether a route names versions, or several places.
-func divides(routes [][]destination) bool {
+// divides says whether a route names several places, or one version where there are others.
+func (m *model) divides(routes [][]destination) bool {
 	return slices.ContainsFunc(routes, func(route []destination) bool {
-		return len(route) > 1 || slices.ContainsFunc(route, func(d destination) bool { return d.subset != "" })
+		return len(route) > 1 || slices.ContainsFunc(route, m.leavesOut)
 	})
+}
+
+// leavesOut says whether a place is a subset, and its Service has pods that are not of it.
+func (m *model) leavesOut(d destination) bool {
+	s := m.to(d)
+	if s == nil || d.subset == "" {
+		return false
+	}
+	for _, rule := range m.destinationRules(s) {
+		for _, subset := range list(rule.Object, "spec", "subsets") {
+			if text(subset, "name") == d.subset {
+				want := stringMap(subset["labels"])
+				return slices.ContainsFunc(s.pods, func(p pods) bool { return !p.ends && !contains(p.labels, want) })
+			}
+		}
+	}
+	return false
 }
 
 // outside says whether an object leads requests from outside to their Service.

@@ -11,7 +11,7 @@ import (
 var ruleServiceEndpoints = rule{"service-endpoints", "A Service selects the pods of some workload.", environmentScope, func(m *model) (out problem.List) {
 	for _, name := range m.names {
 		s := m.services[name]
-		if len(s.selector) == 0 || slices.ContainsFunc(s.pods, func(p pods) bool { return !p.ends }) || text(s.Object, "spec", "type") == "ExternalName" {
+		if len(s.selector) == 0 || len(s.pods) > 0 || text(s.Object, "spec", "type") == "ExternalName" {
 			continue
 		}
 		out = append(out, s.style("spec.selector", "no workload's pods have the labels "+labels(s.selector), "pods in namespace "+s.GetNamespace()+" with these labels", "add a workload release of the app, or correct the selector"))

@@ -87,6 +87,13 @@ var broken = []struct {
 	{rule: "route-subset", old: "{host: shop, subset: v2", new: "{host: shop, subset: v3", want: `spec.http[0].route[1].destination.subset: subset "v3", which no DestinationRule of host shop defines`},
 	{rule: "route-port", old: "subset: v2, port: {number: 80}", new: "subset: v2, port: {number: 81}", want: "spec.http[0].route[1].destination.port.number: 81; expected a port of Service/shops/shop: http 80"},
 	{rule: "route-host", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: shpo, port: {name: http}}}", want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: host "shpo", which is no Service in namespace shops`},
+	{rule: "route-host", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: legacydb, port: {number: 443}}}",
+		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: host "legacydb", which is no Service in namespace shops`},
+	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: legacydb",
+		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `destination.host: host "legacydb", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: add a release with that Service`},
+	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: api.example.com",
+		also: strings.Replace(entry("default", "443"), "spec: {", "spec: {exportTo: [.], ", 1),
+		want: `destination.host: host "api.example.com", which ServiceEntry/default/more-443 does not export to namespace shops; expected a host that is declared for it. Fix: declare it in this namespace too, or name the namespace in exportTo [route-host]`},
 	{rule: "route-port", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: shop, port: {number: 8080}}}", want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.port: 8080; expected a port of Service/shops/shop: http 80`},
 	{rule: "route-port", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: shop, port: {name: grpc}}}", want: `backend.service.port: "grpc"; expected a port of Service/shops/shop: http 80`},
 	{rule: "route-host", old: "to: {kind: Service, name: shop, weight: 100}", new: "to: {kind: Service, name: shpo}", want: `Route/shops/shop spec.to.name: host "shpo", which is no Service`},
@@ -131,6 +138,8 @@ var broken = []struct {
 		want: "other.yaml HorizontalPodAutoscaler/shops/shop-v1 spec.metrics: utilization of cpu, of which shop in Deployment/shops/shop-v1 requests nothing; expected a request of it in every container, without which the autoscaler never scales. Fix: set resources.requests.cpu of shop [autoscaler-requests]", warning: true},
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]", want: "shop.yaml Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: all of Service/shops/shop, whose requests VirtualService/shops/shop divides in the mesh alone; expected the same weights for those who come from outside. Fix: put exposure and routing into one values file, with a kind of exposure that has weights [divided-outside]", warning: true},
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop.shops.svc.cluster.local]", want: "shop.yaml HTTPRoute/shops/shop spec.rules[0].backendRefs[0].name: all of Service/shops/shop, whose", warning: true},
+	{rule: "divided-outside", also: alone + "---\n" + strings.NewReplacer("alone-v1", "alone-v2", "version: v1", "version: v2").Replace(strings.Split(alone, "---\n")[1]),
+		want: "other.yaml Ingress/shops/alone spec.defaultBackend.service.name: all of Service/shops/alone, whose", warning: true},
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "gateways: [mesh]\n  hosts: [shop]", want: "shop.yaml Route/shops/shop spec.to.name: all of Service/shops/shop, whose", warning: true},
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]",
 		also: "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside, namespace: shops}\nspec: {hosts: [d.example.com], gateways: [istio-system/shared], http: [{route: [{destination: {host: shop}}]}]}",
@@ -194,6 +203,10 @@ var legal = []struct {
 	{"the path itself beside what is below it", exposed("", "ingressClassName: nginx, ", "Exact")},
 	{"Ingresses of other classes, by the annotation", exposed("annotations: {kubernetes.io/ingress.class: haproxy}", "", "Prefix") + "\n---\n" +
 		strings.Replace(exposed("annotations: {kubernetes.io/ingress.class: traefik}", "", "Prefix"), "name: more", "name: most", 1)},
+	{"a call to a host outside of one word", strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1) + "\n---\n" +
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
+	{"one version that all requests go to, from outside too", alone},
+	{"a Deployment that is a hook, and serves", strings.Replace(alone, "alone-v1, namespace: shops", "alone-v1, namespace: shops, annotations: {helm.sh/hook: pre-install}", 1)},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
@@ -201,6 +214,37 @@ const (
 	testPod   = "apiVersion: v1\nkind: Pod\nmetadata: {name: test-connection, namespace: shops, labels: {app: shop}, annotations: {helm.sh/hook: test}}\nspec: {restartPolicy: Never, containers: [{name: wget, image: 'wget:1'}]}"
 	generated = "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: more-, namespace: shops, annotations: {helm.sh/hook: pre-upgrade}}\nspec: {template: {metadata: {labels: {app: more}}, spec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}}}"
 )
+
+// alone is an app of one version, with its routing in the mesh and an Ingress.
+const alone = `apiVersion: v1
+kind: Service
+metadata: {name: alone, namespace: shops}
+spec: {selector: {app: alone}, ports: [{name: http, port: 80}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: alone-v1, namespace: shops}
+spec:
+  selector: {matchLabels: {app: alone, version: v1}}
+  template:
+    metadata: {labels: {app: alone, version: v1}}
+    spec: {containers: [{name: alone, image: "alone:1", ports: [{name: http, containerPort: 80}]}]}
+---
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: alone, namespace: shops}
+spec: {host: alone, subsets: [{name: v1, labels: {version: v1}}]}
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: alone, namespace: shops}
+spec: {hosts: [alone], http: [{route: [{destination: {host: alone, subset: v1}, weight: 100}]}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: alone, namespace: shops}
+spec: {ingressClassName: nginx, defaultBackend: {service: {name: alone, port: {number: 80}}}}
+`
 
 // gateway is what Istio's own chart of that name makes, and a route whose weights are relative.
 const gateway = `apiVersion: v1
@@ -278,7 +322,7 @@ spec:
     - name: v1
       served: true
       storage: true
-      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, token: {type: string, format: byte}, tokens: {type: array, items: {type: string, format: date}}, hosts: {type: object, additionalProperties: {type: array, items: {type: object, properties: {port: {type: integer}}}}}, free: {type: object, x-kubernetes-preserve-unknown-fields: true}, window: {type: object, required: [from], properties: {from: {type: integer, nullable: true}}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
 `
 	object := func(gvk, spec string) string {
 		return "apiVersion: " + path.Dir(gvk) + "\nkind: " + path.Base(gvk) + "\nmetadata: {name: more, namespace: shops}\nspec: " + spec
@@ -290,10 +334,20 @@ spec:
 		severity   problem.Severity
 	}{
 		{crd + "\n---\n" + object(keda, "{to: shop, max: null}"), "", ""},
+		{crd + "\n---\n" + object(keda, "{to: shop, window: {from: null}}"), "", ""},
+		{crd + "\n---\n" + object(keda, "{to: null}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, hosts: {a: [{port: 1}]}, free: {any: [{thing: 1}]}}"), "", ""},
+		{crd + "\n---\n" + object(keda, "{to: shop, mxa: 1}"), `other.yaml ScaledObject/shops/more spec.mxa: unknown key "mxa". Fix: write max [schema]`, problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, hosts: {a: [{port: 1}, {number: 1}]}}"), `other.yaml ScaledObject/shops/more spec.hosts.a[1].number: unknown key "number". Fix: remove it; known here: port [schema]`, problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, window: {from: 1, till: {than: 2}}}"), `other.yaml ScaledObject/shops/more spec.window.till: unknown key "till". Fix: remove it; known here: from [schema]`, problem.Error},
+		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, lables: {a: b},", 1), `other.yaml ScaledObject/shops/more metadata.lables: unknown key "lables". Fix: write labels [schema]`, problem.Error},
+		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, labels: {a: 1},", 1), `other.yaml ScaledObject/shops/more metadata.labels.a: 1; expected string [schema]`, problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: never}"), "other.yaml ScaledObject/shops/more spec: not there [schema]", problem.Error},
 		{crd + "\n---\n" + object(keda, "{max: 9}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, max: 10}"), "other.yaml ScaledObject/shops/more spec.max: 10: ", problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, passwords: [Hunter2]}"), "other.yaml ScaledObject/shops/more spec.passwords[0]: spec.passwords[0] in body should match '^[a-z]+$' [schema]", problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, token: 'Hunter2: no base64'}"), "other.yaml ScaledObject/shops/more spec.token: spec.token in body must be of type byte [schema]", problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, tokens: [Hunter2]}"), "other.yaml ScaledObject/shops/more spec.tokens[0]: spec.tokens[0] in body must be of type date [schema]", problem.Error},
 		{crd + "\n---\n" + object("keda.sh/v1/ScaledJob", "{}"), "apiVersion: keda.sh/v1/ScaledJob" + none + ", nor does", problem.Warning},
 		{object(keda, "{}"), "apiVersion: " + keda + none + ", nor does this environment bring it: it is not checked. Fix: see that the cluster has its CustomResourceDefinition [schema]", problem.Warning},
 		{object("autoscaling.k8s.io/v1/VerticalPodAutoscaler", "{}"), none + ", nor does", problem.Warning},
@@ -351,6 +405,17 @@ func TestHostsOutside(t *testing.T) {
 		assert.Equal(t, "443, 5432, 80, 90", m.resolve("api.example.com", "default").portNumbers())
 		assert.Equal(t, "*.example.com", m.resolve("other.example.com", "shops").host)
 		assert.Nil(t, m.resolve("example.net", "shops"))
+	}
+}
+
+// A Service whose pods all end has that one fault.
+func TestServiceOfAJob(t *testing.T) {
+	const job = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: more, namespace: shops}\nspec: {template: {metadata: {labels: {app: more}}, spec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}}}"
+	const pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more}, annotations: {helm.sh/hook: pre-install}}\nspec: {restartPolicy: Never, containers: [{name: more, image: 'more:1'}]}"
+	const service = "\n---\napiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shops}\nspec: {selector: {app: more}, ports: [{name: http, port: 80}]}"
+	for of, text := range map[string]string{"Job": job, "Pod": pod} {
+		got := run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/other", text+service, "default/ns"))
+		assert.Equal(t, "other.yaml Service/shops/more spec.selector: it selects the pods of "+of+"/shops/more, which end; expected pods that serve without end. Fix: give the job another app [service-job]", got.Error())
 	}
 }
 

@@ -138,35 +138,39 @@ func (s *schemas) definition(name string) map[string]any {
 
 // check holds an object against the schema of its kind.
 func (s *schemas) check(o object) problem.List {
-	fault := func(path, found, expected, fix string) Problem {
-		p := o.problem(path, found, expected, fix)
-		p.Rule = "schema"
-		return p
-	}
 	gvk := o.GetAPIVersion() + "/" + o.GetKind()
 	definition, ok := s.kinds[gvk]
 	if !ok {
 		return problem.List{s.unknown(o)}
 	}
-	schema, err := s.compile(definition)
-	if err != nil {
-		return problem.List{fault("", err.Error(), "a schema that compiles", "")}
-	}
 	value := withoutNulls(o.Object)
 	if kind, err := s.customKind(gvk); err == nil && kind != nil { // an error is admit's to tell
 		defaulting.Default(value, kind.schema)
 	}
+	return s.hold(o, definition, value)
+}
+
+// hold holds an object, or what it has at the path, against a definition.
+func (s *schemas) hold(o object, definition string, value any, path ...string) (out problem.List) {
+	fault := func(path, found, expected, fix string) {
+		p := o.problem(path, found, expected, fix)
+		p.Rule = "schema"
+		out = append(out, p)
+	}
+	schema, err := s.compile(definition)
+	if err != nil {
+		fault("", err.Error(), "a schema that compiles", "")
+		return out
+	}
 	err = schema.Validate(value)
 	var invalid *jsonschema.ValidationError
-	if err == nil {
-		return nil
-	}
-	if !errors.As(err, &invalid) {
-		return problem.List{fault("", err.Error(), "", "")}
-	}
-	var out problem.List
-	for _, f := range schemaerr.Explain(invalid, s.document, value) {
-		out = append(out, fault(strings.Join(f.Path, "."), f.Found, f.Expected, f.Fix))
+	switch {
+	case errors.As(err, &invalid):
+		for _, f := range schemaerr.Explain(invalid, s.document, value) {
+			fault(strings.Join(slices.Concat(path, f.Path), "."), f.Found, f.Expected, f.Fix)
+		}
+	case err != nil:
+		fault("", err.Error(), "", "")
 	}
 	return out
 }

@@ -148,7 +148,8 @@ var edits = []struct {
 	{"Namespace", "metadata: {name: n, labels: {istio-injection: enabled}}\n", "enabled", "disabled", "mesh", "metadata.labels.istio-injection"},
 	{"Namespace", "metadata: {name: n, labels: {}}\n", "{}", "{pod-security.kubernetes.io/enforce: restricted}", "mesh", "metadata.labels[pod-security.kubernetes.io/enforce]"},
 	{"Namespace", "metadata: {name: n}\n", "name: n", "name: n, labels: {istio-injection: enabled}", "mesh", "metadata.labels"},
-	{"Namespace", "metadata: {name: n}\n", "name: n", "name: n, annotations: {helm.sh/resource-policy: keep}", "kept", "metadata.annotations"},
+	{"Namespace", "metadata: {name: n}\n", "name: n", "name: n, annotations: {helm.sh/resource-policy: keep}", "settings", "metadata.annotations"},
+	{"Namespace", "metadata: {name: n, annotations: {a: b}}\n", "a: b", "a: b, helm.sh/resource-policy: keep", "settings", "metadata.annotations[helm.sh/resource-policy]"},
 	{"Namespace", "metadata: {name: n, annotations: {helm.sh/resource-policy: keep}}\n", ", annotations: {helm.sh/resource-policy: keep}", "", "kept", "metadata.annotations"},
 	{"Namespace", "metadata: {name: n, labels: {team: a}}\n", "team: a", "team: b", "settings", "metadata.labels.team"},
 	{"ConfigMap", "metadata: {name: n, labels: {team: a}}\n", "team: a", "team: b", "metadata", "metadata.labels.team"},
@@ -321,6 +322,7 @@ func TestSchemas(t *testing.T) {
 		"one of others again":  {`{"additionalProperties":{"type":"string"},"properties":{"x":{"type":"integer"}}}`, `{"additionalProperties":{"type":"string"}}`, []string{"value-narrowed x type integer→type string"}},
 		"named beside pattern": {`{"patternProperties":{"^x":{"type":"string"}},"additionalProperties":false}`, `{"patternProperties":{"^x":{"type":"string"}},"additionalProperties":false,"properties":{"x":{"type":"string","minLength":1}}}`, []string{"value-narrowed x →minLength 1"}},
 		"recursion in a map":   {`{}`, `{"properties":{"a":{"$ref":"#/definitions/d"}},"definitions":{"d":{"properties":{"below":{"$ref":"#/definitions/d"},"n":{"minimum":1}}}}}`, []string{`value-narrowed a anything→{"$ref":"#/definitions/d"}`}},
+		"one schema twice":     {`{"properties":{"a":{},"b":{}}}`, `{"properties":{"a":{"$ref":"#/definitions/d"},"b":{"$ref":"#/definitions/d"}},"definitions":{"d":{"minimum":1}}}`, []string{`value-narrowed a anything→{"$ref":"#/definitions/d"}`, `value-narrowed b anything→{"$ref":"#/definitions/d"}`}},
 		"a map besides a text": {`{"type":"string"}`, `{"type":["string","object"],"properties":{"x":{"type":"integer"}},"required":["x"]}`, []string{`value-widened  type string→type ["string","object"]`}},
 		"what is not read":     {`{}`, `{"not":{"type":"string"}}`, []string{`value-narrowed  not →not {"type":"string"}`}},
 	} {

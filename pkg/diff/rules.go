@@ -178,7 +178,7 @@ var judgements = []judgement{
 		"metadata.labels.istio.io/dataplane-mode", "metadata.labels.pod-security.kubernetes.io/enforce", "metadata.labels.pod-security.kubernetes.io/enforce-version"}},
 	{rule: mesh, kinds: pods, fields: []string{"spec.template.metadata.labels.sidecar.istio.io/inject", "spec.template.metadata.annotations.sidecar.istio.io/inject",
 		"spec.template.metadata.labels.istio.io/rev"}},
-	{rule: kept, fields: []string{"metadata.annotations.helm.sh/resource-policy"}},
+	{rule: kept, fields: []string{"metadata.annotations.helm.sh/resource-policy"}, when: func(f field) bool { return isKept(f.was) }},
 
 	{rule: storage, kinds: slices.Concat(pods, []string{"CronJob"}), fields: []string{
 		"spec.template.spec.volumes.*.persistentVolumeClaim", "spec.jobTemplate.spec.template.spec.volumes.*.persistentVolumeClaim"}, when: had},

@@ -3,6 +3,7 @@ package diff
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"regexp"
 	"slices"
@@ -164,7 +165,7 @@ func (c *schemas) object(path string, a, b map[string]any) {
 
 // whole says in one line what is different where one side allows all.
 func (c *schemas) whole(path string, a, b map[string]any) {
-	below := schemas{was: c.was, now: c.now, seen: c.seen}
+	below := schemas{was: c.was, now: c.now, seen: maps.Clone(c.seen)} // what it finds stands in this line only
 	below.compare(path, a, b)
 	switch Highest(below.changes) {
 	case Major:

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -30,10 +31,12 @@ func clusterWide(o *unstructured.Unstructured) bool {
 	return (group == "" || strings.HasSuffix(group, ".k8s.io")) && slices.Contains(clusterScoped, o.GetKind())
 }
 
-// split reads the documents of a manifest, and sets the release's namespace where an object names none.
-func split(manifest string, release environment.Release, chartDir string) ([]*unstructured.Unstructured, problem.List) {
-	var objects []*unstructured.Unstructured
-	var wrong problem.List
+// ofCRDs are the files of a chart, or of one that it depends on, that Helm makes once and never again.
+var ofCRDs = regexp.MustCompile(`^(charts/[^/]+/)*crds/`)
+
+// split reads the documents of a manifest, and sets the release's namespace where an object names none. The first crds of the
+// objects are of the chart's directory crds.
+func split(manifest string, release environment.Release, chartDir string) (objects []*unstructured.Unstructured, crds int, wrong problem.List) {
 	for _, doc := range documents(manifest) {
 		fault := func(object, what, expected string) {
 			p := problem.Problem{Severity: problem.Error, Rule: "manifest", Object: object, Found: what, Expected: expected, Fix: "correct the template"}
@@ -80,15 +83,18 @@ func split(manifest string, release environment.Release, chartDir string) ([]*un
 			}
 			objects = append(objects, item)
 		}
+		if ofCRDs.MatchString(doc.source) {
+			crds = len(objects)
+		}
 	}
-	return objects, wrong
+	return objects, crds, wrong
 }
 
 // Matches says whether a manifest that Helm recorded for the release has the same objects, whatever their order. Hooks are
-// left out, as Helm records them elsewhere.
+// left out, as Helm records them elsewhere, and what is in the chart's directory crds, which it does not record.
 func (r *Release) Matches(recorded string) bool {
-	objects, wrong := split(recorded, r.Release, r.Chart)
-	return len(wrong) == 0 && reflect.DeepEqual(byID(objects), byID(r.Objects))
+	objects, _, wrong := split(recorded, r.Release, r.Chart)
+	return len(wrong) == 0 && reflect.DeepEqual(byID(objects), byID(r.Objects[r.crds:]))
 }
 
 func byID(objects []*unstructured.Unstructured) map[string]map[string]any {
@@ -104,19 +110,20 @@ func byID(objects []*unstructured.Unstructured) map[string]map[string]any {
 type document struct{ source, text string }
 
 // documents splits a manifest as Helm wrote it: every document begins with a line of three
-// dashes, and the first comment names its template from the chart's name down.
+// dashes, and the first comment names its file from the chart's name down. Of a file in the directory crds,
+// which Helm leaves in one, only the first document has it.
 func documents(manifest string) []document {
 	var out []document
+	source := ""
 	for _, text := range strings.Split("\n"+manifest, "\n---") {
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		d := document{text: text}
 		if rest, ok := strings.CutPrefix(strings.TrimLeft(text, " \n"), "# Source: "); ok {
 			line, _, _ := strings.Cut(rest, "\n")
-			_, d.source, _ = strings.Cut(strings.TrimSpace(line), "/")
+			_, source, _ = strings.Cut(strings.TrimSpace(line), "/")
 		}
-		out = append(out, d)
+		out = append(out, document{source, text})
 	}
 	return out
 }

@@ -32,6 +32,8 @@ type Release struct {
 	Objects   []*unstructured.Unstructured // in Helm's install order, hooks last; the namespace is set where the kind has one
 	Manifest  string                       // what `helm template` prints
 	Notes     string
+
+	crds int // how many of the objects, from the first, are of the chart's directory crds
 }
 
 // Renderer renders releases. It keeps the charts that it has loaded, so changes to a chart on
@@ -173,11 +175,11 @@ func (r *Renderer) Release(ctx context.Context, release environment.Release, ove
 		}
 		return nil, in(release, chart.explain(err, layers))
 	}
-	objects, problems := split(manifest, release, chart.Dir)
+	objects, crds, problems := split(manifest, release, chart.Dir)
 	if len(problems) > 0 {
 		return nil, in(release, problems)
 	}
-	return &Release{Release: release, ChartName: chart.Name, Values: values, Objects: objects, Manifest: manifest, Notes: notes}, nil
+	return &Release{Release: release, ChartName: chart.Name, Values: values, Objects: objects, Manifest: manifest, Notes: notes, crds: crds}, nil
 }
 
 // version completes 1.31 to v1.31.0, as a cluster of that version would say at least.

@@ -60,7 +60,7 @@ func TestReferences(t *testing.T) {
 
 // An object of the whole cluster may name a namespace, which the API server takes and forgets.
 func TestNamespaces(t *testing.T) {
-	objects, problems := split(`
+	objects, _, problems := split(`
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
@@ -196,6 +196,37 @@ func TestMatchesWhatHelmRecorded(t *testing.T) {
 	got.Objects[0].SetAnnotations(map[string]string{"helm.sh/hook": "pre-install"})
 	assert.False(t, got.Matches(got.Manifest))
 	assert.True(t, got.Matches("---\n"+second), "hooks are not in it")
+}
+
+// Helm makes what is in the directory crds once, and records it nowhere; a CustomResourceDefinition of a template it does.
+func TestMatchesWithoutCRDs(t *testing.T) {
+	in := release(t, "app: shop\nimage: {tag: v1}\n")
+	definition := func(name string) string {
+		return "---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: " + name + "}\n"
+	}
+	chart := filepath.Join(t.TempDir(), "chart")
+	require.NoError(t, os.CopyFS(chart, os.DirFS(in.Chart)))
+	require.NoError(t, os.Remove(filepath.Join(chart, "values.schema.json"))) // which takes no values of a chart below
+	for path, content := range map[string]string{
+		"crds/two.yaml":              definition("a") + definition("b"),
+		"charts/below/Chart.yaml":    "apiVersion: v2\nname: below\nversion: 1.0.0\n",
+		"charts/below/crds/one.yaml": definition("c"),
+		"templates/crds/one.yaml":    definition("d"),
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(chart, path)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(chart, path), []byte(content), 0o600))
+	}
+	in.Chart = chart
+	got, err := New().Release(t.Context(), in)
+	require.NoError(t, err)
+	require.Len(t, got.Objects, 6)
+	before, recorded, ok := strings.Cut(got.Manifest, "---\n# Source: small/templates")
+	require.True(t, ok)
+	require.Equal(t, 3, strings.Count(before, "kind: CustomResourceDefinition"))
+	recorded = "---\n# Source: small/templates" + recorded
+	assert.True(t, got.Matches(recorded))
+	assert.False(t, got.Matches(strings.Replace(recorded, "{name: d}", "{name: e}", 1)), "a template's")
+	assert.False(t, got.Matches(recorded+definition("a")), "which a template had")
 }
 
 // Every environment of this repository renders, and renders the same on every run.
