@@ -19,7 +19,7 @@ import (
 
 // since are the fields that the chart passes through and that not every version of Kubernetes has, with the first that
 // does. Whoever sets one needs it.
-var since = map[string]string{"hostnameOverride": "1.34", "resources": "1.32"}
+var since = map[string]string{"hostnameOverride": "1.34", "resources": "1.32", "stopSignal": "1.33"}
 
 // TestEveryKubernetesVersion: each object of each case of the chart's tests, and of random values, is legal by the schema
 // of each Kubernetes version, but for fields that are newer than it; and by what the newest API server says beyond.
