@@ -2,9 +2,11 @@ package rollout
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -59,4 +61,33 @@ func TestARequestThatHangsWhenTheFlowStopsIsLost(t *testing.T) {
 	joined := Join(flows, again)
 	assert.Equal(t, 2, joined[0].Tally.Errors)
 	assert.Equal(t, map[string]int{"timeout": 2}, joined[0].Tally.Failures)
+}
+
+// A sender that no longer answers, as when its node is gone, holds up nothing for long.
+func TestAFlowWhoseSenderIsGoneEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fake := &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+			<-load.Stop
+			if load.URL == "slow" {
+				time.Sleep(load.Timeout)
+				return traffic.Tally{Requests: 1, Errors: 1}, nil
+			}
+			<-ctx.Done()
+			if load.URL == "cut" { // what it was told of ends well
+				return traffic.Tally{}, nil
+			}
+			return traffic.Tally{}, fmt.Errorf("exec: %w", ctx.Err())
+		}}
+		start := time.Now()
+		flows, err := StartSteady(t.Context(), fake, []Origin{{Name: "a", Load: traffic.Load{URL: "slow", Timeout: time.Minute}}}, 0).Stop()
+		require.NoError(t, err, "it is waited for as long as a request may take")
+		assert.Equal(t, 1, flows[0].Tally.Errors)
+		assert.Equal(t, time.Minute, time.Since(start))
+
+		start = time.Now()
+		_, err = StartSteady(t.Context(), fake, []Origin{{Name: "gone/v1"}, {Name: "gone/v2", Load: traffic.Load{URL: "cut"}}}, 0).Stop()
+		require.EqualError(t, err, "steady flow from gone/v1: its sender does not tell what came of it 40s after it was stopped\n"+
+			"steady flow from gone/v2: its sender does not tell what came of it 40s after it was stopped")
+		assert.Equal(t, 40*time.Second, time.Since(start))
+	})
 }
