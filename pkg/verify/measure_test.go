@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 	networkingv1 "istio.io/api/networking/v1alpha3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -348,17 +349,24 @@ func TestFillSaysThatNothingHadToWait(t *testing.T) {
 	assert.ErrorContains(t, err, "ended before another one had to wait")
 }
 
-// While the queue is filled, the route allows for as long as that takes, and only one connection goes to the version.
+// While the queue is filled, the route allows for as long as that takes, whatever the app's retries are, and only one
+// connection goes to the version.
 func TestTheQueueIsFilledOnANarrowRoute(t *testing.T) {
 	apps, err := Apps(rendered(t, "../../environments/bookinfo-prod.yaml"))
 	require.NoError(t, err)
 	a := apps[0]
-	narrowed, err := render.New().Release(t.Context(), a.Release.Release, append(narrow("v2"), render.Set("routing.stage", "v2"))...)
+	own := render.Set("routing.retries", map[string]any{"attempts": 3, "perTryTimeout": "1s", "retryOn": "5xx"})
+	narrowed, err := render.New().Release(t.Context(), a.Release.Release, append([]render.Override{own, render.Set("routing.stage", "v2")}, narrow("v2")...)...)
 	require.NoError(t, err)
 	route, err := a.route(narrowed)
 	require.NoError(t, err)
 	assert.Equal(t, 2*time.Minute, route.Timeout)
 	assert.Equal(t, map[string]int{"v1": 0, "v2": 1}, route.Connections)
+	vs := &networkingv1.VirtualService{}
+	require.NoError(t, decode(object(narrowed, "VirtualService", "reviews"), vs))
+	retries := vs.GetHttp()[len(vs.GetHttp())-1].GetRetries()
+	require.NotNil(t, retries, "without any said, Istio has its own")
+	assert.True(t, proto.Equal(&networkingv1.HTTPRetry{}, retries), "%v: Istio wants nothing beside no attempts", retries)
 }
 
 // Real applications are told to be slow only if their pods say that they listen.

@@ -255,6 +255,7 @@ func narrow(version string) []render.Override {
 	path := "routing.versions." + escape(version) + ".trafficPolicy."
 	return []render.Override{
 		render.Set("routing.timeout", seconds(patience)),
+		render.Set("routing.retries", map[string]any{"attempts": 0}), // whose perTryTimeout would cut the slow one
 		render.Set(path+"connectionPool.tcp.maxConnections", 1),
 		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
 		render.Set(path+"loadBalancer", map[string]any{"consistentHash": map[string]any{"httpHeaderName": "basico-queue"}}),
