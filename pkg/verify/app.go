@@ -67,7 +67,7 @@ type Subset struct {
 	Name    string
 	Policy  *networkingv1.TrafficPolicy // the subset's own over the app's
 	Pending int                         // requests that may wait for a connection
-	// Connections is how many may be open; 0: any number, or its ports differ.
+	// Connections is how many the subset's own policy lets be open; 0: it says nothing of it, or its ports differ.
 	Connections int
 }
 
@@ -212,7 +212,7 @@ func (a *App) readSubsets(dr *unstructured.Unstructured) error {
 		if n := policy.GetConnectionPool().GetHttp().GetHttp1MaxPendingRequests(); n > 0 {
 			pending = int(n)
 		}
-		connections := int(policy.GetConnectionPool().GetTcp().GetMaxConnections())
+		connections := int(s.GetTrafficPolicy().GetConnectionPool().GetTcp().GetMaxConnections())
 		if len(spec.GetTrafficPolicy().GetPortLevelSettings())+len(s.GetTrafficPolicy().GetPortLevelSettings()) > 0 {
 			connections = 0
 		}

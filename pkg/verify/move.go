@@ -32,16 +32,18 @@ func (m mover) upgrade(ctx context.Context, app App, stage Stage, why string, al
 }
 
 // arrive waits until every proxy has what was rendered, and sends one request from each origin that does not count: it
-// opens what a first request opens. running are the workloads of the moment. limits says that the limits which were rendered
-// are waited for too: an upgrade that changes none leaves those that somebody has changed by hand.
-func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, limits bool, running func() ([]Workload, error), origins []rollout.Origin) error {
+// opens what a first request opens. running are the workloads of the moment. narrowed names the subset whose limit the run
+// changes, with that of time: they are waited for too. An upgrade leaves others as somebody has changed them by hand.
+func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, narrowed string, running func() ([]Workload, error), origins []rollout.Origin) error {
 	route, err := app.route(rendered)
 	if err != nil {
 		return fmt.Errorf("%s: %w", app.Name, err)
 	}
-	if !limits {
+	if narrowed == "" {
 		route.Timeout = 0
-		for subset := range route.Connections {
+	}
+	for subset := range route.Connections {
+		if subset != narrowed {
 			route.Connections[subset] = 0
 		}
 	}

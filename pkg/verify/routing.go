@@ -232,17 +232,17 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 
 // moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.
 func (a *routed) moveTo(ctx context.Context, stage Stage) (bool, error) {
-	return a.move(ctx, stage, false)
+	return a.move(ctx, stage, "")
 }
 
-// move does as moveTo, with more overrides, and waits for what is rendered of limits too if it is told to.
-func (a *routed) move(ctx context.Context, stage Stage, limits bool, also ...render.Override) (bool, error) {
+// move does as moveTo, with more overrides, and waits for the limits of a narrowed subset too, if it is given one.
+func (a *routed) move(ctx context.Context, stage Stage, narrowed string, also ...render.Override) (bool, error) {
 	start := time.Now()
 	rendered, err := a.mover().upgrade(ctx, a.App, stage, "", also...)
 	if err != nil {
 		return false, err
 	}
-	if err := a.mover().arrive(ctx, a.App, rendered, limits, a.running, a.origins); err != nil {
+	if err := a.mover().arrive(ctx, a.App, rendered, narrowed, a.running, a.origins); err != nil {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}

@@ -199,7 +199,7 @@ func (r *Running) Upgrade(ctx context.Context, app App, stage Stage, why string,
 
 // Arrive waits until every proxy has what was rendered.
 func (r *Running) Arrive(ctx context.Context, app App, rendered *render.Release, origins []rollout.Origin) error {
-	return r.mover().arrive(ctx, app, rendered, false, r.Workloads, origins)
+	return r.mover().arrive(ctx, app, rendered, "", r.Workloads, origins)
 }
 
 func (r *Running) mover() mover {
