@@ -115,11 +115,15 @@ func WaitForRoute(ctx context.Context, c cluster.Cluster, wanted func() (Route, 
 	if len(want.Splits) == 0 {
 		return fmt.Errorf("no route to %s is wanted, so there is nothing to wait for", want.Host)
 	}
-	have := map[string]bool{}
+	have, pods := map[string]bool{}, want.Endpoints
 	return until(ctx, "route to "+want.Host, func() ([]string, error) {
 		want, err := wanted()
 		if err != nil {
 			return nil, err
+		}
+		if !maps.Equal(want.Endpoints, pods) { // who has the route may not know the new ones
+			clear(have)
+			pods = want.Endpoints
 		}
 		return lacking(ctx, c, want, have)
 	})
