@@ -11,9 +11,12 @@ import (
 	"testing"
 	"time"
 
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 	networkingv1 "istio.io/api/networking/v1alpha3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -537,6 +540,39 @@ func TestProxies(t *testing.T) {
 			assert.Len(t, r.report.Problems, c.problems)
 		})
 	}
+}
+
+// The pod of a gateway that is replaced meanwhile is not waited for, but the one in its place.
+func TestEndpointsArriveAtTheGatewaysOfTheMoment(t *testing.T) {
+	pods, err := anypb.New(&endpointv3.ClusterLoadAssignment{
+		ClusterName: "outbound|8080||" + cartHost, Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{}, {}, {}, {}}}},
+	})
+	require.NoError(t, err)
+	known, err := anypb.New(&adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{EndpointConfig: pods}}})
+	require.NoError(t, err)
+	r := cart(t, nil)
+	r.opts.Settle = time.Second
+	r.entries = []Entry{{Host: "shop.example", Port: 80, Path: "/", App: "cart", Namespace: "shop"}}
+	looks := 0
+	gateway := func(pod string) cluster.Proxy {
+		return cluster.Proxy{Namespace: "istio-system", Pod: pod, Gateway: true, Synced: true, Labels: map[string]string{"istio": "ingressgateway"}}
+	}
+	fake := r.cluster.(*clustertest.Fake)
+	fake.OnProxies = func() ([]cluster.Proxy, error) {
+		if looks++; looks > 4 {
+			return []cluster.Proxy{gateway("new")}, nil
+		}
+		return []cluster.Proxy{gateway("old")}, nil
+	}
+	fake.OnProxyConfig = func(p cluster.Proxy) (*adminv3.ConfigDump, error) {
+		if p.Pod != "new" {
+			return nil, errors.New("no such pod")
+		}
+		return &adminv3.ConfigDump{Configs: []*anypb.Any{known}}, nil
+	}
+	require.NoError(t, r.settleEndpoints(t.Context()))
+	assert.Empty(t, r.report.Checks)
+	assert.Greater(t, looks, 4)
 }
 
 // entries are the ways in to what shows cart.
