@@ -3,8 +3,8 @@ package rollout
 import (
 	"context"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
+	"io"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -40,27 +40,27 @@ func TestConcurrencyKeepsToTheLimit(t *testing.T) {
 
 // A request that hangs while a stage changes is lost, however soon the stage has arrived.
 func TestARequestThatHangsWhenTheFlowStopsIsLost(t *testing.T) {
-	hangs := make(chan struct{}, 8)
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		hangs <- struct{}{}
-		<-r.Context().Done()
-	}))
-	defer server.Close()
-	fake := &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
-		return traffic.Run(ctx, load, nil)
-	}}
-	steady := StartSteady(t.Context(), fake, []Origin{{Load: traffic.Load{URL: server.URL, Timeout: 200 * time.Millisecond}, AtOnce: 1}}, 0)
-	<-hangs
-	flows, err := steady.Stop()
-	require.NoError(t, err)
-	assert.Equal(t, map[string]int{"timeout": 1}, flows[0].Tally.Failures)
-	assert.Equal(t, 1, flows[0].Tally.Errors)
+	synctest.Test(t, func(t *testing.T) { // its clock stands still while anybody works
+		fake := &clustertest.Fake{OnSend: func(ctx context.Context, _ cluster.Place, load traffic.Load) (traffic.Tally, error) {
+			return traffic.Run(ctx, load, func(context.Context, string, string) (net.Conn, error) {
+				client, server := net.Pipe()
+				go func() { _, _ = io.Copy(io.Discard, server) }() // it never answers
+				return client, nil
+			})
+		}}
+		steady := StartSteady(t.Context(), fake, []Origin{{Load: traffic.Load{URL: "http://hangs", Timeout: time.Second}, AtOnce: 1}}, 0)
+		synctest.Wait() // a request is on its way
+		flows, err := steady.Stop()
+		require.NoError(t, err)
+		assert.Equal(t, map[string]int{"timeout": 1}, flows[0].Tally.Failures)
+		assert.Equal(t, 1, flows[0].Tally.Errors)
 
-	again, err := steady.Stop()
-	require.NoError(t, err)
-	joined := Join(flows, again)
-	assert.Equal(t, 2, joined[0].Tally.Errors)
-	assert.Equal(t, map[string]int{"timeout": 2}, joined[0].Tally.Failures)
+		again, err := steady.Stop()
+		require.NoError(t, err)
+		joined := Join(flows, again)
+		assert.Equal(t, 2, joined[0].Tally.Errors)
+		assert.Equal(t, map[string]int{"timeout": 2}, joined[0].Tally.Failures)
+	})
 }
 
 // A sender that no longer answers, as when its node is gone, holds up nothing for long.
