@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -28,9 +27,7 @@ type App struct {
 	Port int
 	// Protocol is that of the routes that divide: HTTP; or TCP or TLS, of which nothing is measured.
 	Protocol string
-	// Path and Header are of a request that the divided route matches; Unmatched says why none that is sent does, if so.
-	Path      string
-	Header    http.Header
+	// Unmatched says why no request that is sent meets the divided route, whoever sends it, if so.
 	Unmatched string
 	// Release owns the routing.
 	Release *render.Release
@@ -44,6 +41,8 @@ type App struct {
 	// AtOnce is how many requests may be on their way at once without a limit of the environment's routing refusing any:
 	// half of the lowest, as a steady flow goes beside. 0: nothing limits them.
 	AtOnce int
+
+	requests []request // that meet the divided route, each perhaps from some callers alone
 }
 
 // Stage is one step of a rollout: percent by version.
@@ -166,7 +165,7 @@ func appOf(r *render.Release, releases []*render.Release) (App, error) {
 	return app, nil
 }
 
-// readRoute takes port, path and timeout from the route that divides; it is the last, which catches the rest.
+// readRoute takes port, requests and timeout from the route that divides; it is the last, which catches the rest.
 func (a *App) readRoute(vs *unstructured.Unstructured) error {
 	spec := &networkingv1.VirtualService{}
 	if err := decode(vs, spec); err != nil {
@@ -185,9 +184,8 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 		return fmt.Errorf("%s has no route", name(vs))
 	}
 	route := spec.GetHttp()[len(spec.GetHttp())-1]
-	if met, unmet := requestsFor(route.GetMatch()); len(met) > 0 {
-		a.Path, a.Header = met[0].path, met[0].header
-	} else {
+	met, unmet := requestsFor(vs.GetNamespace(), route.GetMatch())
+	if a.requests = met; len(met) == 0 {
 		a.Unmatched = "its route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent"
 	}
 	a.Timeout = route.GetTimeout().AsDuration()

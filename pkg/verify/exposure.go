@@ -80,12 +80,14 @@ func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
 		leads := func(why string) {
 			all = append(all, Exposure{Object: name(s.Unstructured), Hosts: destinationsOf(s.GetNamespace(), s.spec), Why: why})
 		}
+		hosts := s.spec.GetHosts()
+		if len(hosts) == 0 { // it is delegated to
+			continue
+		}
+		var at []caller // the gateways that serve it as plain HTTP
 		for _, g := range s.spec.GetGateways() {
-			if g == "mesh" {
+			if g = gatewayOf(g, s.GetNamespace()); g == mesh {
 				continue
-			}
-			if !strings.Contains(g, "/") {
-				g = s.GetNamespace() + "/" + g
 			}
 			switch others, ours := other[g]; {
 			case !ours:
@@ -95,10 +97,22 @@ func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
 			case plain[g].port == 0:
 				leads("its Gateway " + g + " only redirects")
 			}
-			for _, route := range s.spec.GetHttp() {
-				if met, unmet := requestsFor(route.GetMatch()); plain[g].port > 0 && len(route.GetRoute()) > 0 && len(met) == 0 {
-					leads("a route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent")
-				}
+			if plain[g].port > 0 {
+				at = append(at, plain[g].caller(concrete(hosts[0])))
+			}
+		}
+		for _, route := range s.spec.GetHttp() {
+			if len(at) == 0 || len(route.GetRoute()) == 0 {
+				continue
+			}
+			asked, unmet := requestsFor(s.GetNamespace(), route.GetMatch())
+			var met []request
+			for _, c := range at {
+				more, fields := c.sent(asked)
+				met, unmet = append(met, more...), also(unmet, fields)
+			}
+			if len(met) == 0 && len(unmet) > 0 { // else it is for other gateways
+				leads("a route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent")
 			}
 		}
 	}
@@ -191,7 +205,10 @@ func ofGateway(parent any) bool {
 func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Workload) string {
 	leads := func(host string) bool { return host == app.Host || reachable(host, workloads)[app.Host] }
 	if slices.ContainsFunc(entries, func(e Entry) bool { return leads(rollout.FullName(e.App, e.Namespace)) }) {
-		return "its route wants headers, which what calls it on the way does not hand on"
+		if slices.ContainsFunc(workloads, app.asks) {
+			return "its route wants headers, which what calls it on the way does not hand on"
+		}
+		return "what calls it on the way does not meet its route"
 	}
 	var found []string
 	for _, e := range exposures {
@@ -207,4 +224,26 @@ func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Work
 		return "neither it nor what calls it is exposed"
 	}
 	return "nothing exposes it"
+}
+
+// asks says whether a workload calls the app by requests that meet its route.
+func (a App) asks(w Workload) bool {
+	call, calls := w.calls(a.Host)
+	if !calls {
+		return false
+	}
+	_, why := a.askedBy(w, call)
+	return why == ""
+}
+
+// notAsked says of each workload that calls the app and does not ask it why that is so.
+func notAsked(app App, workloads []Workload) (by []Workload, whys []string) {
+	for _, w := range workloads {
+		if call, calls := w.calls(app.Host); calls {
+			if _, why := app.askedBy(w, call); why != "" {
+				by, whys = append(by, w), append(whys, why)
+			}
+		}
+	}
+	return by, whys
 }

@@ -98,8 +98,10 @@ func TestWhyNothingIsSentFromTheGateway(t *testing.T) {
 	assert.Equal(t, "neither it nor what calls it is exposed", notExposed(cart, nil, by("Ingress/shop/other", "other"), front))
 	assert.Equal(t, "nothing is sent through Ingress/shop/cart", notExposed(cart, nil, by("Ingress/shop/cart", "cart"), nil))
 	assert.Equal(t, "nothing is sent through Ingress/shop/front", notExposed(cart, nil, by("Ingress/shop/front", "front"), front))
-	cart.Header = http.Header{"X-Beta": {"1"}}
+	cart.requests = []request{{path: "/", header: http.Header{"X-Beta": {"1"}}}}
 	assert.Equal(t, "its route wants headers, which what calls it on the way does not hand on", notExposed(cart, []Entry{{App: "front", Namespace: "shop"}}, nil, front))
+	cart.requests = []request{{path: "/", namespace: "other"}}
+	assert.Equal(t, "what calls it on the way does not meet its route", notExposed(cart, []Entry{{App: "front", Namespace: "shop"}}, nil, front))
 }
 
 // The report says of each what it is, and of an app that has no other way in why its routing was not measured.

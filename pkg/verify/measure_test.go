@@ -55,7 +55,7 @@ func cart(t *testing.T, answer send) *routed {
 			},
 		},
 		App: App{
-			Name: "cart", Title: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Timeout: time.Second,
+			Name: "cart", Title: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Timeout: time.Second, requests: anything,
 			Stages: []Stage{{"v1", map[string]int{"v1": 100, "v2": 0}}, {"half", map[string]int{"v1": 50, "v2": 50}}, {"v2", map[string]int{"v1": 0, "v2": 100}}},
 			Subsets: map[string]Subset{
 				"v1": {Name: "v1", Policy: policy(networkingv1.LoadBalancerSettings_ROUND_ROBIN), Pending: 40},
@@ -663,7 +663,7 @@ func TestOriginsAreTried(t *testing.T) {
 					}
 					return traffic.Tally{Requests: 1, Errors: 1}, nil
 				}}}
-			origins, left, err := r.originsOf(t.Context(), App{Name: "cart", Title: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Path: "/"}, c.workloads)
+			origins, left, err := r.originsOf(t.Context(), App{Name: "cart", Title: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", requests: anything}, c.workloads)
 			if c.fails != "" {
 				assert.EqualError(t, err, c.fails)
 				return

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"chartbasico/pkg/cluster"
@@ -66,13 +67,21 @@ func (a App) carried(route rollout.Route, workloads []Workload) rollout.Route {
 		if subset, ok := a.Subsets[w.Version]; ok && w.App == a.Name && w.Namespace == a.Namespace && used(route, subset.Name) {
 			route.Endpoints[subset.Name] = len(w.Pods)
 		}
-		if _, calls := w.calls(a.Host); calls && w.Injected {
+		if call, calls := w.calls(a.Host); calls && w.Injected && a.carriedBy(w.caller(call)) {
 			for _, p := range w.Pods {
 				route.Carriers = append(route.Carriers, w.Namespace+"/"+p)
 			}
 		}
 	}
 	return route
+}
+
+// carriedBy says whether the proxy of a caller has the route: Istio gives it to those that it is for, whatever they request.
+func (a App) carriedBy(c caller) bool {
+	return slices.ContainsFunc(a.requests, func(r request) bool {
+		_, here := c.unmet(r)
+		return here && len(c.unmetSource(r)) == 0
+	})
 }
 
 // opened sends one request from each origin that does not count.

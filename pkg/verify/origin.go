@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -42,6 +43,8 @@ type Workload struct {
 	// Pods are those that are ready, by name. Injected says whether they have a sidecar.
 	Pods     []string
 	Injected bool
+
+	labels map[string]string // of its first pod
 }
 
 // String is the name in reports.
@@ -49,6 +52,11 @@ func (w Workload) String() string { return w.App + "/" + w.Version }
 
 func (w Workload) place() cluster.Place {
 	return cluster.Place{Namespace: w.Namespace, App: w.App, Version: w.Version}
+}
+
+// caller is the workload as it calls.
+func (w Workload) caller(call Call) caller {
+	return caller{gateway: mesh, authority: call.String(), namespace: w.Namespace, labels: w.labels}
 }
 
 // calls returns how the workload calls a Service, by its full name.
@@ -106,7 +114,7 @@ func Workloads(pods []*corev1.Pod) ([]Workload, error) {
 		}
 		w := found[key]
 		if w == nil {
-			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p), Shows: p.Annotations[showsAnnotation], Waits: p.Annotations[waitsAnnotation] == "true"}
+			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p), labels: p.Labels, Shows: p.Annotations[showsAnnotation], Waits: p.Annotations[waitsAnnotation] == "true"}
 			if calls := p.Annotations[callsAnnotation]; calls != "" {
 				var err error
 				if w.Calls, err = readCalls(calls); err != nil {
@@ -160,18 +168,17 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 		return nil, err
 	}
 	for _, s := range services {
-		var at plainGateway
+		var at []plainGateway
 		for _, g := range s.spec.GetGateways() {
-			if !strings.Contains(g, "/") {
-				g = s.GetNamespace() + "/" + g
-			}
-			if plain[g].port > at.port {
-				at = plain[g]
+			if p, ok := plain[gatewayOf(g, s.GetNamespace())]; ok {
+				at = append(at, p)
 			}
 		}
-		if at.port == 0 || len(s.spec.GetHosts()) == 0 {
+		slices.SortStableFunc(at, func(a, b plainGateway) int { return b.port - a.port })
+		if len(s.spec.GetHosts()) == 0 {
 			continue
 		}
+		host := concrete(s.spec.GetHosts()[0])
 		for i, route := range s.spec.GetHttp() {
 			if len(route.GetRoute()) == 0 {
 				continue
@@ -181,9 +188,15 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 			if len(parts) < 3 {
 				continue
 			}
-			met, _ := requestsFor(route.GetMatch())
-			for _, m := range met {
-				entries = append(entries, Entry{Gateway: at.labels, Host: concrete(s.spec.GetHosts()[0]), Port: at.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
+			all, _ := requestsFor(s.GetNamespace(), route.GetMatch())
+			for _, g := range at {
+				met, _ := g.caller(host).sent(all)
+				for _, m := range met {
+					entries = append(entries, Entry{Gateway: g.selector.String(), Host: host, Port: g.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
+				}
+				if len(met) > 0 {
+					break // one way in is enough
+				}
 			}
 		}
 	}
@@ -192,8 +205,14 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 
 // plainGateway is where a Gateway serves plain HTTP.
 type plainGateway struct {
-	port   int
-	labels string // of the pods that serve it, as a selector; Istio's own ingress gateway if empty
+	name     string // namespace/name
+	port     int
+	selector labels.Set // of the pods that serve it; Istio's own ingress gateway if empty
+}
+
+// caller is the gateway as it is asked for a host.
+func (g plainGateway) caller(host string) caller {
+	return caller{gateway: g.name, authority: hostPort(host, g.port), labels: g.selector}
 }
 
 // plainGateways are those of the environment's Gateways that serve plain HTTP, by namespace/name.
@@ -206,7 +225,8 @@ func plainGateways(releases []*render.Release) (map[string]plainGateway, error) 
 	for _, g := range gateways {
 		for _, s := range g.spec.GetServers() {
 			if s.GetPort().GetProtocol() == "HTTP" && !s.GetTls().GetHttpsRedirect() {
-				plain[g.GetNamespace()+"/"+g.GetName()] = plainGateway{int(s.GetPort().GetNumber()), labels.Set(g.spec.GetSelector()).String()}
+				named := g.GetNamespace() + "/" + g.GetName()
+				plain[named] = plainGateway{named, int(s.GetPort().GetNumber()), g.spec.GetSelector()}
 			}
 		}
 	}
@@ -242,21 +262,37 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		if !ok {
 			continue
 		}
-		o := app.origin(w.String(), w.place(), call.url(app.Path))
+		asked, why := app.askedBy(w, call)
+		if why != "" {
+			continue
+		}
+		o := app.origin(w.String(), w.place(), call.url(asked.path), asked.header)
 		origins = append(origins, o)
 		direct = append(direct, o)
 	}
 	return origins, direct
 }
 
-// origin is where requests to the app come from, by the URL that is requested there.
-func (a App) origin(name string, from cluster.Place, url string) rollout.Origin {
-	return rollout.Origin{Name: name, From: from, AtOnce: a.AtOnce, Load: traffic.Load{URL: url, App: a.Name, Header: a.Header.Clone()}}
+// askedBy is a request by which a workload that calls the app meets the route that divides; why says that there is none.
+func (a App) askedBy(w Workload, call Call) (asked request, why string) {
+	met, unmet := w.caller(call).sent(a.requests)
+	if len(met) == 0 {
+		return request{}, fmt.Sprintf("its route is for requests by %s, and those of %s are others", cmp.Or(strings.Join(unmet, " and "), "gateways"), w)
+	}
+	return met[0], ""
 }
 
-// through is the gateway as an origin.
-func (a App) through(e Entry) rollout.Origin {
-	o := a.origin(GatewayName, e.place(), e.url())
+// origin is where requests to the app come from, by the URL that is requested there.
+func (a App) origin(name string, from cluster.Place, url string, header http.Header) rollout.Origin {
+	return rollout.Origin{Name: name, From: from, AtOnce: a.AtOnce, Load: traffic.Load{URL: url, App: a.Name, Header: header.Clone()}}
+}
+
+// leads says whether an entry leads to the app itself.
+func (a App) leads(e Entry) bool { return rollout.FullName(e.App, e.Namespace) == a.Host }
+
+// through is the gateway as an origin. header is what the app's route wants of who calls it on the way.
+func (a App) through(e Entry, header http.Header) rollout.Origin {
+	o := a.origin(GatewayName, e.place(), e.url(), header)
 	for name, values := range e.Header {
 		o.Load.Header = with(o.Load.Header, name, values[0])
 	}
@@ -265,8 +301,8 @@ func (a App) through(e Entry) rollout.Origin {
 
 // handedOn says whether what is called on the way hands on the headers that the route wants: programs do so with those of
 // traces, and the one by which bookinfo tells users apart.
-func (a App) handedOn() bool {
-	for name := range a.Header {
+func handedOn(header http.Header) bool {
+	for name := range header {
 		if name != "End-User" {
 			return false
 		}
@@ -279,7 +315,7 @@ func (a App) handedOn() bool {
 func (a App) best(entries []Entry) []Entry {
 	rank := func(e Entry) int {
 		switch {
-		case e.last && rollout.FullName(e.App, e.Namespace) == a.Host:
+		case e.last && a.leads(e):
 			return 0
 		case len(e.Header) == 0:
 			return 1
@@ -297,6 +333,7 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 		host  string   // full name of the Service reached
 		calls []string // URLs called on the way after the entry
 		entry Entry
+		asked request // of the app by the last one
 	}
 	var queue []step
 	seen := map[string]bool{}
@@ -307,11 +344,11 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 		at := queue[0]
 		queue = queue[1:]
 		if at.host == app.Host {
-			o = app.through(at.entry)
+			o = app.through(at.entry, at.asked.header)
 			if len(at.calls) > 0 {
 				o.Load.Header = with(o.Load.Header, callHeader, strings.Join(at.calls, ";"))
 			}
-			return o, len(at.calls), len(at.calls) == 0 || app.handedOn()
+			return o, len(at.calls), handedOn(at.asked.header)
 		}
 		if seen[at.host] {
 			continue
@@ -323,11 +360,14 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 			}
 			for _, call := range w.Calls {
 				next := rollout.FullName(call.Host, w.Namespace)
-				path := "/"
+				asked := request{path: "/"}
 				if next == app.Host {
-					path = app.Path
+					var why string
+					if asked, why = app.askedBy(w, call); why != "" {
+						continue
+					}
 				}
-				queue = append(queue, step{host: next, calls: append(slices.Clone(at.calls), call.url(path)), entry: at.entry})
+				queue = append(queue, step{host: next, calls: append(slices.Clone(at.calls), call.url(asked.path)), entry: at.entry, asked: asked})
 			}
 		}
 	}

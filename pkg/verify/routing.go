@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,9 +32,14 @@ type routed struct {
 func (r *run) routing(ctx context.Context, app App, beside func(func(context.Context) error)) error {
 	a := &routed{run: r, App: app}
 	a.origins, a.direct = Origins(app, r.entries, r.workloads)
+	by, whys := notAsked(app, r.workloads)
 	if len(a.origins) == 0 {
-		a.notRun("routing of "+a.Title, notExposed(app, r.entries, r.exposures, r.workloads)+", and no workload says in its values that it calls it (calls)", false)
+		called := cmp.Or(strings.Join(whys, "; "), "no workload says in its values that it calls it (calls)")
+		a.notRun("routing of "+a.Title, notExposed(app, r.entries, r.exposures, r.workloads)+", and "+called, false)
 		return nil
+	}
+	for i, w := range by {
+		a.notRun(fmt.Sprintf("splits of %s from %s", a.Title, w), whys[i], true)
 	}
 	switch {
 	case a.origins[0].Name != GatewayName:
