@@ -10,7 +10,10 @@ import (
 	"time"
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
+	"istio.io/istio/pkg/config/kube"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	"chartbasico/pkg/render"
@@ -43,6 +46,7 @@ type App struct {
 	AtOnce int
 
 	requests []request // that meet the divided route, each perhaps from some callers alone
+	http2    bool      // the port is one of HTTP/2, as those of gRPC are
 }
 
 // Stage is one step of a rollout: percent by version.
@@ -68,6 +72,8 @@ type Subset struct {
 	Pending int                         // requests that may wait for a connection
 	// Connections is how many the subset's own policy lets be open; 0: it says nothing of it, or its ports differ.
 	Connections int
+
+	ports []int // those with a policy of their own (portLevelSettings)
 }
 
 // active is how many requests may be on their way; Istio counts those of HTTP/1.1 in it too.
@@ -156,12 +162,19 @@ func appOf(r *render.Release, releases []*render.Release) (App, error) {
 	if app.Protocol != "HTTP" {
 		return app, nil
 	}
+	ports, err := servicePorts(releases, app.Namespace, app.Name)
+	if err != nil {
+		return App{}, err
+	}
 	if app.Port == 0 {
-		app.Port = servicePort(releases, app.Namespace, app.Name)
+		app.Port = servicePort(ports)
 	}
 	if app.Port == 0 {
 		return App{}, fmt.Errorf("no release has Service/%s/%s, so its port is not known", app.Namespace, app.Name)
 	}
+	app.http2 = slices.ContainsFunc(ports, func(p corev1.ServicePort) bool {
+		return int(p.Port) == app.Port && kube.ConvertProtocol(p.Port, p.Name, p.Protocol, p.AppProtocol).IsHTTP2()
+	})
 	return app, nil
 }
 
@@ -214,7 +227,11 @@ func (a *App) readSubsets(dr *unstructured.Unstructured) error {
 		if len(spec.GetTrafficPolicy().GetPortLevelSettings())+len(s.GetTrafficPolicy().GetPortLevelSettings()) > 0 {
 			connections = 0
 		}
-		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending, Connections: connections}
+		var ports []int
+		for _, p := range s.GetTrafficPolicy().GetPortLevelSettings() {
+			ports = append(ports, int(p.GetPort().GetNumber()))
+		}
+		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending, Connections: connections, ports: ports}
 	}
 	return nil
 }
@@ -278,28 +295,29 @@ func object(r *render.Release, kind, name string) *unstructured.Unstructured {
 }
 
 // servicePort is the first port of a Service that speaks HTTP by its name or appProtocol.
-func servicePort(releases []*render.Release, namespace, name string) int {
-	for _, r := range releases {
-		o := object(r, "Service", name)
-		if o == nil || o.GetNamespace() != namespace {
-			continue
-		}
-		ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
-		for _, p := range ports {
-			p, _ := p.(map[string]any)
-			called, _ := p["name"].(string)
-			protocol, _ := p["appProtocol"].(string)
-			if strings.HasPrefix(called, "http") || strings.HasPrefix(protocol, "http") {
-				switch n := p["port"].(type) {
-				case int64:
-					return int(n)
-				case float64:
-					return int(n)
-				}
-			}
+func servicePort(ports []corev1.ServicePort) int {
+	for _, p := range ports {
+		if strings.HasPrefix(p.Name, "http") || strings.HasPrefix(ptr.Deref(p.AppProtocol, ""), "http") {
+			return int(p.Port)
 		}
 	}
 	return 0
+}
+
+// servicePorts are the ports of a Service of the releases.
+func servicePorts(releases []*render.Release, namespace, name string) (ports []corev1.ServicePort, err error) {
+	for _, r := range releases {
+		if o := object(r, "Service", name); o != nil && o.GetNamespace() == namespace {
+			written, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
+			if err := convert(written, &ports); err != nil {
+				return nil, fmt.Errorf("Service/%s/%s: %w", namespace, name, err)
+			}
+			if servicePort(ports) > 0 {
+				return ports, nil
+			}
+		}
+	}
+	return ports, nil
 }
 
 // specOf is one of Istio's objects with its spec.

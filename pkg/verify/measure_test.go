@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -370,6 +372,45 @@ func TestTheQueueIsFilledOnANarrowRoute(t *testing.T) {
 	retries := vs.GetHttp()[len(vs.GetHttp())-1].GetRetries()
 	require.NotNil(t, retries, "without any said, Istio has its own")
 	assert.True(t, proto.Equal(&networkingv1.HTTPRetry{}, retries), "%v: Istio wants nothing beside no attempts", retries)
+}
+
+// Where one request cannot hold the only connection, that is said before anything is narrowed.
+func TestAQueueThatCannotBeFilledIsSaid(t *testing.T) {
+	const many = ", and a connection of HTTP/2 carries many requests at once"
+	chart, err := filepath.Abs("../../charts/chart_basico")
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ ports, policy, why string }{
+		"HTTP/1.1":                {"http: {port: 8080}", "{}", ""},
+		"another port":            {"http: {port: 8080}, grpc: {port: 9090}", "{}", ""},
+		"HTTP/2":                  {"http2: {port: 8080}", "{}", "its port 8080 is one of HTTP/2" + many},
+		"gRPC":                    {"http: {port: 80}, grpc: {port: 8080}", "{}", "its port 8080 is one of HTTP/2" + many},
+		"HTTP/2 by appProtocol":   {"http: {port: 8080, appProtocol: kubernetes.io/h2c}", "{}", "its port 8080 is one of HTTP/2" + many},
+		"upgraded":                {"http: {port: 8080}", "{connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}", "its connections are upgraded (h2UpgradePolicy)" + many},
+		"not upgraded":            {"http: {port: 8080}", "{connectionPool: {http: {h2UpgradePolicy: UPGRADE, useClientProtocol: true}}}", ""},
+		"a policy of the port":    {"http: {port: 8080}", "{portLevelSettings: [{port: {number: 8080}}]}", "version v1 has a policy for port 8080 alone (portLevelSettings), which comes before the limit of one connection that the measure needs"},
+		"a policy of another one": {"http: {port: 8080}, admin: {port: 9000, appProtocol: http}", "{portLevelSettings: [{port: {number: 9000}}]}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "cart.yaml"), []byte("app: cart\nservice: {ports: {"+c.ports+`}}
+routing: {port: 8080, stage: v1, stages: [{name: v1, weights: {v1: 100}}], versions: {v1: {trafficPolicy: `+c.policy+`}}}
+`), 0o600))
+			env := filepath.Join(dir, "env.yaml")
+			require.NoError(t, os.WriteFile(env, []byte("releases: [{name: cart, namespace: shop, chart: "+chart+", values: [cart.yaml]}]\n"), 0o600))
+			apps, err := Apps(rendered(t, env))
+			require.NoError(t, err)
+			assert.Equal(t, c.why, apps[0].notHeld("v1"))
+			if c.why == "" {
+				return
+			}
+			r := cart(t, nil)
+			r.App = apps[0]
+			narrowed, err := r.queue(t.Context(), r.Stages[0])
+			require.NoError(t, err)
+			assert.Empty(t, narrowed)
+			assert.Equal(t, []report.NotRun{{Environment: "shop", What: "queue of cart", Reason: c.why, Expected: true}}, r.report.NotRun)
+		})
+	}
 }
 
 // Real applications are told to be slow only if their pods say that they listen.

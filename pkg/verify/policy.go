@@ -229,6 +229,10 @@ func (a *routed) queue(ctx context.Context, stage Stage) (narrowed string, err e
 		a.notRun(what, "no length is set (http1MaxPendingRequests)", true)
 		return "", nil
 	}
+	if why := a.notHeld(version); why != "" {
+		a.notRun(what, why, true)
+		return "", nil
+	}
 	if why, err := a.manyWorkers(ctx); why != "" || err != nil {
 		a.notRun(what, why, true)
 		return "", err
@@ -262,6 +266,21 @@ func narrow(version string) []render.Override {
 		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
 		render.Set(path+"loadBalancer", map[string]any{"consistentHash": map[string]any{"httpHeaderName": "basico-queue"}}),
 	}
+}
+
+// notHeld says why one request cannot keep the only connection to a version from others, if so.
+func (a App) notHeld(version string) string {
+	http := a.Subsets[version].Policy.GetConnectionPool().GetHttp()
+	const many = ", and a connection of HTTP/2 carries many requests at once"
+	switch {
+	case a.http2:
+		return fmt.Sprintf("its port %d is one of HTTP/2%s", a.Port, many)
+	case http.GetH2UpgradePolicy() == networkingv1.ConnectionPoolSettings_HTTPSettings_UPGRADE && !http.GetUseClientProtocol():
+		return "its connections are upgraded (h2UpgradePolicy)" + many
+	case slices.Contains(a.Subsets[version].ports, a.Port):
+		return fmt.Sprintf("version %s has a policy for port %d alone (portLevelSettings), which comes before the limit of one connection that the measure needs", version, a.Port)
+	}
+	return ""
 }
 
 // manyWorkers says why one slow request holds not all connections of the caller's proxy, if it does not: each worker has
