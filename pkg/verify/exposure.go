@@ -52,63 +52,55 @@ func Unrequested(releases []*render.Release) ([]Exposure, error) {
 
 // unrequestedIstio are the VirtualServices at Gateways, so far as nothing is sent through them.
 func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
-	gateways, err := specs[networkingv1.Gateway](releases, "Gateway")
-	if err != nil {
-		return nil, err
-	}
 	services, err := specs[networkingv1.VirtualService](releases, "VirtualService")
 	if err != nil {
 		return nil, err
 	}
-	plain, err := plainGateways(releases)
+	servers, err := serversOf(releases)
 	if err != nil {
 		return nil, err
-	}
-	other := map[string][]string{} // by namespace/name: where it serves what is not plain HTTP
-	for _, g := range gateways {
-		at := g.GetNamespace() + "/" + g.GetName()
-		other[at] = []string{}
-		for _, s := range g.spec.GetServers() {
-			port := fmt.Sprintf("%s at port %d", s.GetPort().GetProtocol(), s.GetPort().GetNumber())
-			if s.GetPort().GetProtocol() != "HTTP" && !slices.Contains(other[at], port) {
-				other[at] = append(other[at], port)
-			}
-		}
 	}
 	var all []Exposure
 	for _, s := range services {
 		leads := func(why string) {
 			all = append(all, Exposure{Object: name(s.Unstructured), Hosts: destinationsOf(s.GetNamespace(), s.spec), Why: why})
 		}
-		hosts := s.spec.GetHosts()
-		if len(hosts) == 0 { // it is delegated to
-			continue
-		}
-		var at []caller // the gateways that serve it as plain HTTP
 		for _, g := range s.spec.GetGateways() {
 			if g = gatewayOf(g, s.GetNamespace()); g == mesh {
 				continue
 			}
-			switch others, ours := other[g]; {
+			of, ours := servers[g]
+			meets, plain := false, false
+			var others []string
+			for _, at := range of {
+				if _, ok := at.meets(s.spec.GetHosts(), s.GetNamespace()); !ok {
+					continue
+				}
+				meets, plain = true, plain || at.plain()
+				if at.protocol != "HTTP" {
+					others = also(others, []string{fmt.Sprintf("%s at port %d", at.protocol, at.port)})
+				}
+			}
+			switch {
 			case !ours:
 				leads("its Gateway " + g + " is of no release of the environment")
+			case !meets:
+				leads("its Gateway " + g + " serves none of its hosts")
 			case len(others) > 0:
 				leads(fmt.Sprintf("its Gateway %s serves %s, and requests are sent as plain HTTP", g, strings.Join(others, " and ")))
-			case plain[g].port == 0:
+			case !plain:
 				leads("its Gateway " + g + " only redirects")
 			}
-			if plain[g].port > 0 {
-				at = append(at, plain[g].caller(concrete(hosts[0])))
-			}
 		}
+		in := waysIn(s, servers)
 		for _, route := range s.spec.GetHttp() {
-			if len(at) == 0 || len(route.GetRoute()) == 0 {
+			if len(in) == 0 || len(route.GetRoute()) == 0 {
 				continue
 			}
 			asked, unmet := requestsFor(s.GetNamespace(), route.GetMatch())
 			var met []request
-			for _, c := range at {
-				more, fields := c.sent(asked)
+			for _, w := range in {
+				more, fields := w.caller().sent(asked)
 				met, unmet = append(met, more...), also(unmet, fields)
 			}
 			if len(met) == 0 && len(unmet) > 0 { // else it is for other gateways

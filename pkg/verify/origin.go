@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
+	"istio.io/istio/pkg/config/host"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/kubectl/pkg/util/podutils"
@@ -159,7 +160,7 @@ func (e Entry) url() string {
 // Entries finds the ways in that the environment's gateways open, in order of the releases.
 func Entries(releases []*render.Release) ([]Entry, error) {
 	var entries []Entry
-	plain, err := plainGateways(releases)
+	servers, err := serversOf(releases)
 	if err != nil {
 		return nil, err
 	}
@@ -168,17 +169,7 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 		return nil, err
 	}
 	for _, s := range services {
-		var at []plainGateway
-		for _, g := range s.spec.GetGateways() {
-			if p, ok := plain[gatewayOf(g, s.GetNamespace())]; ok {
-				at = append(at, p)
-			}
-		}
-		slices.SortStableFunc(at, func(a, b plainGateway) int { return b.port - a.port })
-		if len(s.spec.GetHosts()) == 0 {
-			continue
-		}
-		host := concrete(s.spec.GetHosts()[0])
+		in := waysIn(s, servers)
 		for i, route := range s.spec.GetHttp() {
 			if len(route.GetRoute()) == 0 {
 				continue
@@ -189,10 +180,10 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 				continue
 			}
 			all, _ := requestsFor(s.GetNamespace(), route.GetMatch())
-			for _, g := range at {
-				met, _ := g.caller(host).sent(all)
+			for _, w := range in {
+				met, _ := w.caller().sent(all)
 				for _, m := range met {
-					entries = append(entries, Entry{Gateway: g.selector.String(), Host: host, Port: g.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
+					entries = append(entries, Entry{Gateway: w.selector.String(), Host: w.host, Port: w.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
 				}
 				if len(met) > 0 {
 					break // one way in is enough
@@ -203,34 +194,88 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 	return entries, nil
 }
 
-// plainGateway is where a Gateway serves plain HTTP.
-type plainGateway struct {
-	name     string // namespace/name
-	port     int
-	selector labels.Set // of the pods that serve it; Istio's own ingress gateway if empty
+// server is one of a Gateway.
+type server struct {
+	gateway   string     // namespace/name
+	selector  labels.Set // of the pods that serve it; Istio's own ingress gateway if empty
+	protocol  string
+	port      int
+	redirects bool // it does nothing else
+	hosts     []string
 }
 
-// caller is the gateway as it is asked for a host.
-func (g plainGateway) caller(host string) caller {
-	return caller{gateway: g.name, authority: hostPort(host, g.port), labels: g.selector}
+// plain says whether it serves plain HTTP.
+func (s server) plain() bool { return s.protocol == "HTTP" && !s.redirects }
+
+// meets returns a host by which requests for a VirtualService's hosts are served here, if there is any.
+func (s server) meets(hosts []string, namespace string) (string, bool) {
+	for _, wanted := range hosts {
+		for _, served := range s.hosts {
+			if in, rest, ok := strings.Cut(served, "/"); ok { // for the VirtualServices of a namespace
+				if in == "." {
+					in, _, _ = strings.Cut(s.gateway, "/")
+				}
+				if in != "*" && in != namespace {
+					continue
+				}
+				served = rest
+			}
+			switch wanted, served := host.Name(wanted), host.Name(served); {
+			case !wanted.Matches(served):
+			case wanted.SubsetOf(served):
+				return concrete(string(wanted)), true
+			default:
+				return concrete(string(served)), true
+			}
+		}
+	}
+	return "", false
 }
 
-// plainGateways are those of the environment's Gateways that serve plain HTTP, by namespace/name.
-func plainGateways(releases []*render.Release) (map[string]plainGateway, error) {
+// serversOf are those of the environment's Gateways, by namespace/name.
+func serversOf(releases []*render.Release) (map[string][]server, error) {
 	gateways, err := specs[networkingv1.Gateway](releases, "Gateway")
 	if err != nil {
 		return nil, err
 	}
-	plain := map[string]plainGateway{}
+	servers := map[string][]server{}
 	for _, g := range gateways {
+		named := g.GetNamespace() + "/" + g.GetName()
+		servers[named] = []server{}
 		for _, s := range g.spec.GetServers() {
-			if s.GetPort().GetProtocol() == "HTTP" && !s.GetTls().GetHttpsRedirect() {
-				named := g.GetNamespace() + "/" + g.GetName()
-				plain[named] = plainGateway{named, int(s.GetPort().GetNumber()), g.spec.GetSelector()}
+			servers[named] = append(servers[named], server{
+				gateway: named, selector: g.spec.GetSelector(), protocol: s.GetPort().GetProtocol(),
+				port: int(s.GetPort().GetNumber()), redirects: s.GetTls().GetHttpsRedirect(), hosts: s.GetHosts(),
+			})
+		}
+	}
+	return servers, nil
+}
+
+// wayIn is where a VirtualService is served as plain HTTP, and the host by which.
+type wayIn struct {
+	server
+	host string
+}
+
+// caller is the gateway as it is asked for the host.
+func (w wayIn) caller() caller {
+	return caller{gateway: w.gateway, authority: hostPort(w.host, w.port), labels: w.selector}
+}
+
+// waysIn are those of a VirtualService: one for each of its Gateways that has any, the highest port first.
+func waysIn(s specOf[*networkingv1.VirtualService], servers map[string][]server) (in []wayIn) {
+	for _, g := range s.spec.GetGateways() {
+		of := servers[gatewayOf(g, s.GetNamespace())]
+		for _, at := range slices.Backward(of) {
+			if host, ok := at.meets(s.spec.GetHosts(), s.GetNamespace()); ok && at.plain() {
+				in = append(in, wayIn{at, host})
+				break
 			}
 		}
 	}
-	return plain, nil
+	slices.SortStableFunc(in, func(a, b wayIn) int { return b.port - a.port })
+	return in
 }
 
 // concrete is a host that a pattern of hosts matches.
