@@ -38,6 +38,8 @@ type Route struct {
 	Endpoints map[string]int
 	// Carriers are the proxies, as namespace/pod, that must carry the route. Others that carry it must agree.
 	Carriers []string
+	// Some says that the route is for some sidecars alone: another that sends to no subset, as without any, need not agree.
+	Some bool
 }
 
 // ErrRejected is wrapped when a proxy refused configuration: waiting on is of no use.
@@ -236,6 +238,9 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string
 		if len(has.splits) == 0 {
 			continue
 		}
+		if want.Some && !slices.Contains(want.Carriers, name) && maps.Equal(has.splits, unrouted) {
+			continue
+		}
 		carried[name] = true
 		if why := has.differs(want); why != "" {
 			missing = append(missing, name+" "+why)
@@ -253,6 +258,9 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string
 	}
 	return missing, nil
 }
+
+// unrouted are the splits of a proxy that has no route of ours to a host.
+var unrouted = map[string]bool{inWords(map[string]int{"": 100}): true}
 
 // held is what one proxy has of a route.
 type held struct {

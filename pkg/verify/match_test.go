@@ -116,19 +116,22 @@ func TestEachCallerMeetsTheRouteByItsOwnRequests(t *testing.T) {
 		{Namespace: "back", App: "batch", Version: "v1", Pods: []string{"b"}, Injected: true, Calls: []Call{{"cart.shop", "8080", "/"}}, labels: map[string]string{"app": "batch"}},
 	}
 	const both = "front/v1 http://cart:8080/, batch/v1 http://cart.shop:8080/"
-	for matches, want := range map[string]struct{ origins, carriers string }{
-		`[]`: {both, "shop/f, back/b"},
-		`[{sourceLabels: {app: front, tier: web}}]`:                                                 {"front/v1 http://cart:8080/", "shop/f"},
-		`[{sourceNamespace: back}]`:                                                                 {"batch/v1 http://cart.shop:8080/", "back/b"},
-		`[{authority: {exact: "cart:8080"}}]`:                                                       {"front/v1 http://cart:8080/", "shop/f, back/b"},
-		`[{authority: {prefix: cart}}]`:                                                             {both, "shop/f, back/b"},
-		`[{authority: {exact: cart}}]`:                                                              {"", "shop/f, back/b"}, // proxies compare the port as well
-		`[{sourceLabels: {app: other}}]`:                                                            {"", ""},
-		`[{sourceNamespace: back, uri: {prefix: /b}}, {uri: {prefix: /a}}]`:                         {"front/v1 http://cart:8080/a, batch/v1 http://cart.shop:8080/b", "shop/f, back/b"},
-		`[{gateways: [edge], uri: {prefix: /api}, headers: {x: {exact: "1"}}}, {gateways: [mesh]}]`: {both, "shop/f, back/b"},
-		`[{gateways: [edge], uri: {prefix: /api}}]`:                                                 {"", ""},
-		`[{gateways: [edge, mesh], sourceLabels: {app: other}}]`:                                    {both, "shop/f, back/b"},
-		`[{sourceLabels: {app: front}, headers: {x: {exact: "1"}}}, {sourceNamespace: back, headers: {x: {exact: "2"}}}]`: {"front/v1 http://cart:8080/ 1, batch/v1 http://cart.shop:8080/ 2", "shop/f, back/b"},
+	for matches, want := range map[string]struct {
+		origins, carriers string
+		some              bool
+	}{
+		`[]`: {both, "shop/f, back/b", false},
+		`[{sourceLabels: {app: front, tier: web}}]`:                                                 {"front/v1 http://cart:8080/", "shop/f", true},
+		`[{sourceNamespace: back}]`:                                                                 {"batch/v1 http://cart.shop:8080/", "back/b", true},
+		`[{authority: {exact: "cart:8080"}}]`:                                                       {"front/v1 http://cart:8080/", "shop/f, back/b", false},
+		`[{authority: {prefix: cart}}]`:                                                             {both, "shop/f, back/b", false},
+		`[{authority: {exact: cart}}]`:                                                              {"", "shop/f, back/b", false}, // proxies compare the port as well
+		`[{sourceLabels: {app: other}}]`:                                                            {"", "", true},
+		`[{sourceNamespace: back, uri: {prefix: /b}}, {uri: {prefix: /a}}]`:                         {"front/v1 http://cart:8080/a, batch/v1 http://cart.shop:8080/b", "shop/f, back/b", false},
+		`[{gateways: [edge], uri: {prefix: /api}, headers: {x: {exact: "1"}}}, {gateways: [mesh]}]`: {both, "shop/f, back/b", false},
+		`[{gateways: [edge], uri: {prefix: /api}}]`:                                                 {"", "", true},
+		`[{gateways: [edge, mesh], sourceLabels: {app: other}}]`:                                    {both, "shop/f, back/b", false},
+		`[{sourceLabels: {app: front}, headers: {x: {exact: "1"}}}, {sourceNamespace: back, headers: {x: {exact: "2"}}}]`: {"front/v1 http://cart:8080/ 1, batch/v1 http://cart.shop:8080/ 2", "shop/f, back/b", true},
 	} {
 		t.Run(matches, func(t *testing.T) {
 			app := routedBy(t, matches)
@@ -139,7 +142,9 @@ func TestEachCallerMeetsTheRouteByItsOwnRequests(t *testing.T) {
 				found = append(found, strings.TrimSpace(o.Name+" "+o.Load.URL+" "+o.Load.Header.Get("X")))
 			}
 			assert.Equal(t, want.origins, strings.Join(found, ", "))
-			assert.Equal(t, want.carriers, strings.Join(app.carried(rollout.Route{}, workloads).Carriers, ", "))
+			route := app.carried(rollout.Route{}, workloads)
+			assert.Equal(t, want.carriers, strings.Join(route.Carriers, ", "))
+			assert.Equal(t, want.some, route.Some)
 		})
 	}
 }

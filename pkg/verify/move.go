@@ -63,6 +63,7 @@ func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, na
 // carried is the route with the pods that it leads to and those that carry it.
 func (a App) carried(route rollout.Route, workloads []Workload) rollout.Route {
 	route.Endpoints = map[string]int{}
+	route.Some = !a.carriedBy(caller{gateway: mesh})
 	for _, w := range workloads {
 		if subset, ok := a.Subsets[w.Version]; ok && w.App == a.Name && w.Namespace == a.Namespace && used(route, subset.Name) {
 			route.Endpoints[subset.Name] = len(w.Pods)
