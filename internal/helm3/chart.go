@@ -136,7 +136,10 @@ func MergeValues(base, over map[string]any) map[string]any {
 // is changed in place.
 func SetValue(values map[string]any, assignment string) error {
 	if err := strvals.ParseInto(assignment, values); err != nil {
-		path, _, _ := strings.Cut(assignment, "=") // what follows may be secret
+		path, _, valued := strings.Cut(assignment, "=")
+		if valued { // what follows may be secret, and Helm's words may repeat it
+			return fmt.Errorf(`--set %s: found what is not path=value; write a comma in a value as \,`, path)
+		}
 		return fmt.Errorf("--set %s: %w", path, err)
 	}
 	return nil

@@ -70,7 +70,11 @@ func TestSetValue(t *testing.T) {
 	require.NoError(t, SetValue(values, "routing.stage=canary"))
 	assert.Equal(t, map[string]any{"stage": "canary", "stages": []any{}}, values["routing"])
 	require.ErrorContains(t, SetValue(values, "routing"), "--set routing:")
-	require.EqualError(t, SetValue(values, "password=hunter2,routing"), `--set password: key "routing" has no value`)
+	for _, secret := range []string{"hun,ter2", "{hun,ter2", "x,hun.ter2", "x,hun[ter2]", "x,hun[0]ter2=1"} {
+		require.EqualError(t, SetValue(map[string]any{}, "password="+secret), `--set password: found what is not path=value; write a comma in a value as \,`)
+	}
+	require.NoError(t, SetValue(values, `password=hun\,ter2`))
+	require.Equal(t, "hun,ter2", values["password"])
 }
 
 func TestLoadChartThatIsNone(t *testing.T) {

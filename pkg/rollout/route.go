@@ -38,6 +38,8 @@ type Route struct {
 	Endpoints map[string]int
 	// Carriers are the proxies, as namespace/pod, that must carry the route. Others that carry it must agree.
 	Carriers []string
+	// Some says that the route is for some sidecars alone: another that sends to no subset, as without any, need not agree.
+	Some bool
 }
 
 // ErrRejected is wrapped when a proxy refused configuration: waiting on is of no use.
@@ -115,11 +117,15 @@ func WaitForRoute(ctx context.Context, c cluster.Cluster, wanted func() (Route, 
 	if len(want.Splits) == 0 {
 		return fmt.Errorf("no route to %s is wanted, so there is nothing to wait for", want.Host)
 	}
-	have := map[string]bool{}
+	have, pods := map[string]bool{}, want.Endpoints
 	return until(ctx, "route to "+want.Host, func() ([]string, error) {
 		want, err := wanted()
 		if err != nil {
 			return nil, err
+		}
+		if !maps.Equal(want.Endpoints, pods) { // who has the route may not know the new ones
+			clear(have)
+			pods = want.Endpoints
 		}
 		return lacking(ctx, c, want, have)
 	})
@@ -232,6 +238,9 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string
 		if len(has.splits) == 0 {
 			continue
 		}
+		if want.Some && !slices.Contains(want.Carriers, name) && maps.Equal(has.splits, unrouted) {
+			continue
+		}
 		carried[name] = true
 		if why := has.differs(want); why != "" {
 			missing = append(missing, name+" "+why)
@@ -249,6 +258,9 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string
 	}
 	return missing, nil
 }
+
+// unrouted are the splits of a proxy that has no route of ours to a host.
+var unrouted = map[string]bool{inWords(map[string]int{"": 100}): true}
 
 // held is what one proxy has of a route.
 type held struct {

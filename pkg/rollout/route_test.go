@@ -165,6 +165,54 @@ func TestWaitForRouteFollowsThePods(t *testing.T) {
 	require.ErrorIs(t, WaitForRoute(t.Context(), fake, func() (Route, error) { return Route{}, boom }), boom)
 }
 
+// Of a route for some callers the others know nothing, but who has it must agree.
+func TestWaitForRouteThatIsForSome(t *testing.T) {
+	wait := func(some bool, other map[string]int) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+		defer cancel()
+		return WaitForRoute(ctx, &clustertest.Fake{
+			OnProxies: func() ([]cluster.Proxy, error) {
+				return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage", Synced: true}, {Namespace: "bookinfo", Pod: "details", Synced: true}}, nil
+			},
+			OnProxyConfig: func(p cluster.Proxy) (*adminv3.ConfigDump, error) {
+				if p.Pod == "details" {
+					return dump(t, reviews+":9080", other, 2), nil
+				}
+				return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
+			},
+		}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Carriers: []string{"bookinfo/productpage"}, Some: some}))
+	}
+	none := map[string]int{"": 100}
+	require.NoError(t, wait(true, none))
+	require.ErrorContains(t, wait(false, none), "bookinfo/details divides (no subset) 100%, expected v1 100%")
+	require.ErrorContains(t, wait(true, map[string]int{"v2": 100}), "bookinfo/details divides v2 100%, expected v1 100%")
+}
+
+// A proxy that knew all pods when there were fewer is asked again.
+func TestWaitForRouteAsksAgainWhenPodsCome(t *testing.T) {
+	looks := 0
+	known := map[string]int{"early": 2, "late": 1}
+	require.NoError(t, WaitForRoute(t.Context(), &clustertest.Fake{
+		OnProxies: func() ([]cluster.Proxy, error) {
+			return []cluster.Proxy{{Namespace: "bookinfo", Pod: "early", Synced: true}, {Namespace: "bookinfo", Pod: "late", Synced: true}}, nil
+		},
+		OnProxyConfig: func(p cluster.Proxy) (*adminv3.ConfigDump, error) {
+			return dump(t, reviews+":9080", map[string]int{"v1": 100}, known[p.Pod]), nil
+		},
+	}, func() (Route, error) {
+		pods := 2
+		if looks++; looks > 3 {
+			pods = 3
+			known["late"] = 3
+		}
+		if looks > 6 {
+			known["early"] = 3
+		}
+		return Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Endpoints: map[string]int{"v1": pods}}, nil
+	}))
+	assert.Equal(t, 7, looks, "both know the third pod")
+}
+
 // A gateway that cannot be asked has not shown that it has the route; the pod of somebody else is not waited for.
 func TestWaitForRouteAsksTheGateways(t *testing.T) {
 	failures := 2

@@ -1,10 +1,12 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/traffic"
@@ -55,6 +57,8 @@ func Rate(standIns bool) float64 {
 // Steady is a flow of requests that goes on until it is stopped.
 type Steady struct {
 	stop  context.CancelFunc
+	cut   context.CancelCauseFunc
+	most  time.Duration // how long it may take to its end once it is stopped
 	wg    sync.WaitGroup
 	flows []Flow
 	errs  []error
@@ -67,12 +71,17 @@ func StartSteady(ctx context.Context, c cluster.Cluster, origins []Origin, rate 
 		rate = Rate(c.StandIns())
 	}
 	stopped, stop := context.WithCancel(context.Background())
-	s := &Steady{stop: stop, flows: make([]Flow, len(origins)), errs: make([]error, len(origins))}
+	ctx, cut := context.WithCancelCause(ctx)
+	s := &Steady{stop: stop, cut: cut, flows: make([]Flow, len(origins)), errs: make([]error, len(origins))}
 	for i, o := range origins {
 		load := o.Load
 		load.Rate, load.Requests, load.Concurrency, load.Stop = rate, 0, o.bounded(8), stopped.Done()
+		s.most = max(s.most, cmp.Or(load.Timeout, traffic.DefaultTimeout)+answering)
 		s.wg.Go(func() {
 			tally, err := c.Send(ctx, o.From, load)
+			if late := context.Cause(ctx); errors.Is(late, errUnanswered) && (err == nil || errors.Is(err, context.Canceled)) {
+				err = late
+			}
 			s.flows[i] = Flow{Origin: o, Tally: tally}
 			if err != nil {
 				s.errs[i] = fmt.Errorf("steady flow from %s: %w", o.Name, err)
@@ -82,12 +91,20 @@ func StartSteady(ctx context.Context, c cluster.Cluster, origins []Origin, rate 
 	return s
 }
 
+// answering is how long whoever sends may take, after the last request's timeout, to tell what came of a flow.
+const answering = 10 * time.Second
+
+var errUnanswered = errors.New("its sender does not tell what came of it")
+
 // Stop starts no request any more, waits until those in flight are answered or fail, each within its timeout, and returns
-// what was counted, in the order of the origins. The error is for flows that could not be sent; lost requests are in the
-// tallies.
+// what was counted, in the order of the origins. The error is for flows that could not be sent, or of which nothing is told
+// soon after that, as where the node of the sender is gone; lost requests are in the tallies.
 func (s *Steady) Stop() ([]Flow, error) {
 	s.stop()
+	late := time.AfterFunc(s.most, func() { s.cut(fmt.Errorf("%w %v after it was stopped", errUnanswered, s.most)) })
 	s.wg.Wait()
+	late.Stop()
+	s.cut(nil)
 	return s.flows, errors.Join(s.errs...)
 }
 

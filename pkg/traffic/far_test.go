@@ -142,6 +142,7 @@ func TestAStoppedLoadFinishesWhatIsInFlight(t *testing.T) {
 		"elsewhere": func(ctx context.Context, l Load) (Tally, error) { return Ask(ctx, l, here) },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			stop, inFlight, answer := make(chan struct{}), make(chan struct{}, 4), make(chan struct{})
 			var asked atomic.Int64
 			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -159,10 +160,10 @@ func TestAStoppedLoadFinishesWhatIsInFlight(t *testing.T) {
 					<-inFlight
 				}
 				close(stop)
-				time.Sleep(20 * time.Millisecond) // it would be started by now
+				time.Sleep(500 * time.Millisecond) // the word of it arrives elsewhere; another would be started by now
 				close(answer)
 			}()
-			tally, err := send(t.Context(), Load{URL: server.URL, Concurrency: 4, Rate: 2000, Timeout: 300 * time.Millisecond, Stop: stop})
+			tally, err := send(t.Context(), Load{URL: server.URL, Concurrency: 4, Rate: 2000, Timeout: 3 * time.Second, Stop: stop})
 			require.NoError(t, err)
 			assert.EqualValues(t, 4, asked.Load())
 			assert.Equal(t, 4, tally.Requests)

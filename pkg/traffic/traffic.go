@@ -55,7 +55,7 @@ type Load struct {
 	Concurrency int `json:"concurrency,omitempty"`
 	// Rate is how many requests a second are started, all workers together. 0: as fast as they are answered.
 	Rate float64 `json:"rate,omitempty"`
-	// Timeout bounds one request, connecting included. Default 30 s.
+	// Timeout bounds one request, connecting included. Default DefaultTimeout, 30 s.
 	Timeout time.Duration `json:"timeout,omitempty"`
 	// Sequence asks for Tally.Sequence. It needs Requests, since its memory grows with them.
 	Sequence bool `json:"sequence,omitempty"`
@@ -81,9 +81,11 @@ const ServedBy = "Basico-Served-By"
 // ErrorHeader is the response header in which a stand-in says why a call that it made failed.
 const ErrorHeader = "Basico-Error"
 
+// DefaultTimeout is that of a Load without one.
+const DefaultTimeout = 30 * time.Second
+
 const (
 	defaultConcurrency = 16
-	defaultTimeout     = 30 * time.Second
 	defaultEvery       = 10 * time.Second
 )
 
@@ -196,7 +198,7 @@ func newRun(load Load, dial Dial) (*run, error) {
 		load.Concurrency = min(load.Concurrency, load.Requests)
 	}
 	if load.Timeout == 0 {
-		load.Timeout = defaultTimeout
+		load.Timeout = DefaultTimeout
 	}
 	if load.Every == 0 {
 		load.Every = defaultEvery

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
+	"istio.io/istio/pkg/config/kube"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
 	"chartbasico/pkg/render"
@@ -28,9 +30,7 @@ type App struct {
 	Port int
 	// Protocol is that of the routes that divide: HTTP; or TCP or TLS, of which nothing is measured.
 	Protocol string
-	// Path and Header are of a request that the divided route matches; Unmatched says why none that is sent does, if so.
-	Path      string
-	Header    http.Header
+	// Unmatched says why no request that is sent meets the divided route, whoever sends it, if so.
 	Unmatched string
 	// Release owns the routing.
 	Release *render.Release
@@ -44,6 +44,9 @@ type App struct {
 	// AtOnce is how many requests may be on their way at once without a limit of the environment's routing refusing any:
 	// half of the lowest, as a steady flow goes beside. 0: nothing limits them.
 	AtOnce int
+
+	requests []request // that meet the divided route, each perhaps from some callers alone
+	http2    bool      // the port is one of HTTP/2, as those of gRPC are
 }
 
 // Stage is one step of a rollout: percent by version.
@@ -67,8 +70,10 @@ type Subset struct {
 	Name    string
 	Policy  *networkingv1.TrafficPolicy // the subset's own over the app's
 	Pending int                         // requests that may wait for a connection
-	// Connections is how many may be open; 0: any number, or its ports differ.
+	// Connections is how many the subset's own policy lets be open; 0: it says nothing of it, or its ports differ.
 	Connections int
+
+	ports []int // those with a policy of their own (portLevelSettings)
 }
 
 // active is how many requests may be on their way; Istio counts those of HTTP/1.1 in it too.
@@ -157,16 +162,23 @@ func appOf(r *render.Release, releases []*render.Release) (App, error) {
 	if app.Protocol != "HTTP" {
 		return app, nil
 	}
+	ports, err := servicePorts(releases, app.Namespace, app.Name)
+	if err != nil {
+		return App{}, err
+	}
 	if app.Port == 0 {
-		app.Port = servicePort(releases, app.Namespace, app.Name)
+		app.Port = servicePort(ports)
 	}
 	if app.Port == 0 {
 		return App{}, fmt.Errorf("no release has Service/%s/%s, so its port is not known", app.Namespace, app.Name)
 	}
+	app.http2 = slices.ContainsFunc(ports, func(p corev1.ServicePort) bool {
+		return int(p.Port) == app.Port && kube.ConvertProtocol(p.Port, p.Name, p.Protocol, p.AppProtocol).IsHTTP2()
+	})
 	return app, nil
 }
 
-// readRoute takes port, path and timeout from the route that divides; it is the last, which catches the rest.
+// readRoute takes port, requests and timeout from the route that divides; it is the last, which catches the rest.
 func (a *App) readRoute(vs *unstructured.Unstructured) error {
 	spec := &networkingv1.VirtualService{}
 	if err := decode(vs, spec); err != nil {
@@ -185,9 +197,8 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 		return fmt.Errorf("%s has no route", name(vs))
 	}
 	route := spec.GetHttp()[len(spec.GetHttp())-1]
-	if met, unmet := requestsFor(route.GetMatch()); len(met) > 0 {
-		a.Path, a.Header = met[0].path, met[0].header
-	} else {
+	met, unmet := requestsFor(vs.GetNamespace(), route.GetMatch())
+	if a.requests = met; len(met) == 0 {
 		a.Unmatched = "its route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent"
 	}
 	a.Timeout = route.GetTimeout().AsDuration()
@@ -212,11 +223,15 @@ func (a *App) readSubsets(dr *unstructured.Unstructured) error {
 		if n := policy.GetConnectionPool().GetHttp().GetHttp1MaxPendingRequests(); n > 0 {
 			pending = int(n)
 		}
-		connections := int(policy.GetConnectionPool().GetTcp().GetMaxConnections())
+		connections := int(s.GetTrafficPolicy().GetConnectionPool().GetTcp().GetMaxConnections())
 		if len(spec.GetTrafficPolicy().GetPortLevelSettings())+len(s.GetTrafficPolicy().GetPortLevelSettings()) > 0 {
 			connections = 0
 		}
-		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending, Connections: connections}
+		var ports []int
+		for _, p := range s.GetTrafficPolicy().GetPortLevelSettings() {
+			ports = append(ports, int(p.GetPort().GetNumber()))
+		}
+		a.Subsets[s.GetLabels()["version"]] = Subset{Name: s.GetName(), Policy: policy, Pending: pending, Connections: connections, ports: ports}
 	}
 	return nil
 }
@@ -280,28 +295,29 @@ func object(r *render.Release, kind, name string) *unstructured.Unstructured {
 }
 
 // servicePort is the first port of a Service that speaks HTTP by its name or appProtocol.
-func servicePort(releases []*render.Release, namespace, name string) int {
-	for _, r := range releases {
-		o := object(r, "Service", name)
-		if o == nil || o.GetNamespace() != namespace {
-			continue
-		}
-		ports, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
-		for _, p := range ports {
-			p, _ := p.(map[string]any)
-			called, _ := p["name"].(string)
-			protocol, _ := p["appProtocol"].(string)
-			if strings.HasPrefix(called, "http") || strings.HasPrefix(protocol, "http") {
-				switch n := p["port"].(type) {
-				case int64:
-					return int(n)
-				case float64:
-					return int(n)
-				}
-			}
+func servicePort(ports []corev1.ServicePort) int {
+	for _, p := range ports {
+		if strings.HasPrefix(p.Name, "http") || strings.HasPrefix(ptr.Deref(p.AppProtocol, ""), "http") {
+			return int(p.Port)
 		}
 	}
 	return 0
+}
+
+// servicePorts are the ports of a Service of the releases.
+func servicePorts(releases []*render.Release, namespace, name string) (ports []corev1.ServicePort, err error) {
+	for _, r := range releases {
+		if o := object(r, "Service", name); o != nil && o.GetNamespace() == namespace {
+			written, _, _ := unstructured.NestedSlice(o.Object, "spec", "ports")
+			if err := convert(written, &ports); err != nil {
+				return nil, fmt.Errorf("Service/%s/%s: %w", namespace, name, err)
+			}
+			if servicePort(ports) > 0 {
+				return ports, nil
+			}
+		}
+	}
+	return ports, nil
 }
 
 // specOf is one of Istio's objects with its spec.

@@ -35,7 +35,7 @@ func TestAppsOfBookinfo(t *testing.T) {
 	assert.Equal(t, "reviews", a.Name)
 	assert.Equal(t, "reviews.bookinfo.svc.cluster.local", a.Host)
 	assert.Equal(t, 9080, a.Port)
-	assert.Equal(t, "/", a.Path)
+	assert.Equal(t, anything, a.requests)
 	assert.Equal(t, "v1", a.Current)
 	assert.Equal(t, "v1, canary, half, v2", a.stages())
 	assert.Equal(t, map[string]int{"v1": 90, "v2": 10}, a.Stages[1].Weights)
@@ -179,8 +179,8 @@ func TestWorkloads(t *testing.T) {
 	})
 	require.NoError(t, err)
 	assert.Equal(t, []Workload{
-		{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"cart-1", "cart-2"}, Injected: true},
-		{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"front-1"}, Injected: true, Calls: []Call{{"cart", "8080", "/"}}},
+		{Namespace: "shop", App: "cart", Version: "v1", Pods: []string{"cart-1", "cart-2"}, Injected: true, labels: map[string]string{"app": "cart", "version": "v1"}},
+		{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"front-1"}, Injected: true, Calls: []Call{{"cart", "8080", "/"}}, labels: map[string]string{"app": "front", "version": "v1"}},
 	}, got)
 
 	_, err = Workloads([]*corev1.Pod{pod("front-1", "front", "v1", "cart", true)})
@@ -188,7 +188,7 @@ func TestWorkloads(t *testing.T) {
 }
 
 func TestOrigins(t *testing.T) {
-	store := App{Name: "store", Namespace: "shop", Host: "store.shop.svc.cluster.local", Path: "/items"}
+	store := App{Name: "store", Namespace: "shop", Host: "store.shop.svc.cluster.local", requests: []request{{path: "/items"}}}
 	workloads := []Workload{
 		{Namespace: "shop", App: "cart", Version: "v1", Calls: []Call{{"store", "8080", "/"}}},
 		{Namespace: "shop", App: "front", Version: "v1", Calls: []Call{{"cart", "8080", "/"}, {"cart.other", "80", "/"}}},
@@ -205,7 +205,7 @@ func TestOrigins(t *testing.T) {
 	assert.Equal(t, "batch/v2", all[2].Name)
 	assert.Equal(t, []rollout.Origin{all[1], all[2]}, direct)
 
-	exposed, direct := Origins(App{Name: "front", Namespace: "shop", Host: "front.shop.svc.cluster.local", Path: "/"}, entries, workloads)
+	exposed, direct := Origins(App{Name: "front", Namespace: "shop", Host: "front.shop.svc.cluster.local", requests: anything}, entries, workloads)
 	require.Len(t, exposed, 1)
 	assert.Equal(t, exposed, direct, "the gateway leads to it")
 	assert.Empty(t, exposed[0].Load.Header)

@@ -279,13 +279,13 @@ func behind(workloads []Workload, releases []*render.Release) map[string]int {
 
 // settleEndpoints waits until every proxy that is about to send knows the pods behind what it is sent to.
 func (r *run) settleEndpoints(ctx context.Context) error {
-	proxies, err := r.cluster.Proxies(ctx)
-	if err != nil {
-		return fmt.Errorf("asking for the proxies: %w", err)
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Settle, fmt.Errorf("they had not arrived after %v", r.opts.Settle))
 	defer cancel()
-	err = rollout.WaitForEndpoints(ctx, r.cluster, func() ([]rollout.Known, error) {
+	err := rollout.WaitForEndpoints(ctx, r.cluster, func() ([]rollout.Known, error) {
+		proxies, err := r.cluster.Proxies(ctx) // a gateway's pod may be replaced meanwhile
+		if err != nil {
+			return nil, fmt.Errorf("asking for the proxies: %w", err)
+		}
 		workloads, err := r.running()
 		return r.known(proxies, workloads), err
 	})

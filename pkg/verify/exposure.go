@@ -52,28 +52,13 @@ func Unrequested(releases []*render.Release) ([]Exposure, error) {
 
 // unrequestedIstio are the VirtualServices at Gateways, so far as nothing is sent through them.
 func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
-	gateways, err := specs[networkingv1.Gateway](releases, "Gateway")
-	if err != nil {
-		return nil, err
-	}
 	services, err := specs[networkingv1.VirtualService](releases, "VirtualService")
 	if err != nil {
 		return nil, err
 	}
-	plain, err := plainGateways(releases)
+	servers, err := serversOf(releases)
 	if err != nil {
 		return nil, err
-	}
-	other := map[string][]string{} // by namespace/name: where it serves what is not plain HTTP
-	for _, g := range gateways {
-		at := g.GetNamespace() + "/" + g.GetName()
-		other[at] = []string{}
-		for _, s := range g.spec.GetServers() {
-			port := fmt.Sprintf("%s at port %d", s.GetPort().GetProtocol(), s.GetPort().GetNumber())
-			if s.GetPort().GetProtocol() != "HTTP" && !slices.Contains(other[at], port) {
-				other[at] = append(other[at], port)
-			}
-		}
 	}
 	var all []Exposure
 	for _, s := range services {
@@ -81,24 +66,45 @@ func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
 			all = append(all, Exposure{Object: name(s.Unstructured), Hosts: destinationsOf(s.GetNamespace(), s.spec), Why: why})
 		}
 		for _, g := range s.spec.GetGateways() {
-			if g == "mesh" {
+			if g = gatewayOf(g, s.GetNamespace()); g == mesh {
 				continue
 			}
-			if !strings.Contains(g, "/") {
-				g = s.GetNamespace() + "/" + g
+			of, ours := servers[g]
+			meets, plain := false, false
+			var others []string
+			for _, at := range of {
+				if _, ok := at.meets(s.spec.GetHosts(), s.GetNamespace()); !ok {
+					continue
+				}
+				meets, plain = true, plain || at.plain()
+				if at.protocol != "HTTP" {
+					others = also(others, []string{fmt.Sprintf("%s at port %d", at.protocol, at.port)})
+				}
 			}
-			switch others, ours := other[g]; {
+			switch {
 			case !ours:
 				leads("its Gateway " + g + " is of no release of the environment")
+			case !meets:
+				leads("its Gateway " + g + " serves none of its hosts")
 			case len(others) > 0:
 				leads(fmt.Sprintf("its Gateway %s serves %s, and requests are sent as plain HTTP", g, strings.Join(others, " and ")))
-			case plain[g].port == 0:
+			case !plain:
 				leads("its Gateway " + g + " only redirects")
 			}
-			for _, route := range s.spec.GetHttp() {
-				if met, unmet := requestsFor(route.GetMatch()); plain[g].port > 0 && len(route.GetRoute()) > 0 && len(met) == 0 {
-					leads("a route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent")
-				}
+		}
+		in := waysIn(s, servers)
+		for _, route := range s.spec.GetHttp() {
+			if len(in) == 0 || len(route.GetRoute()) == 0 {
+				continue
+			}
+			asked, unmet := requestsFor(s.GetNamespace(), route.GetMatch())
+			var met []request
+			for _, w := range in {
+				more, fields := w.caller().sent(asked)
+				met, unmet = append(met, more...), also(unmet, fields)
+			}
+			if len(met) == 0 && len(unmet) > 0 { // else it is for other gateways
+				leads("a route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent")
 			}
 		}
 	}
@@ -191,7 +197,10 @@ func ofGateway(parent any) bool {
 func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Workload) string {
 	leads := func(host string) bool { return host == app.Host || reachable(host, workloads)[app.Host] }
 	if slices.ContainsFunc(entries, func(e Entry) bool { return leads(rollout.FullName(e.App, e.Namespace)) }) {
-		return "its route wants headers, which what calls it on the way does not hand on"
+		if slices.ContainsFunc(workloads, app.asks) {
+			return "its route wants headers, which what calls it on the way does not hand on"
+		}
+		return "what calls it on the way does not meet its route"
 	}
 	var found []string
 	for _, e := range exposures {
@@ -207,4 +216,26 @@ func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Work
 		return "neither it nor what calls it is exposed"
 	}
 	return "nothing exposes it"
+}
+
+// asks says whether a workload calls the app by requests that meet its route.
+func (a App) asks(w Workload) bool {
+	call, calls := w.calls(a.Host)
+	if !calls {
+		return false
+	}
+	_, why := a.askedBy(w, call)
+	return why == ""
+}
+
+// notAsked says of each workload that calls the app and does not ask it why that is so.
+func notAsked(app App, workloads []Workload) (by []Workload, whys []string) {
+	for _, w := range workloads {
+		if call, calls := w.calls(app.Host); calls {
+			if _, why := app.askedBy(w, call); why != "" {
+				by, whys = append(by, w), append(whys, why)
+			}
+		}
+	}
+	return by, whys
 }

@@ -51,6 +51,11 @@ func TestExposuresThatAreNotRequested(t *testing.T) {
 	}{
 		"plain HTTP":           {gateway(http) + virtual("web", ""), nil},
 		"the mesh":             {virtual("mesh", ""), nil},
+		"TLS for others":       {gateway(http+",{port: {number: 443, protocol: HTTPS}, hosts: [b.example]}") + virtual("web", ""), nil},
+		"TLS for a namespace":  {gateway(http+",{port: {number: 443, protocol: HTTPS}, hosts: [other/a.example, \"*/b.example\"]}") + virtual("web", ""), nil},
+		"TLS for its own":      {gateway(http+",{port: {number: 443, protocol: HTTPS}, hosts: [\"./*.example\"]}") + virtual("web", ""), exposed("VirtualService/shop/web", "its Gateway shop/web serves HTTPS at port 443, and requests are sent as plain HTTP")},
+		"others alone":         {gateway("{port: {number: 80, protocol: HTTP}, hosts: [b.example]}") + virtual("web", ""), exposed("VirtualService/shop/web", "its Gateway shop/web serves none of its hosts")},
+		"two Gateways":         {gateway(http) + strings.Replace(gateway(http), "name: web", "name: too", 1) + virtual("web, too", `{uri: {regex: "/v."}}`), exposed("VirtualService/shop/web", "a route is for requests by uri.regex, of which none is sent")},
 		"TLS beside it":        {gateway(http+","+https+","+https) + virtual("web", ""), exposed("VirtualService/shop/web", "its Gateway shop/web serves HTTPS at port 443, and requests are sent as plain HTTP")},
 		"TLS, with a redirect": {gateway(redirect+","+https) + virtual("web", ""), exposed("VirtualService/shop/web", "its Gateway shop/web serves HTTPS at port 443, and requests are sent as plain HTTP")},
 		"a redirect alone":     {gateway(redirect) + virtual("web", ""), exposed("VirtualService/shop/web", "its Gateway shop/web only redirects")},
@@ -98,8 +103,10 @@ func TestWhyNothingIsSentFromTheGateway(t *testing.T) {
 	assert.Equal(t, "neither it nor what calls it is exposed", notExposed(cart, nil, by("Ingress/shop/other", "other"), front))
 	assert.Equal(t, "nothing is sent through Ingress/shop/cart", notExposed(cart, nil, by("Ingress/shop/cart", "cart"), nil))
 	assert.Equal(t, "nothing is sent through Ingress/shop/front", notExposed(cart, nil, by("Ingress/shop/front", "front"), front))
-	cart.Header = http.Header{"X-Beta": {"1"}}
+	cart.requests = []request{{path: "/", header: http.Header{"X-Beta": {"1"}}}}
 	assert.Equal(t, "its route wants headers, which what calls it on the way does not hand on", notExposed(cart, []Entry{{App: "front", Namespace: "shop"}}, nil, front))
+	cart.requests = []request{{path: "/", namespace: "other"}}
+	assert.Equal(t, "what calls it on the way does not meet its route", notExposed(cart, []Entry{{App: "front", Namespace: "shop"}}, nil, front))
 }
 
 // The report says of each what it is, and of an app that has no other way in why its routing was not measured.
@@ -114,4 +121,35 @@ func TestExposuresThatAreNotRequestedAreSaid(t *testing.T) {
 		{Environment: "shop", What: "requests through Ingress/shop/cart", Reason: "of another make", Expected: true},
 		{Environment: "shop", What: "routing of cart", Reason: "nothing is sent through Ingress/shop/cart, and no workload says in its values that it calls it (calls)"},
 	}, r.report.NotRun)
+}
+
+// Of a Gateway's servers those count that serve a host of the VirtualService, and it is asked by the narrower of the two.
+func TestEntriesAreOfTheServersThatServeTheirHosts(t *testing.T) {
+	for name, c := range map[string]struct{ servers, hosts, url string }{
+		"its own":          {"{port: {number: 8080, protocol: HTTP}, hosts: [a.example]}, {port: {number: 80, protocol: HTTP}, hosts: [b.example]}", "a.example", "http://a.example:8080/"},
+		"any host":         {"{port: {number: 80, protocol: HTTP}, hosts: [a.example]}", `"*"`, "http://a.example/"},
+		"any at a server":  {`{port: {number: 80, protocol: HTTP}, hosts: ["*/*"]}`, `"*.example"`, "http://any.example/"},
+		"one of its hosts": {"{port: {number: 80, protocol: HTTP}, hosts: [shop/b.example]}", "a.example, b.example", "http://b.example/"},
+		"none":             {"{port: {number: 80, protocol: HTTP}, hosts: [other/a.example, c.example]}", "a.example, b.example", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			entries, err := Entries(objects(t, `kind: Gateway
+apiVersion: networking.istio.io/v1
+metadata: {name: web}
+spec: {servers: [`+c.servers+`]}
+---
+kind: VirtualService
+apiVersion: networking.istio.io/v1
+metadata: {name: web}
+spec: {hosts: [`+c.hosts+`], gateways: [web], http: [{route: [{destination: {host: web}}]}]}
+`))
+			require.NoError(t, err)
+			if c.url == "" {
+				assert.Empty(t, entries)
+				return
+			}
+			require.Len(t, entries, 1)
+			assert.Equal(t, c.url, entries[0].url())
+		})
+	}
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,7 +12,12 @@ import (
 
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/render"
+	"chartbasico/pkg/report"
+	"chartbasico/pkg/rollout"
 )
+
+// anything is what a route without matches asks.
+var anything = []request{{path: "/"}}
 
 // routedBy is an app whose divided route has these matches.
 func routedBy(t *testing.T, matches string) App {
@@ -33,23 +39,28 @@ func routedBy(t *testing.T, matches string) App {
 }
 
 func TestRequestsAreOfTheRouteThatDivides(t *testing.T) {
-	for matches, want := range map[string]App{
-		`[]`:                      {Path: "/"},
-		`[{uri: {prefix: /api}}]`: {Path: "/api"},
+	for matches, want := range map[string]struct {
+		met       []request
+		unmatched string
+	}{
+		`[]`:                      {met: anything},
+		`[{uri: {prefix: /api}}]`: {met: []request{{path: "/api"}}},
 		`[{headers: {end-user: {exact: tester}, x-beta: {prefix: "1."}, x-any: {}}}]`: {
-			Path: "/", Header: http.Header{"End-User": {"tester"}, "X-Beta": {"1."}, "X-Any": {"any"}},
+			met: []request{{path: "/", header: http.Header{"End-User": {"tester"}, "X-Beta": {"1."}, "X-Any": {"any"}}}},
 		},
-		`[{uri: {regex: "/v[0-9]+"}}, {uri: {exact: /v1}, method: {exact: GET}, scheme: {exact: http}}]`: {Path: "/v1"},
+		`[{uri: {regex: "/v[0-9]+"}}, {uri: {exact: /v1}, method: {exact: GET}, scheme: {exact: http}}]`: {met: []request{{path: "/v1"}}},
 		`[{uri: {regex: "/v[0-9]+"}, method: {exact: POST}}, {method: {exact: PUT}}, {headers: {x-beta: {regex: ".*"}}}, {queryParams: {a: {exact: b}}}]`: {
-			Unmatched: "its route is for requests by uri.regex and method and headers.x-beta.regex and queryParams, of which none is sent",
+			unmatched: "its route is for requests by uri.regex and method and headers.x-beta.regex and queryParams, of which none is sent",
 		},
-		`[{authority: {exact: cart.example}, sourceLabels: {app: front}, sourceNamespace: shop, scheme: {exact: https}}]`: {
-			Unmatched: "its route is for requests by scheme and authority and sourceLabels and sourceNamespace, of which none is sent",
+		`[{authority: {regex: "cart.*"}, scheme: {exact: https}}]`: {unmatched: "its route is for requests by scheme and authority.regex, of which none is sent"},
+		`[{sourceLabels: {app: front}, sourceNamespace: shop, gateways: [edge, mesh, other/edge]}]`: {
+			met: []request{{path: "/", labels: map[string]string{"app": "front"}, namespace: "shop", gateways: []string{"shop/edge", "mesh", "other/edge"}}},
 		},
 	} {
 		t.Run(matches, func(t *testing.T) {
 			got := routedBy(t, matches)
-			assert.Equal(t, want, App{Path: got.Path, Header: got.Header, Unmatched: got.Unmatched})
+			assert.Equal(t, want.met, got.requests)
+			assert.Equal(t, want.unmatched, got.Unmatched)
 		})
 	}
 }
@@ -72,7 +83,8 @@ func TestOriginsSendTheHeadersOfTheRoute(t *testing.T) {
 	assert.Equal(t, "front/v1", origins[0].Name)
 	origins, _ = Origins(app, at("cart"), workloads)
 	require.Len(t, origins, 2)
-	assert.Equal(t, http.Header{"X-Beta": {"1"}, "X-Canary": {"yes"}}, origins[0].Load.Header)
+	assert.Equal(t, http.Header{"X-Canary": {"yes"}}, origins[0].Load.Header, "the gateway has a route of its own")
+	assert.Equal(t, http.Header{"X-Beta": {"1"}}, origins[1].Load.Header)
 }
 
 // The operator's own routes come before the one that divides, and are not asked for.
@@ -94,6 +106,112 @@ func TestTheGatewayIsAskedForTheRouteThatDivides(t *testing.T) {
 func TestAnAppWhoseRouteIsNotRequestedIsNone(t *testing.T) {
 	running := &Running{Env: &environment.Environment{File: "env.yaml"}, Apps: []App{routedBy(t, `[{uri: {regex: "/v[0-9]+"}}]`)}}
 	_, err := running.App("cart")
-	require.ErrorIs(t, err, ErrNoApp)
-	assert.EqualError(t, err, "env.yaml: no such app with routing: cart: its route is for requests by uri.regex, of which none is sent")
+	assert.EqualError(t, err, "env.yaml: cart: its route is for requests by uri.regex, of which none is sent")
+}
+
+// Who calls the app sends what meets its route there, and is no origin where nothing does.
+func TestEachCallerMeetsTheRouteByItsOwnRequests(t *testing.T) {
+	workloads := []Workload{
+		{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"f"}, Injected: true, Calls: []Call{{"cart", "8080", "/"}}, labels: map[string]string{"app": "front", "tier": "web"}},
+		{Namespace: "back", App: "batch", Version: "v1", Pods: []string{"b"}, Injected: true, Calls: []Call{{"cart.shop", "8080", "/"}}, labels: map[string]string{"app": "batch"}},
+	}
+	const both = "front/v1 http://cart:8080/, batch/v1 http://cart.shop:8080/"
+	for matches, want := range map[string]struct {
+		origins, carriers string
+		some              bool
+	}{
+		`[]`: {both, "shop/f, back/b", false},
+		`[{sourceLabels: {app: front, tier: web}}]`:                                                 {"front/v1 http://cart:8080/", "shop/f", true},
+		`[{sourceNamespace: back}]`:                                                                 {"batch/v1 http://cart.shop:8080/", "back/b", true},
+		`[{authority: {exact: "cart:8080"}}]`:                                                       {"front/v1 http://cart:8080/", "shop/f, back/b", false},
+		`[{authority: {prefix: cart}}]`:                                                             {both, "shop/f, back/b", false},
+		`[{authority: {exact: cart}}]`:                                                              {"", "shop/f, back/b", false}, // proxies compare the port as well
+		`[{sourceLabels: {app: other}}]`:                                                            {"", "", true},
+		`[{sourceNamespace: back, uri: {prefix: /b}}, {uri: {prefix: /a}}]`:                         {"front/v1 http://cart:8080/a, batch/v1 http://cart.shop:8080/b", "shop/f, back/b", false},
+		`[{gateways: [edge], uri: {prefix: /api}, headers: {x: {exact: "1"}}}, {gateways: [mesh]}]`: {both, "shop/f, back/b", false},
+		`[{gateways: [edge], uri: {prefix: /api}}]`:                                                 {"", "", true},
+		`[{gateways: [edge, mesh], sourceLabels: {app: other}}]`:                                    {both, "shop/f, back/b", false},
+		`[{sourceLabels: {app: front}, headers: {x: {exact: "1"}}}, {sourceNamespace: back, headers: {x: {exact: "2"}}}]`: {"front/v1 http://cart:8080/ 1, batch/v1 http://cart.shop:8080/ 2", "shop/f, back/b", true},
+	} {
+		t.Run(matches, func(t *testing.T) {
+			app := routedBy(t, matches)
+			var found []string
+			origins, direct := Origins(app, nil, workloads)
+			assert.Equal(t, origins, direct)
+			for _, o := range origins {
+				found = append(found, strings.TrimSpace(o.Name+" "+o.Load.URL+" "+o.Load.Header.Get("X")))
+			}
+			assert.Equal(t, want.origins, strings.Join(found, ", "))
+			route := app.carried(rollout.Route{}, workloads)
+			assert.Equal(t, want.carriers, strings.Join(route.Carriers, ", "))
+			assert.Equal(t, want.some, route.Some)
+		})
+	}
+}
+
+// Where no caller meets the route, that is not what was expected.
+func TestARouteThatNoCallerMeetsIsSaid(t *testing.T) {
+	r := cart(t, nil)
+	r.workloads = []Workload{{Namespace: "shop", App: "front", Version: "v1", Calls: []Call{{"cart", "8080", "/"}}}}
+	app := routedBy(t, `[{sourceLabels: {app: batch}, authority: {exact: cart}}]`)
+	require.NoError(t, r.routing(t.Context(), app, nil))
+	const why = "neither it nor what calls it is exposed, and its route is for requests by authority and sourceLabels, and those of front/v1 are others"
+	assert.Equal(t, []report.NotRun{{Environment: "shop", What: "routing of cart", Reason: why}}, r.report.NotRun)
+	_, _, err := (&Running{Cluster: r.cluster}).originsOf(t.Context(), app, r.workloads)
+	require.EqualError(t, err, "cart: "+why+", so there is nowhere to send requests from")
+}
+
+// A way in is what meets the route at its gateway.
+func TestEntriesMeetTheRouteAtTheirGateway(t *testing.T) {
+	const web = "kind: Service\napiVersion: v1\nmetadata: {name: web}\n---\n"
+	const gateways = `kind: Gateway
+apiVersion: networking.istio.io/v1
+metadata: {name: plain}
+spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, protocol: HTTP}, hosts: [a.example]}]}
+---
+kind: Gateway
+apiVersion: networking.istio.io/v1
+metadata: {name: edge}
+spec: {selector: {istio: edge}, servers: [{port: {number: 8080, protocol: HTTP}, hosts: [a.example]}]}
+---
+`
+	for matches, want := range map[string]struct{ url, header, why string }{
+		`{}`:                                   {url: "http://a.example:8080/"},
+		`{authority: {exact: "a.example"}}`:    {url: "http://a.example/"},
+		`{authority: {prefix: a.ex}}`:          {url: "http://a.example:8080/"},
+		`{authority: {exact: b.example}}`:      {why: "a route is for requests by authority, of which none is sent"},
+		`{sourceLabels: {istio: edge}}`:        {url: "http://a.example:8080/"},
+		`{sourceLabels: {app: front}}`:         {why: "a route is for requests by sourceLabels, of which none is sent"},
+		`{gateways: [plain], uri: {exact: /}}`: {url: "http://a.example/"},
+		`{gateways: [mesh]}`:                   {},
+		`{gateways: [edge], uri: {prefix: /api}, headers: {x: {exact: "1"}}}, {gateways: [mesh, plain]}`: {url: "http://a.example:8080/api", header: "1"},
+	} {
+		t.Run(matches, func(t *testing.T) {
+			releases := objects(t, web+gateways+`kind: VirtualService
+apiVersion: networking.istio.io/v1
+metadata: {name: web}
+spec: {hosts: [a.example], gateways: [plain, edge, mesh], http: [{match: [`+matches+`], route: [{destination: {host: web}}]}]}
+`)
+			entries, err := Entries(releases)
+			require.NoError(t, err)
+			if want.url == "" {
+				assert.Empty(t, entries)
+			} else {
+				require.Len(t, entries, 1)
+				assert.Equal(t, want.url, entries[0].url())
+				assert.Equal(t, want.header, entries[0].Header.Get("X"))
+			}
+			exposures, err := Unrequested(releases)
+			require.NoError(t, err)
+			var whys []string
+			for _, e := range exposures {
+				whys = append(whys, e.Why)
+			}
+			if want.why == "" {
+				assert.Empty(t, whys)
+			} else {
+				assert.Contains(t, whys, want.why)
+			}
+		})
+	}
 }

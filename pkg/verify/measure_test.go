@@ -5,14 +5,20 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	adminv3 "github.com/envoyproxy/go-control-plane/envoy/admin/v3"
+	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 	networkingv1 "istio.io/api/networking/v1alpha3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -51,7 +57,7 @@ func cart(t *testing.T, answer send) *routed {
 			},
 		},
 		App: App{
-			Name: "cart", Title: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Timeout: time.Second,
+			Name: "cart", Title: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Timeout: time.Second, requests: anything,
 			Stages: []Stage{{"v1", map[string]int{"v1": 100, "v2": 0}}, {"half", map[string]int{"v1": 50, "v2": 50}}, {"v2", map[string]int{"v1": 0, "v2": 100}}},
 			Subsets: map[string]Subset{
 				"v1": {Name: "v1", Policy: policy(networkingv1.LoadBalancerSettings_ROUND_ROBIN), Pending: 40},
@@ -348,17 +354,63 @@ func TestFillSaysThatNothingHadToWait(t *testing.T) {
 	assert.ErrorContains(t, err, "ended before another one had to wait")
 }
 
-// While the queue is filled, the route allows for as long as that takes, and only one connection goes to the version.
+// While the queue is filled, the route allows for as long as that takes, whatever the app's retries are, and only one
+// connection goes to the version.
 func TestTheQueueIsFilledOnANarrowRoute(t *testing.T) {
 	apps, err := Apps(rendered(t, "../../environments/bookinfo-prod.yaml"))
 	require.NoError(t, err)
 	a := apps[0]
-	narrowed, err := render.New().Release(t.Context(), a.Release.Release, append(narrow("v2"), render.Set("routing.stage", "v2"))...)
+	own := render.Set("routing.retries", map[string]any{"attempts": 3, "perTryTimeout": "1s", "retryOn": "5xx"})
+	narrowed, err := render.New().Release(t.Context(), a.Release.Release, append([]render.Override{own, render.Set("routing.stage", "v2")}, narrow("v2")...)...)
 	require.NoError(t, err)
 	route, err := a.route(narrowed)
 	require.NoError(t, err)
 	assert.Equal(t, 2*time.Minute, route.Timeout)
 	assert.Equal(t, map[string]int{"v1": 0, "v2": 1}, route.Connections)
+	vs := &networkingv1.VirtualService{}
+	require.NoError(t, decode(object(narrowed, "VirtualService", "reviews"), vs))
+	retries := vs.GetHttp()[len(vs.GetHttp())-1].GetRetries()
+	require.NotNil(t, retries, "without any said, Istio has its own")
+	assert.True(t, proto.Equal(&networkingv1.HTTPRetry{}, retries), "%v: Istio wants nothing beside no attempts", retries)
+}
+
+// Where one request cannot hold the only connection, that is said before anything is narrowed.
+func TestAQueueThatCannotBeFilledIsSaid(t *testing.T) {
+	const many = ", and a connection of HTTP/2 carries many requests at once"
+	chart, err := filepath.Abs("../../charts/chart_basico")
+	require.NoError(t, err)
+	for name, c := range map[string]struct{ ports, policy, why string }{
+		"HTTP/1.1":                {"http: {port: 8080}", "{}", ""},
+		"another port":            {"http: {port: 8080}, grpc: {port: 9090}", "{}", ""},
+		"HTTP/2":                  {"http2: {port: 8080}", "{}", "its port 8080 is one of HTTP/2" + many},
+		"gRPC":                    {"http: {port: 80}, grpc: {port: 8080}", "{}", "its port 8080 is one of HTTP/2" + many},
+		"HTTP/2 by appProtocol":   {"http: {port: 8080, appProtocol: kubernetes.io/h2c}", "{}", "its port 8080 is one of HTTP/2" + many},
+		"upgraded":                {"http: {port: 8080}", "{connectionPool: {http: {h2UpgradePolicy: UPGRADE}}}", "its connections are upgraded (h2UpgradePolicy)" + many},
+		"not upgraded":            {"http: {port: 8080}", "{connectionPool: {http: {h2UpgradePolicy: UPGRADE, useClientProtocol: true}}}", ""},
+		"a policy of the port":    {"http: {port: 8080}", "{portLevelSettings: [{port: {number: 8080}}]}", "version v1 has a policy for port 8080 alone (portLevelSettings), which comes before the limit of one connection that the measure needs"},
+		"a policy of another one": {"http: {port: 8080}, admin: {port: 9000, appProtocol: http}", "{portLevelSettings: [{port: {number: 9000}}]}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "cart.yaml"), []byte("app: cart\nservice: {ports: {"+c.ports+`}}
+routing: {port: 8080, stage: v1, stages: [{name: v1, weights: {v1: 100}}], versions: {v1: {trafficPolicy: `+c.policy+`}}}
+`), 0o600))
+			env := filepath.Join(dir, "env.yaml")
+			require.NoError(t, os.WriteFile(env, []byte("releases: [{name: cart, namespace: shop, chart: "+chart+", values: [cart.yaml]}]\n"), 0o600))
+			apps, err := Apps(rendered(t, env))
+			require.NoError(t, err)
+			assert.Equal(t, c.why, apps[0].notHeld("v1"))
+			if c.why == "" {
+				return
+			}
+			r := cart(t, nil)
+			r.App = apps[0]
+			narrowed, err := r.queue(t.Context(), r.Stages[0])
+			require.NoError(t, err)
+			assert.Empty(t, narrowed)
+			assert.Equal(t, []report.NotRun{{Environment: "shop", What: "queue of cart", Reason: c.why, Expected: true}}, r.report.NotRun)
+		})
+	}
 }
 
 // Real applications are told to be slow only if their pods say that they listen.
@@ -384,7 +436,7 @@ func TestSlowRealApplications(t *testing.T) {
 			assert.Empty(t, r.report.Checks)
 			narrowed, err := r.queue(t.Context(), r.Stages[2])
 			require.NoError(t, err)
-			assert.False(t, narrowed)
+			assert.Empty(t, narrowed)
 			require.NoError(t, r.balancing(t.Context(), r.Stages[2]))
 			require.NoError(t, r.balancingNotRun())
 			const reason = "the applications are real, and do not get slow when told to (chart-basico/waits)"
@@ -531,6 +583,39 @@ func TestProxies(t *testing.T) {
 	}
 }
 
+// The pod of a gateway that is replaced meanwhile is not waited for, but the one in its place.
+func TestEndpointsArriveAtTheGatewaysOfTheMoment(t *testing.T) {
+	pods, err := anypb.New(&endpointv3.ClusterLoadAssignment{
+		ClusterName: "outbound|8080||" + cartHost, Endpoints: []*endpointv3.LocalityLbEndpoints{{LbEndpoints: []*endpointv3.LbEndpoint{{}, {}, {}, {}}}},
+	})
+	require.NoError(t, err)
+	known, err := anypb.New(&adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{EndpointConfig: pods}}})
+	require.NoError(t, err)
+	r := cart(t, nil)
+	r.opts.Settle = time.Second
+	r.entries = []Entry{{Host: "shop.example", Port: 80, Path: "/", App: "cart", Namespace: "shop"}}
+	looks := 0
+	gateway := func(pod string) cluster.Proxy {
+		return cluster.Proxy{Namespace: "istio-system", Pod: pod, Gateway: true, Synced: true, Labels: map[string]string{"istio": "ingressgateway"}}
+	}
+	fake := r.cluster.(*clustertest.Fake)
+	fake.OnProxies = func() ([]cluster.Proxy, error) {
+		if looks++; looks > 4 {
+			return []cluster.Proxy{gateway("new")}, nil
+		}
+		return []cluster.Proxy{gateway("old")}, nil
+	}
+	fake.OnProxyConfig = func(p cluster.Proxy) (*adminv3.ConfigDump, error) {
+		if p.Pod != "new" {
+			return nil, errors.New("no such pod")
+		}
+		return &adminv3.ConfigDump{Configs: []*anypb.Any{known}}, nil
+	}
+	require.NoError(t, r.settleEndpoints(t.Context()))
+	assert.Empty(t, r.report.Checks)
+	assert.Greater(t, looks, 4)
+}
+
 // entries are the ways in to what shows cart.
 var entries = []Entry{{Host: "shop.example", Port: 80, Path: "/login"}, {Host: "shop.example", Port: 80, Path: "/cart"}, {Host: "shop.example", Port: 80, Path: "/cart"}}
 
@@ -619,7 +704,7 @@ func TestOriginsAreTried(t *testing.T) {
 					}
 					return traffic.Tally{Requests: 1, Errors: 1}, nil
 				}}}
-			origins, left, err := r.originsOf(t.Context(), App{Name: "cart", Title: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Path: "/"}, c.workloads)
+			origins, left, err := r.originsOf(t.Context(), App{Name: "cart", Title: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", requests: anything}, c.workloads)
 			if c.fails != "" {
 				assert.EqualError(t, err, c.fails)
 				return

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"chartbasico/pkg/cluster"
@@ -32,16 +33,18 @@ func (m mover) upgrade(ctx context.Context, app App, stage Stage, why string, al
 }
 
 // arrive waits until every proxy has what was rendered, and sends one request from each origin that does not count: it
-// opens what a first request opens. running are the workloads of the moment. limits says that the limits which were rendered
-// are waited for too: an upgrade that changes none leaves those that somebody has changed by hand.
-func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, limits bool, running func() ([]Workload, error), origins []rollout.Origin) error {
+// opens what a first request opens. running are the workloads of the moment. narrowed names the subset whose limit the run
+// changes, with that of time: they are waited for too. An upgrade leaves others as somebody has changed them by hand.
+func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, narrowed string, running func() ([]Workload, error), origins []rollout.Origin) error {
 	route, err := app.route(rendered)
 	if err != nil {
 		return fmt.Errorf("%s: %w", app.Name, err)
 	}
-	if !limits {
+	if narrowed == "" {
 		route.Timeout = 0
-		for subset := range route.Connections {
+	}
+	for subset := range route.Connections {
+		if subset != narrowed {
 			route.Connections[subset] = 0
 		}
 	}
@@ -60,17 +63,26 @@ func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, li
 // carried is the route with the pods that it leads to and those that carry it.
 func (a App) carried(route rollout.Route, workloads []Workload) rollout.Route {
 	route.Endpoints = map[string]int{}
+	route.Some = !a.carriedBy(caller{gateway: mesh})
 	for _, w := range workloads {
 		if subset, ok := a.Subsets[w.Version]; ok && w.App == a.Name && w.Namespace == a.Namespace && used(route, subset.Name) {
 			route.Endpoints[subset.Name] = len(w.Pods)
 		}
-		if _, calls := w.calls(a.Host); calls && w.Injected {
+		if call, calls := w.calls(a.Host); calls && w.Injected && a.carriedBy(w.caller(call)) {
 			for _, p := range w.Pods {
 				route.Carriers = append(route.Carriers, w.Namespace+"/"+p)
 			}
 		}
 	}
 	return route
+}
+
+// carriedBy says whether the proxy of a caller has the route: Istio gives it to those that it is for, whatever they request.
+func (a App) carriedBy(c caller) bool {
+	return slices.ContainsFunc(a.requests, func(r request) bool {
+		_, here := c.unmet(r)
+		return here && len(c.unmetSource(r)) == 0
+	})
 }
 
 // opened sends one request from each origin that does not count.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strings"
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
+	"istio.io/istio/pkg/config/host"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/kubectl/pkg/util/podutils"
@@ -42,6 +44,8 @@ type Workload struct {
 	// Pods are those that are ready, by name. Injected says whether they have a sidecar.
 	Pods     []string
 	Injected bool
+
+	labels map[string]string // of its first pod
 }
 
 // String is the name in reports.
@@ -49,6 +53,11 @@ func (w Workload) String() string { return w.App + "/" + w.Version }
 
 func (w Workload) place() cluster.Place {
 	return cluster.Place{Namespace: w.Namespace, App: w.App, Version: w.Version}
+}
+
+// caller is the workload as it calls.
+func (w Workload) caller(call Call) caller {
+	return caller{gateway: mesh, authority: call.String(), namespace: w.Namespace, labels: w.labels}
 }
 
 // calls returns how the workload calls a Service, by its full name.
@@ -106,7 +115,7 @@ func Workloads(pods []*corev1.Pod) ([]Workload, error) {
 		}
 		w := found[key]
 		if w == nil {
-			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p), Shows: p.Annotations[showsAnnotation], Waits: p.Annotations[waitsAnnotation] == "true"}
+			w = &Workload{Namespace: key[0], App: key[1], Version: key[2], Injected: hasSidecar(p), labels: p.Labels, Shows: p.Annotations[showsAnnotation], Waits: p.Annotations[waitsAnnotation] == "true"}
 			if calls := p.Annotations[callsAnnotation]; calls != "" {
 				var err error
 				if w.Calls, err = readCalls(calls); err != nil {
@@ -151,7 +160,7 @@ func (e Entry) url() string {
 // Entries finds the ways in that the environment's gateways open, in order of the releases.
 func Entries(releases []*render.Release) ([]Entry, error) {
 	var entries []Entry
-	plain, err := plainGateways(releases)
+	servers, err := serversOf(releases)
 	if err != nil {
 		return nil, err
 	}
@@ -160,18 +169,7 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 		return nil, err
 	}
 	for _, s := range services {
-		var at plainGateway
-		for _, g := range s.spec.GetGateways() {
-			if !strings.Contains(g, "/") {
-				g = s.GetNamespace() + "/" + g
-			}
-			if plain[g].port > at.port {
-				at = plain[g]
-			}
-		}
-		if at.port == 0 || len(s.spec.GetHosts()) == 0 {
-			continue
-		}
+		in := waysIn(s, servers)
 		for i, route := range s.spec.GetHttp() {
 			if len(route.GetRoute()) == 0 {
 				continue
@@ -181,36 +179,103 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 			if len(parts) < 3 {
 				continue
 			}
-			met, _ := requestsFor(route.GetMatch())
-			for _, m := range met {
-				entries = append(entries, Entry{Gateway: at.labels, Host: concrete(s.spec.GetHosts()[0]), Port: at.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
+			all, _ := requestsFor(s.GetNamespace(), route.GetMatch())
+			for _, w := range in {
+				met, _ := w.caller().sent(all)
+				for _, m := range met {
+					entries = append(entries, Entry{Gateway: w.selector.String(), Host: w.host, Port: w.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
+				}
+				if len(met) > 0 {
+					break // one way in is enough
+				}
 			}
 		}
 	}
 	return entries, nil
 }
 
-// plainGateway is where a Gateway serves plain HTTP.
-type plainGateway struct {
-	port   int
-	labels string // of the pods that serve it, as a selector; Istio's own ingress gateway if empty
+// server is one of a Gateway.
+type server struct {
+	gateway   string     // namespace/name
+	selector  labels.Set // of the pods that serve it; Istio's own ingress gateway if empty
+	protocol  string
+	port      int
+	redirects bool // it does nothing else
+	hosts     []string
 }
 
-// plainGateways are those of the environment's Gateways that serve plain HTTP, by namespace/name.
-func plainGateways(releases []*render.Release) (map[string]plainGateway, error) {
+// plain says whether it serves plain HTTP.
+func (s server) plain() bool { return s.protocol == "HTTP" && !s.redirects }
+
+// meets returns a host by which requests for a VirtualService's hosts are served here, if there is any.
+func (s server) meets(hosts []string, namespace string) (string, bool) {
+	for _, wanted := range hosts {
+		for _, served := range s.hosts {
+			if in, rest, ok := strings.Cut(served, "/"); ok { // for the VirtualServices of a namespace
+				if in == "." {
+					in, _, _ = strings.Cut(s.gateway, "/")
+				}
+				if in != "*" && in != namespace {
+					continue
+				}
+				served = rest
+			}
+			switch wanted, served := host.Name(wanted), host.Name(served); {
+			case !wanted.Matches(served):
+			case wanted.SubsetOf(served):
+				return concrete(string(wanted)), true
+			default:
+				return concrete(string(served)), true
+			}
+		}
+	}
+	return "", false
+}
+
+// serversOf are those of the environment's Gateways, by namespace/name.
+func serversOf(releases []*render.Release) (map[string][]server, error) {
 	gateways, err := specs[networkingv1.Gateway](releases, "Gateway")
 	if err != nil {
 		return nil, err
 	}
-	plain := map[string]plainGateway{}
+	servers := map[string][]server{}
 	for _, g := range gateways {
+		named := g.GetNamespace() + "/" + g.GetName()
+		servers[named] = []server{}
 		for _, s := range g.spec.GetServers() {
-			if s.GetPort().GetProtocol() == "HTTP" && !s.GetTls().GetHttpsRedirect() {
-				plain[g.GetNamespace()+"/"+g.GetName()] = plainGateway{int(s.GetPort().GetNumber()), labels.Set(g.spec.GetSelector()).String()}
+			servers[named] = append(servers[named], server{
+				gateway: named, selector: g.spec.GetSelector(), protocol: s.GetPort().GetProtocol(),
+				port: int(s.GetPort().GetNumber()), redirects: s.GetTls().GetHttpsRedirect(), hosts: s.GetHosts(),
+			})
+		}
+	}
+	return servers, nil
+}
+
+// wayIn is where a VirtualService is served as plain HTTP, and the host by which.
+type wayIn struct {
+	server
+	host string
+}
+
+// caller is the gateway as it is asked for the host.
+func (w wayIn) caller() caller {
+	return caller{gateway: w.gateway, authority: hostPort(w.host, w.port), labels: w.selector}
+}
+
+// waysIn are those of a VirtualService: one for each of its Gateways that has any, the highest port first.
+func waysIn(s specOf[*networkingv1.VirtualService], servers map[string][]server) (in []wayIn) {
+	for _, g := range s.spec.GetGateways() {
+		of := servers[gatewayOf(g, s.GetNamespace())]
+		for _, at := range slices.Backward(of) {
+			if host, ok := at.meets(s.spec.GetHosts(), s.GetNamespace()); ok && at.plain() {
+				in = append(in, wayIn{at, host})
+				break
 			}
 		}
 	}
-	return plain, nil
+	slices.SortStableFunc(in, func(a, b wayIn) int { return b.port - a.port })
+	return in
 }
 
 // concrete is a host that a pattern of hosts matches.
@@ -242,21 +307,37 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		if !ok {
 			continue
 		}
-		o := app.origin(w.String(), w.place(), call.url(app.Path))
+		asked, why := app.askedBy(w, call)
+		if why != "" {
+			continue
+		}
+		o := app.origin(w.String(), w.place(), call.url(asked.path), asked.header)
 		origins = append(origins, o)
 		direct = append(direct, o)
 	}
 	return origins, direct
 }
 
-// origin is where requests to the app come from, by the URL that is requested there.
-func (a App) origin(name string, from cluster.Place, url string) rollout.Origin {
-	return rollout.Origin{Name: name, From: from, AtOnce: a.AtOnce, Load: traffic.Load{URL: url, App: a.Name, Header: a.Header.Clone()}}
+// askedBy is a request by which a workload that calls the app meets the route that divides; why says that there is none.
+func (a App) askedBy(w Workload, call Call) (asked request, why string) {
+	met, unmet := w.caller(call).sent(a.requests)
+	if len(met) == 0 {
+		return request{}, fmt.Sprintf("its route is for requests by %s, and those of %s are others", cmp.Or(strings.Join(unmet, " and "), "gateways"), w)
+	}
+	return met[0], ""
 }
 
-// through is the gateway as an origin.
-func (a App) through(e Entry) rollout.Origin {
-	o := a.origin(GatewayName, e.place(), e.url())
+// origin is where requests to the app come from, by the URL that is requested there.
+func (a App) origin(name string, from cluster.Place, url string, header http.Header) rollout.Origin {
+	return rollout.Origin{Name: name, From: from, AtOnce: a.AtOnce, Load: traffic.Load{URL: url, App: a.Name, Header: header.Clone()}}
+}
+
+// leads says whether an entry leads to the app itself.
+func (a App) leads(e Entry) bool { return rollout.FullName(e.App, e.Namespace) == a.Host }
+
+// through is the gateway as an origin. header is what the app's route wants of who calls it on the way.
+func (a App) through(e Entry, header http.Header) rollout.Origin {
+	o := a.origin(GatewayName, e.place(), e.url(), header)
 	for name, values := range e.Header {
 		o.Load.Header = with(o.Load.Header, name, values[0])
 	}
@@ -265,8 +346,8 @@ func (a App) through(e Entry) rollout.Origin {
 
 // handedOn says whether what is called on the way hands on the headers that the route wants: programs do so with those of
 // traces, and the one by which bookinfo tells users apart.
-func (a App) handedOn() bool {
-	for name := range a.Header {
+func handedOn(header http.Header) bool {
+	for name := range header {
 		if name != "End-User" {
 			return false
 		}
@@ -279,7 +360,7 @@ func (a App) handedOn() bool {
 func (a App) best(entries []Entry) []Entry {
 	rank := func(e Entry) int {
 		switch {
-		case e.last && rollout.FullName(e.App, e.Namespace) == a.Host:
+		case e.last && a.leads(e):
 			return 0
 		case len(e.Header) == 0:
 			return 1
@@ -297,6 +378,7 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 		host  string   // full name of the Service reached
 		calls []string // URLs called on the way after the entry
 		entry Entry
+		asked request // of the app by the last one
 	}
 	var queue []step
 	seen := map[string]bool{}
@@ -307,11 +389,11 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 		at := queue[0]
 		queue = queue[1:]
 		if at.host == app.Host {
-			o = app.through(at.entry)
+			o = app.through(at.entry, at.asked.header)
 			if len(at.calls) > 0 {
 				o.Load.Header = with(o.Load.Header, callHeader, strings.Join(at.calls, ";"))
 			}
-			return o, len(at.calls), len(at.calls) == 0 || app.handedOn()
+			return o, len(at.calls), handedOn(at.asked.header)
 		}
 		if seen[at.host] {
 			continue
@@ -323,11 +405,14 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 			}
 			for _, call := range w.Calls {
 				next := rollout.FullName(call.Host, w.Namespace)
-				path := "/"
+				asked := request{path: "/"}
 				if next == app.Host {
-					path = app.Path
+					var why string
+					if asked, why = app.askedBy(w, call); why != "" {
+						continue
+					}
 				}
-				queue = append(queue, step{host: next, calls: append(slices.Clone(at.calls), call.url(path)), entry: at.entry})
+				queue = append(queue, step{host: next, calls: append(slices.Clone(at.calls), call.url(asked.path)), entry: at.entry, asked: asked})
 			}
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -215,7 +216,7 @@ func TestRequestsComeFromTheEnvironmentAlone(t *testing.T) {
 	var err error
 	running.own, err = ownOf(shop(t))
 	require.NoError(t, err)
-	origins, _, err := running.Origins(t.Context(), App{Name: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", Path: "/"})
+	origins, _, err := running.Origins(t.Context(), App{Name: "cart", Namespace: "shop", Host: "cart.shop.svc.cluster.local", requests: anything})
 	require.NoError(t, err)
 	require.Len(t, origins, 1)
 	assert.Equal(t, cluster.Place{Namespace: "shop", App: "front", Version: "v1"}, origins[0].From)
@@ -242,38 +243,90 @@ func TestProxiesOfOthersAreNotJudged(t *testing.T) {
 	assert.Empty(t, r.report.Problems)
 }
 
-// A proxy of somebody else that refuses configuration, or is not in sync, keeps no stage from arriving: neither does it
-// turn a promotion back.
-func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
-	const host = "cart.shop.svc.cluster.local"
+const cartHost = "cart.shop.svc.cluster.local"
+
+// cartAt is what a proxy has that sends to the v1 of the cart, without a time limit, and lets its subsets have so many connections.
+func cartAt(t *testing.T, connections map[string]uint32) *adminv3.ConfigDump {
+	t.Helper()
 	packed := func(m proto.Message) *anypb.Any {
 		a, err := anypb.New(m)
 		require.NoError(t, err)
 		return a
 	}
-	dump := &adminv3.ConfigDump{Configs: []*anypb.Any{
+	clusters := &adminv3.ClustersConfigDump{}
+	for subset, n := range connections {
+		clusters.DynamicActiveClusters = append(clusters.DynamicActiveClusters, &adminv3.ClustersConfigDump_DynamicCluster{Cluster: packed(&clusterv3.Cluster{
+			Name:            "outbound|8080|" + subset + "|" + cartHost,
+			CircuitBreakers: &clusterv3.CircuitBreakers{Thresholds: []*clusterv3.CircuitBreakers_Thresholds{{MaxConnections: wrapperspb.UInt32(n)}}},
+		})})
+	}
+	return &adminv3.ConfigDump{Configs: []*anypb.Any{
 		packed(&adminv3.RoutesConfigDump{DynamicRouteConfigs: []*adminv3.RoutesConfigDump_DynamicRouteConfig{{
-			RouteConfig: packed(&routev3.RouteConfiguration{VirtualHosts: []*routev3.VirtualHost{{Name: host + ":8080", Routes: []*routev3.Route{
-				{Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: "outbound|8080|v1|" + host}}}},
+			RouteConfig: packed(&routev3.RouteConfiguration{VirtualHosts: []*routev3.VirtualHost{{Name: cartHost + ":8080", Routes: []*routev3.Route{
+				{Action: &routev3.Route_Route{Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: "outbound|8080|v1|" + cartHost}}}},
 			}}}}),
 		}}}),
-		packed(&adminv3.ClustersConfigDump{DynamicActiveClusters: []*adminv3.ClustersConfigDump_DynamicCluster{{
-			Cluster: packed(&clusterv3.Cluster{Name: "outbound|8080|v1|" + host}),
-		}}}),
+		packed(clusters),
 		packed(&adminv3.EndpointsConfigDump{DynamicEndpointConfigs: []*adminv3.EndpointsConfigDump_DynamicEndpointConfig{{
-			EndpointConfig: packed(&endpointv3.ClusterLoadAssignment{ClusterName: "outbound|8080|v1|" + host}),
+			EndpointConfig: packed(&endpointv3.ClusterLoadAssignment{ClusterName: "outbound|8080|v1|" + cartHost}),
 		}}}),
 	}}
+}
+
+// cartRouted is the cart's routing to v1, with that spec of its DestinationRule.
+func cartRouted(t *testing.T, timeout, rule string) *render.Release {
+	t.Helper()
+	r := &render.Release{}
+	for _, written := range []string{
+		`{kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{timeout: ` + timeout + `, route: [{destination: {host: cart, subset: v1}}]}]}}`,
+		`{kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: ` + rule + `}`,
+	} {
+		o := &unstructured.Unstructured{}
+		require.NoError(t, yaml.Unmarshal([]byte(written), &o.Object))
+		r.Objects = append(r.Objects, o)
+	}
+	return r
+}
+
+// Of the limits only those of the subset that is narrowed are waited for: the others may have been changed by hand.
+func TestLimitsChangedByHandAreLeft(t *testing.T) {
+	rendered := cartRouted(t, "0s", `{trafficPolicy: {connectionPool: {tcp: {maxConnections: 100}}}, subsets: [
+  {name: v1, labels: {version: v1}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}},
+  {name: v2, labels: {version: v2}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}},
+  {name: v3, labels: {version: v3}}]}`)
+	for narrowed, c := range map[string]struct {
+		live map[string]uint32
+		err  string
+	}{
+		"":   {map[string]uint32{"v1": 5, "v2": 5, "v3": 5}, ""},
+		"v2": {map[string]uint32{"v1": 5, "v2": 1, "v3": 5}, ""},
+		"v1": {map[string]uint32{"v1": 5, "v2": 1, "v3": 5}, "lets subset v1 have [5] connections, expected 7"},
+		"v3": {map[string]uint32{"v1": 5, "v2": 5, "v3": 50}, ""}, // the app's own holds for it again, whatever that is
+	} {
+		t.Run(narrowed, func(t *testing.T) {
+			fake := on(cluster.Proxy{Namespace: "shop", Pod: "front-0", Synced: true})
+			fake.OnProxyConfig = func(cluster.Proxy) (*adminv3.ConfigDump, error) { return cartAt(t, c.live), nil }
+			none := func() ([]Workload, error) { return nil, nil }
+			err := mover{cluster: fake, settle: 50 * time.Millisecond}.arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: cartHost}, rendered, narrowed, none, nil)
+			if c.err == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, c.err)
+			}
+		})
+	}
+}
+
+// A proxy of somebody else that refuses configuration, or is not in sync, keeps no stage from arriving: neither does it
+// turn a promotion back.
+func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
+	dump := cartAt(t, map[string]uint32{"v1": 1024})
 	releases := shop(t)
 	running := &Running{Env: &environment.Environment{Name: "shop"}, Installer: installerOn(t, nil, podOn("shop", "front", true, nil)), settle: time.Second}
 	var err error
 	running.own, err = ownOf(releases)
 	require.NoError(t, err)
-	route := &unstructured.Unstructured{}
-	require.NoError(t, yaml.Unmarshal([]byte(`{kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{timeout: 5s, route: [{destination: {host: cart, subset: v1}}]}]}}`), &route.Object))
-	rule := &unstructured.Unstructured{}
-	require.NoError(t, yaml.Unmarshal([]byte(`{kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: {subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}}]}}`), &rule.Object))
-	rendered := &render.Release{Objects: []*unstructured.Unstructured{route, rule}}
+	rendered := cartRouted(t, "5s", `{subsets: [{name: v1, labels: {version: v1}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 7}}}}]}`)
 	for name, stranger := range map[string]cluster.Proxy{"refuses": refusing, "is not in sync": {}} {
 		t.Run(name, func(t *testing.T) {
 			fake := on(stranger, cluster.Proxy{Namespace: "shop", Pod: "front-0", Synced: true})
@@ -284,12 +337,12 @@ func TestAStageArrivesWhateverProxiesOfOthersDo(t *testing.T) {
 				return dump, nil
 			}
 			running.Cluster = ownIn(fake, running.own)
-			require.NoError(t, running.Arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, nil))
+			require.NoError(t, running.Arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: cartHost}, rendered, nil))
 			// Limits that somebody has changed by hand are waited for only where the run itself changes them.
-			err := mover{cluster: running.Cluster, settle: 50 * time.Millisecond}.arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, true, running.Workloads, nil)
+			err := mover{cluster: running.Cluster, settle: 50 * time.Millisecond}.arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: cartHost}, rendered, "v1", running.Workloads, nil)
 			require.ErrorContains(t, err, "shop/front-0 has no route with a timeout of 5s")
 			running.Cluster = ownIn(on(cluster.Proxy{}, cluster.Proxy{Namespace: "shop", Pod: "front-0", Rejected: []string{"no such filter"}}), running.own)
-			require.ErrorIs(t, running.Arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: host}, rendered, nil), rollout.ErrRejected)
+			require.ErrorIs(t, running.Arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: cartHost}, rendered, nil), rollout.ErrRejected)
 		})
 	}
 }

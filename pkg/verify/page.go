@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -19,10 +20,22 @@ const showsAnnotation = "chart-basico/shows"
 // page finds a way in whose answer names a pod of the app. A stand-in calls what it is told to, at whatever path; of
 // the paths of a real application not every one is a page, nor does every page need the app. Without an origin why
 // says why there is none.
-func page(ctx context.Context, c cluster.Cluster, app App, entries []Entry) (o *rollout.Origin, why string, err error) {
+func page(ctx context.Context, c cluster.Cluster, app App, entries []Entry, workloads []Workload) (o *rollout.Origin, why string, err error) {
+	var onTheWay http.Header
+	for _, w := range workloads {
+		if call, ok := w.calls(app.Host); ok {
+			if asked, why := app.askedBy(w, call); why == "" {
+				onTheWay = asked.header
+				break
+			}
+		}
+	}
 	var tried []string
 	for _, e := range app.best(entries) {
-		o := app.through(e)
+		o := app.through(e, onTheWay)
+		if app.leads(e) {
+			o = app.through(e, nil)
+		}
 		if slices.Contains(tried, o.Load.URL) {
 			continue
 		}
@@ -42,7 +55,7 @@ func page(ctx context.Context, c cluster.Cluster, app App, entries []Entry) (o *
 
 // findPage lets requests from the gateway ask for a page, and leaves them out if there is none.
 func (a *routed) findPage(ctx context.Context) error {
-	found, why, err := page(ctx, a.cluster, a.App, a.entries)
+	found, why, err := page(ctx, a.cluster, a.App, a.entries, a.workloads)
 	if err != nil {
 		return err
 	}

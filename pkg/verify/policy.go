@@ -210,30 +210,36 @@ const (
 )
 
 // queue fills the queue of the version that gets everything at a stage: behind one slow connection as many as fit are
-// served in the end, and the others are refused at once. It says whether it changed limits, which the next move undoes.
-func (a *routed) queue(ctx context.Context, stage Stage) (narrowed bool, err error) {
+// served in the end, and the others are refused at once. It returns the subset whose limits it
+// changed, if it did, which the next move undoes.
+func (a *routed) queue(ctx context.Context, stage Stage) (narrowed string, err error) {
 	version, ok := stage.only()
 	what := "queue of " + a.Title
 	switch {
 	case !a.waits():
 		a.notRun(what, realApps, true)
-		return false, nil
+		return "", nil
 	case !ok:
 		a.notRun(what, "the last stage divides requests, so no version's queue can be filled alone", true)
-		return false, nil
+		return "", nil
 	case len(a.direct) == 0:
 		a.notRun(what, "no origin calls it directly", false)
-		return false, nil
+		return "", nil
 	case a.Subsets[version].Pending > 20_000:
 		a.notRun(what, "no length is set (http1MaxPendingRequests)", true)
-		return false, nil
+		return "", nil
+	}
+	if why := a.notHeld(version); why != "" {
+		a.notRun(what, why, true)
+		return "", nil
 	}
 	if why, err := a.manyWorkers(ctx); why != "" || err != nil {
 		a.notRun(what, why, true)
-		return false, err
+		return "", err
 	}
-	if arrived, err := a.move(ctx, stage, true, narrow(version)...); err != nil || !arrived {
-		return true, err
+	narrowed = a.Subsets[version].Name
+	if arrived, err := a.move(ctx, stage, narrowed, narrow(version)...); err != nil || !arrived {
+		return narrowed, err
 	}
 	a.filling.Lock()
 	got, took, err := a.fill(ctx, a.Subsets[version].Pending+extra, extra)
@@ -243,11 +249,11 @@ func (a *routed) queue(ctx context.Context, stage Stage) (narrowed bool, err err
 	case errors.Is(err, errNotHeld):
 		a.fails(refuses, a.Title+" "+version, fmt.Sprintf("one slow request keeps the only connection for up to %v", hold), err)
 	case err != nil:
-		return true, fmt.Errorf("%s %s: %w", what, version, err)
+		return narrowed, fmt.Errorf("%s %s: %w", what, version, err)
 	default:
 		a.check(refuses, a.Title+" "+version, assert.Queue(a.Subsets[version].Pending, atOnce, got), took)
 	}
-	return true, nil
+	return narrowed, nil
 }
 
 // narrow lets one slow request to a version keep all others waiting, and those wait as long as it takes.
@@ -255,10 +261,26 @@ func narrow(version string) []render.Override {
 	path := "routing.versions." + escape(version) + ".trafficPolicy."
 	return []render.Override{
 		render.Set("routing.timeout", seconds(patience)),
+		render.Set("routing.retries", map[string]any{"attempts": 0}), // whose perTryTimeout would cut the slow one
 		render.Set(path+"connectionPool.tcp.maxConnections", 1),
 		// One connection means one pod: every pod may have one, whatever the limit. By a header, all requests go to one.
 		render.Set(path+"loadBalancer", map[string]any{"consistentHash": map[string]any{"httpHeaderName": "basico-queue"}}),
 	}
+}
+
+// notHeld says why one request cannot keep the only connection to a version from others, if so.
+func (a App) notHeld(version string) string {
+	http := a.Subsets[version].Policy.GetConnectionPool().GetHttp()
+	const many = ", and a connection of HTTP/2 carries many requests at once"
+	switch {
+	case a.http2:
+		return fmt.Sprintf("its port %d is one of HTTP/2%s", a.Port, many)
+	case http.GetH2UpgradePolicy() == networkingv1.ConnectionPoolSettings_HTTPSettings_UPGRADE && !http.GetUseClientProtocol():
+		return "its connections are upgraded (h2UpgradePolicy)" + many
+	case slices.Contains(a.Subsets[version].ports, a.Port):
+		return fmt.Sprintf("version %s has a policy for port %d alone (portLevelSettings), which comes before the limit of one connection that the measure needs", version, a.Port)
+	}
+	return ""
 }
 
 // manyWorkers says why one slow request holds not all connections of the caller's proxy, if it does not: each worker has

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -31,9 +32,14 @@ type routed struct {
 func (r *run) routing(ctx context.Context, app App, beside func(func(context.Context) error)) error {
 	a := &routed{run: r, App: app}
 	a.origins, a.direct = Origins(app, r.entries, r.workloads)
+	by, whys := notAsked(app, r.workloads)
 	if len(a.origins) == 0 {
-		a.notRun("routing of "+a.Title, notExposed(app, r.entries, r.exposures, r.workloads)+", and no workload says in its values that it calls it (calls)", false)
+		called := cmp.Or(strings.Join(whys, "; "), "no workload says in its values that it calls it (calls)")
+		a.notRun("routing of "+a.Title, notExposed(app, r.entries, r.exposures, r.workloads)+", and "+called, false)
 		return nil
+	}
+	for i, w := range by {
+		a.notRun(fmt.Sprintf("splits of %s from %s", a.Title, w), whys[i], true)
 	}
 	switch {
 	case a.origins[0].Name != GatewayName:
@@ -232,17 +238,17 @@ func (a *routed) split(ctx context.Context, stage Stage, o rollout.Origin) (repo
 
 // moveTo upgrades the release to a stage and waits until it has arrived. A stage that does not arrive is a failed check.
 func (a *routed) moveTo(ctx context.Context, stage Stage) (bool, error) {
-	return a.move(ctx, stage, false)
+	return a.move(ctx, stage, "")
 }
 
-// move does as moveTo, with more overrides, and waits for what is rendered of limits too if it is told to.
-func (a *routed) move(ctx context.Context, stage Stage, limits bool, also ...render.Override) (bool, error) {
+// move does as moveTo, with more overrides, and waits for the limits of a narrowed subset too, if it is given one.
+func (a *routed) move(ctx context.Context, stage Stage, narrowed string, also ...render.Override) (bool, error) {
 	start := time.Now()
 	rendered, err := a.mover().upgrade(ctx, a.App, stage, "", also...)
 	if err != nil {
 		return false, err
 	}
-	if err := a.mover().arrive(ctx, a.App, rendered, limits, a.running, a.origins); err != nil {
+	if err := a.mover().arrive(ctx, a.App, rendered, narrowed, a.running, a.origins); err != nil {
 		if ctx.Err() != nil {
 			return false, context.Cause(ctx)
 		}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,7 @@ func (r *Running) App(name string) (App, error) {
 	case len(found) == 1 && found[0].Protocol != "HTTP":
 		return App{}, fmt.Errorf("%s: %w: %s routes %s, and requests are sent as HTTP", r.Env.File, ErrNoApp, name, found[0].Protocol)
 	case len(found) == 1 && found[0].Unmatched != "":
-		return App{}, fmt.Errorf("%s: %w: %s: %s", r.Env.File, ErrNoApp, name, found[0].Unmatched)
+		return App{}, fmt.Errorf("%s: %s: %s", r.Env.File, name, found[0].Unmatched)
 	case len(found) == 1:
 		return found[0], nil
 	case len(found) > 1:
@@ -158,7 +159,7 @@ func (r *Running) originsOf(ctx context.Context, app App, workloads []Workload) 
 	origins, _ = Origins(app, r.entries, workloads)
 	nothing := notExposed(app, r.entries, r.exposures, workloads)
 	if len(origins) > 0 && origins[0].Name == GatewayName && !r.Cluster.StandIns() {
-		found, why, err := page(ctx, r.Cluster, app, r.entries)
+		found, why, err := page(ctx, r.Cluster, app, r.entries, workloads)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -169,7 +170,9 @@ func (r *Running) originsOf(ctx context.Context, app App, workloads []Workload) 
 		origins = throughPage(origins, found)
 	}
 	if len(origins) == 0 {
-		return nil, nil, fmt.Errorf("%s: %s, and no workload that runs says in its values that it calls it (calls), so there is nowhere to send requests from", app.Name, nothing)
+		_, whys := notAsked(app, workloads)
+		called := cmp.Or(strings.Join(whys, "; "), "no workload that runs says in its values that it calls it (calls)")
+		return nil, nil, fmt.Errorf("%s: %s, and %s, so there is nowhere to send requests from", app.Name, nothing, called)
 	}
 	return origins, left, opened(ctx, r.Cluster, origins)
 }
@@ -199,7 +202,7 @@ func (r *Running) Upgrade(ctx context.Context, app App, stage Stage, why string,
 
 // Arrive waits until every proxy has what was rendered.
 func (r *Running) Arrive(ctx context.Context, app App, rendered *render.Release, origins []rollout.Origin) error {
-	return r.mover().arrive(ctx, app, rendered, false, r.Workloads, origins)
+	return r.mover().arrive(ctx, app, rendered, "", r.Workloads, origins)
 }
 
 func (r *Running) mover() mover {
