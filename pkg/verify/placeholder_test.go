@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	secretOfShop    = `{apiVersion: v1, kind: Secret, metadata: {name: session}, stringData: {key: x}}`
+	secretOfShop    = `{apiVersion: v1, kind: Secret, metadata: {name: tokens}, stringData: {key: x}}`
 	configMapOfShop = `{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: x}}`
 )
 
@@ -49,14 +49,14 @@ func TestWhatIsMadeElsewhere(t *testing.T) {
 		"volumes":                 {"CronJob", `{volumes: [{name: a, secret: {secretName: s, items: [{key: tls.crt, path: x}]}}, {name: b, configMap: {name: c}}, {name: e, emptyDir: {}}]}`, map[string][]string{"Secret/shop/s": {"tls.crt"}, "ConfigMap/shop/c": nil}},
 		"a projected volume":      {"Pod", `{volumes: [{name: a, projected: {sources: [{secret: {name: s}}, {configMap: {name: c, items: [{key: k, path: x}]}}, {serviceAccountToken: {path: t}}]}}]}`, map[string][]string{"Secret/shop/s": nil, "ConfigMap/shop/c": {"k"}}},
 		"optional":                {"Deployment", `{volumes: [{name: a, secret: {secretName: s, optional: true}}], containers: [{envFrom: [{configMapRef: {name: c, optional: true}}], env: [{valueFrom: {secretKeyRef: {name: s, key: a, optional: true}}}]}]}`, nil},
-		"what a release makes":    {"Deployment", `{containers: [{envFrom: [{secretRef: {name: session}}, {configMapRef: {name: settings}}]}]}`, nil},
+		"what a release makes":    {"Deployment", `{containers: [{envFrom: [{secretRef: {name: tokens}}, {configMapRef: {name: settings}}]}]}`, nil},
 		"of another kind":         {"Deployment", `{containers: [{envFrom: [{secretRef: {name: settings}}]}]}`, map[string][]string{"Secret/shop/settings": nil}},
 		"what each namespace has": {"Deployment", `{volumes: [{name: a, configMap: {name: kube-root-ca.crt}}, {name: b, configMap: {name: istio-ca-root-cert}}]}`, nil},
 		"not Kubernetes' own":     {"Rollout", `{containers: [{envFrom: [{secretRef: {name: s}}]}]}`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			missing, rendered := madeElsewhere(shop(t, secretOfShop, configMapOfShop, workloadOf(c.kind, c.spec)))
-			assert.True(t, rendered[reference{"Secret", "shop", "session"}])
+			assert.True(t, rendered[reference{"Secret", "shop", "tokens"}])
 			got := map[string][]string{}
 			for _, p := range missing {
 				var keys []string
@@ -81,7 +81,7 @@ func TestPlaceholdersComeWithTheirNamespace(t *testing.T) {
 		r := cart(t, nil)
 		r.installer = installerOn(t, []*corev1.Namespace{namespaceOn("default", "")})
 		core := r.installer.Client().CoreV1()
-		r.releases = shop(t, secretOfShop, workloadOf("Deployment", `{containers: [{envFrom: [{secretRef: {name: login}}, {secretRef: {name: sesion}}, {configMapRef: {name: theirs}}]}]}`))
+		r.releases = shop(t, secretOfShop, workloadOf("Deployment", `{containers: [{envFrom: [{secretRef: {name: login}}, {secretRef: {name: tokns}}, {configMapRef: {name: theirs}}]}]}`))
 		require.NoError(t, r.withPlaceholders(t.Context(), func(ctx context.Context) error {
 			time.Sleep(time.Minute)
 			secrets, err := core.Secrets("").List(ctx, metav1.ListOptions{})
@@ -99,7 +99,7 @@ func TestPlaceholdersComeWithTheirNamespace(t *testing.T) {
 		const reason = "no release of the environment makes it, so a placeholder stands for it"
 		assert.Equal(t, []report.NotRun{
 			{Environment: "shop", What: "contents of Secret/shop/login", Reason: reason, Expected: true},
-			{Environment: "shop", What: "contents of Secret/shop/sesion", Reason: reason + "; did you mean session, which one makes?", Expected: true},
+			{Environment: "shop", What: "contents of Secret/shop/tokns", Reason: reason + "; did you mean tokens, which one makes?", Expected: true},
 		}, r.report.NotRun)
 		theirs, err := core.ConfigMaps("shop").Get(t.Context(), "theirs", metav1.GetOptions{})
 		require.NoError(t, err)
@@ -119,23 +119,23 @@ func TestPlaceholdersOfTheRunBefore(t *testing.T) {
 		require.NoError(t, r.withPlaceholders(t.Context(), func(context.Context) error { return nil }))
 	}
 	refers := func(key string) string {
-		return workloadOf("CronJob", fmt.Sprintf(`{containers: [{env: [{valueFrom: {secretKeyRef: {name: session, key: %s}}}, {valueFrom: {configMapKeyRef: {name: settings, key: %s}}}]}]}`, key, key))
+		return workloadOf("CronJob", fmt.Sprintf(`{containers: [{env: [{valueFrom: {secretKeyRef: {name: tokens, key: %s}}}, {valueFrom: {configMapKeyRef: {name: settings, key: %s}}}]}]}`, key, key))
 	}
 	run(refers("a"))
-	_, err := core.Secrets("others").Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "others", Name: "session", Labels: map[string]string{placeholderLabel: "true"}}}, metav1.CreateOptions{})
+	_, err := core.Secrets("others").Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "others", Name: "tokens", Labels: map[string]string{placeholderLabel: "true"}}}, metav1.CreateOptions{})
 	require.NoError(t, err)
 	run(refers("b"))
 	assert.Len(t, r.report.NotRun, 2)
-	again, err := core.Secrets("shop").Get(t.Context(), "session", metav1.GetOptions{})
+	again, err := core.Secrets("shop").Get(t.Context(), "tokens", metav1.GetOptions{})
 	require.NoError(t, err)
 	assert.Contains(t, again.StringData, "b")
 	run(refers("b"), secretOfShop, configMapOfShop)
 	assert.Empty(t, r.report.NotRun)
-	_, err = core.Secrets("shop").Get(t.Context(), "session", metav1.GetOptions{})
+	_, err = core.Secrets("shop").Get(t.Context(), "tokens", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "it is in the way")
 	_, err = core.ConfigMaps("shop").Get(t.Context(), "settings", metav1.GetOptions{})
 	assert.True(t, apierrors.IsNotFound(err), "it is in the way")
-	_, err = core.Secrets("others").Get(t.Context(), "session", metav1.GetOptions{})
+	_, err = core.Secrets("others").Get(t.Context(), "tokens", metav1.GetOptions{})
 	assert.NoError(t, err)
 }
 
