@@ -97,13 +97,6 @@ type model struct {
 	names    []string              // of services, sorted
 }
 
-// templates are where the kinds of workloads keep their pods.
-var templates = map[string][]string{
-	"Deployment": {"spec", "template"}, "StatefulSet": {"spec", "template"}, "DaemonSet": {"spec", "template"},
-	"ReplicaSet": {"spec", "template"}, "Job": {"spec", "template"}, "CronJob": {"spec", "jobTemplate", "spec", "template"},
-	"Pod": {},
-}
-
 func newModel(releases []*render.Release) *model {
 	m := &model{services: map[string]*service{}, entries: map[string][]*service{}}
 	for _, r := range releases {
@@ -113,7 +106,7 @@ func newModel(releases []*render.Release) *model {
 	}
 	for _, o := range m.objects {
 		hook, test := o.hooked()
-		if path, ok := templates[o.GetKind()]; ok && !test {
+		if path, ok := render.PodTemplate(o.GetKind()); ok && !test {
 			template, _, _ := unstructured.NestedMap(o.Object, path...)
 			labels, _, _ := unstructured.NestedStringMap(template, "metadata", "labels")
 			notes, _, _ := unstructured.NestedStringMap(template, "metadata", "annotations")
@@ -183,8 +176,8 @@ func (m *model) lookup(host, namespace string) *service {
 	if s := m.named(host, namespace); s != nil {
 		return s
 	}
-	if s := m.resolve(host, namespace); s != nil {
-		return s
+	if strings.Contains(host, ".") {
+		return m.resolve(host, namespace)
 	}
 	return m.outside(host, namespace)
 }

@@ -31,6 +31,12 @@ func (p Place) InFront() bool { return p.App == "" && p.Pod == "" && !p.Outside 
 // GatewayLabels selects the pods of the ingress gateway that the place is in front of.
 func (p Place) GatewayLabels() string { return cmp.Or(p.Gateway, IngressGateway) }
 
+// Fronts tells whether a pod of that namespace and with those labels is one of that gateway's.
+func (p Place) Fronts(namespace string, of map[string]string) bool {
+	selector, err := labels.Parse(p.GatewayLabels())
+	return err == nil && selector.Matches(labels.Set(of)) && (p.Namespace == "" || p.Namespace == namespace)
+}
+
 // String returns the place as people name it.
 func (p Place) String() string {
 	switch {
@@ -88,7 +94,5 @@ type Proxy struct {
 
 // In tells whether it is of the ingress gateway that the place is in front of.
 func (p Proxy) In(place Place) bool {
-	selector, err := labels.Parse(place.GatewayLabels())
-	return err == nil && p.Gateway && place.InFront() && selector.Matches(labels.Set(p.Labels)) &&
-		(place.Namespace == "" || place.Namespace == p.Namespace)
+	return p.Gateway && place.InFront() && place.Fronts(p.Namespace, p.Labels)
 }

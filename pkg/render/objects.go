@@ -140,3 +140,17 @@ func ID(object *unstructured.Unstructured) string {
 	}
 	return object.GetKind() + "/" + name
 }
+
+// PodTemplate returns the path of the template of the pods that an object of one of Kubernetes' own kinds makes: empty for
+// a Pod, which is its own. ok is false where the kind makes none.
+func PodTemplate(kind string) (path []string, ok bool) {
+	switch kind {
+	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job":
+		return []string{"spec", "template"}, true
+	case "CronJob":
+		return []string{"spec", "jobTemplate", "spec", "template"}, true
+	case "Pod":
+		return nil, true
+	}
+	return nil, false
+}

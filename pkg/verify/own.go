@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
@@ -55,21 +54,13 @@ func ownOf(releases []*render.Release) (own, error) {
 	return o, o.throughIstio(releases)
 }
 
-// podTemplate is the path of what an object makes its pods of.
-func podTemplate(object *unstructured.Unstructured) []string {
-	switch object.GetKind() {
-	case "CronJob":
-		return []string{"spec", "jobTemplate", "spec", "template"}
-	case "Pod":
-		return nil
-	default:
-		return []string{"spec", "template"}
-	}
-}
-
-// podLabels are the labels of the pods that an object makes.
+// podLabels are the labels of the pods that an object makes, also one of an operator's kind that keeps them where most do.
 func podLabels(object *unstructured.Unstructured) map[string]string {
-	found, _, _ := unstructured.NestedStringMap(object.Object, append(podTemplate(object), "metadata", "labels")...)
+	template, ok := render.PodTemplate(object.GetKind())
+	if !ok {
+		template = []string{"spec", "template"}
+	}
+	found, _, _ := unstructured.NestedStringMap(object.Object, append(template, "metadata", "labels")...)
 	return found
 }
 
@@ -97,7 +88,7 @@ func (o *own) throughIstio(releases []*render.Release) error {
 	if err != nil {
 		return err
 	}
-	named := map[string]bool{"mesh": true}
+	named := map[string]bool{mesh: true}
 	for _, g := range made {
 		named[g.GetNamespace()+"/"+g.GetName()] = true
 		if l := g.spec.GetSelector(); len(l) > 0 {
@@ -112,10 +103,7 @@ func (o *own) throughIstio(releases []*render.Release) error {
 	}
 	for _, s := range services {
 		for _, g := range s.spec.GetGateways() {
-			if g != "mesh" && !strings.Contains(g, "/") {
-				g = s.GetNamespace() + "/" + g
-			}
-			if !named[g] { // somebody else's Gateway, so any may be meant
+			if !named[gatewayOf(g, s.GetNamespace())] { // somebody else's Gateway, so any may be meant
 				o.gateways = append(o.gateways, ingress)
 			}
 		}

@@ -83,9 +83,8 @@ func madeElsewhere(releases []*render.Release) (missing []*placeholder, rendered
 
 // podSpec is that of the pods which an object of Kubernetes' own makes; an empty one if it makes none.
 func podSpec(o *unstructured.Unstructured) (spec corev1.PodSpec) {
-	switch o.GetKind() {
-	case "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod":
-		found, _, _ := unstructured.NestedMap(o.Object, append(podTemplate(o), "spec")...)
+	if template, ok := render.PodTemplate(o.GetKind()); ok {
+		found, _, _ := unstructured.NestedMap(o.Object, append(template, "spec")...)
 		_ = runtime.DefaultUnstructuredConverter.FromUnstructured(found, &spec) // the API server says it better
 	}
 	return spec

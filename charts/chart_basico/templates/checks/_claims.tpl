@@ -8,19 +8,21 @@
 {{- end -}}
 {{- range $name := include "chart_basico.names" $w.volumes | fromJsonArray -}}
 {{- $claim := get ($.Values.claims | default dict) ((get $w.volumes $name).fromClaim | default "") | default dict -}}
+{{- if has "ReadWriteOncePod" ($claim.accessModes | default list) -}}
+{{- $kind := include "chart_basico.workload.kind" $ -}}
 {{- $surge := toString (($w.strategy | default dict).rollingUpdate | default dict).maxSurge -}}
-{{- if and (has "ReadWriteOncePod" ($claim.accessModes | default list)) (eq (include "chart_basico.workload.kind" $) "Deployment") (ne ($w.strategy | default dict).type "Recreate") (not (has $surge (list "0" "0%"))) -}}
+{{- if and (eq $kind "Deployment") (ne ($w.strategy | default dict).type "Recreate") (not (has $surge (list "0" "0%"))) -}}
 {{- include "chart_basico.mistake" (dict
       "path" "workload.strategy.type" "found" (printf "RollingUpdate with the volume %s, a claim of mode ReadWriteOncePod" $name)
       "allowed" "Recreate, since a new pod would wait for the claim of the old one, and that for the new pod" "fix" "set it to Recreate") -}}
 {{- end -}}
-{{- $kind := include "chart_basico.workload.kind" $ -}}
 {{- $pods := max (int $w.replicas) (int ($w.autoscaling | default dict).maxReplicas) -}}
-{{- if and (has "ReadWriteOncePod" ($claim.accessModes | default list)) (has $kind (list "Deployment" "StatefulSet")) (gt $pods 1) -}}
+{{- if and (has $kind (list "Deployment" "StatefulSet")) (gt $pods 1) -}}
 {{- include "chart_basico.mistake" (dict
       "path" (ternary "workload.autoscaling.maxReplicas" "workload.replicas" (not (empty $w.autoscaling)))
       "found" (printf "%d with the volume %s, a claim of mode ReadWriteOncePod" $pods $name) "allowed" "1, since no other pod may have the claim"
       "fix" "set it to 1, or change the claim's accessModes") -}}
+{{- end -}}
 {{- end -}}
 {{- $ephemeral := (get $w.volumes $name).ephemeral -}}
 {{- if not (kindIs "invalid" $ephemeral) -}}

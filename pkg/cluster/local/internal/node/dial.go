@@ -98,18 +98,14 @@ func (p *pod) isReady() bool {
 
 // resolveGateway returns where a client outside reaches an ingress gateway's port.
 func (a *Agent) resolveGateway(from cluster.Place, port uint16) (string, error) {
-	selector, err := labels.Parse(from.GatewayLabels())
-	if err != nil {
-		return "", fmt.Errorf("labels of the ingress gateway: %w", err)
-	}
 	var gateways []*pod
 	for _, p := range a.live() {
-		if p.gateway() && p.isReady() && selector.Matches(labels.Set(p.object.Labels)) && (from.Namespace == "" || from.Namespace == p.object.Namespace) {
+		if p.gateway() && p.isReady() && from.Fronts(p.object.Namespace, p.object.Labels) {
 			gateways = append(gateways, p)
 		}
 	}
 	if len(gateways) == 0 {
-		return "", fmt.Errorf("ingress gateway (pods labelled %s): %w: none is ready", selector, cluster.ErrNoPlace)
+		return "", fmt.Errorf("ingress gateway (pods labelled %s): %w: none is ready", from.GatewayLabels(), cluster.ErrNoPlace)
 	}
 	p := gateways[a.nextTurn(len(gateways))]
 	target := port
