@@ -48,7 +48,7 @@ func TestUnittest(t *testing.T) {
 	out, err := exec.CommandContext(t.Context(), unittest, "../charts/chart_basico").CombinedOutput()
 	require.NoError(t, err, string(out))
 
-	broken := charts(t, "templates/service.yaml", `"selector"`, `"other"`)
+	broken := charts(t, "templates/service/service.yaml", `"selector"`, `"other"`)
 	out, err = exec.CommandContext(t.Context(), unittest, filepath.Join(broken, "charts/chart_basico")).CombinedOutput()
 	require.Error(t, err, string(out))
 	assert.Contains(t, string(out), "selects all versions of the App")

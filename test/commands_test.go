@@ -99,7 +99,7 @@ func TestChartTesting(t *testing.T) {
 
 	broken := filepath.Join(t.TempDir(), "chart")
 	require.NoError(t, os.CopyFS(broken, os.DirFS(chart)))
-	service := filepath.Join(broken, "templates/service.yaml")
+	service := filepath.Join(broken, "templates/service/service.yaml")
 	text, err := os.ReadFile(service)
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"kind" "Service"`)

@@ -320,8 +320,8 @@ func TestRedStars(t *testing.T) {
 		}
 	}
 	require.Len(t, shown, 2, text(t, rep))
-	assert.Regexp(t, `^none of them \d+, text-black-500 \d+, text-red-500 \d+$`, shown["reviews at stage thirds"])
-	assert.Equal(t, "text-red-500 500", shown["reviews at stage v3"])
+	assert.Regexp(t, `^none of them \d+, gap-x-1 text-black-500 \d+, gap-x-1 text-red-500 \d+$`, shown["reviews at stage thirds"])
+	assert.Equal(t, "gap-x-1 text-red-500 500", shown["reviews at stage v3"])
 }
 
 // What takes plain requests is found out, where the files say that there is nothing but mutual TLS.

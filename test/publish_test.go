@@ -199,7 +199,7 @@ func TestPublish(t *testing.T) {
 	text, err := os.ReadFile(chartFile)
 	require.NoError(t, err)
 	write(t, chartFile, strings.Replace(string(text), "version: "+last, "version: "+ready.Version, 1))
-	require.NoError(t, os.Remove(filepath.Join(repo.Dir, "charts/chart_basico/templates/service.yaml")))
+	require.NoError(t, os.Remove(filepath.Join(repo.Dir, "charts/chart_basico/templates/service/service.yaml")))
 	repo.Commit("a chart without Services")
 	minimum := v.IncMajor().String()
 	if v.Major() == 0 {

@@ -78,7 +78,7 @@ var loss = map[string]string{
 	"DaemonSet":                "its pods are stopped",
 	"Job":                      "the Job and its pods are deleted",
 	"CronJob":                  "nothing is started any more",
-	"DestinationRule":          "its subsets are unknown: routes to them answer 503",
+	"DestinationRule":          "its policy is gone, and its subsets are unknown: routes to them answer 503",
 	"VirtualService":           "requests are spread over all pods of the host",
 	"ServiceEntry":             "the outside host is refused where the mesh registers only what it knows",
 	"HorizontalPodAutoscaler":  "the number of pods stays as it is, or becomes what the workload says",

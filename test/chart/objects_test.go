@@ -54,6 +54,27 @@ exposure: {kind: ingress, hosts: [a.example.com]}
 rules: [{host: a.example.com, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: shop-v1-2, port: {number: 80}}}}]}}]`)
 }
 
+func TestServicePolicy(t *testing.T) {
+	policy := `{connectionPool: {http: {idleTimeout: 3s}}, outlierDetection: {consecutive5xxErrors: 3}}`
+	got := renderObjects(t, `{app: shop, service: {annotations: {note: b}, ports: {http: {port: 80}}, trafficPolicy: `+policy+`}}`)
+	spec(t, got, "DestinationRule/shop", `{host: shop, trafficPolicy: `+policy+`}`)
+	assert.Equal(t, map[string]string{"note": "b"}, got["DestinationRule/shop"].GetAnnotations())
+
+	// The routing of the App is about another Service.
+	got = renderObjects(t, `
+app: shop
+version: v1.2
+service: {perVersion: true, ports: {http: {port: 80}}, trafficPolicy: `+policy+`}
+routing: {stage: a, stages: [{name: a, weights: {v1.2: 100}}]}
+`)
+	spec(t, got, "DestinationRule/shop-v1-2", `{host: shop-v1-2, trafficPolicy: `+policy+`}`)
+	assert.Equal(t, "v1.2", got["DestinationRule/shop-v1-2"].GetLabels()["version"])
+	spec(t, got, "DestinationRule/shop", `
+host: shop
+subsets: [{name: v1-2, labels: {version: v1.2}}]
+trafficPolicy: {connectionPool: {http: {http1MaxPendingRequests: 1000}}}`)
+}
+
 func TestServiceTypes(t *testing.T) {
 	for values, want := range map[string]string{
 		`{clusterIP: None, publishNotReadyAddresses: true, ports: {tcp: {port: 5432}}}`:                                   `{clusterIP: None, publishNotReadyAddresses: true, selector: {app: shop}, ports: [{name: tcp, port: 5432, protocol: TCP}]}`,

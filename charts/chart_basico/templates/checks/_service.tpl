@@ -23,6 +23,17 @@
       "path" "service.type" "found" "ExternalName beside a workload" "allowed" "a type that leads to the pods"
       "fix" "remove one of the two") -}}
 {{- end -}}
+{{- if $s.trafficPolicy -}}
+{{- if $elsewhere -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.trafficPolicy" "found" "it with type ExternalName" "allowed" "it with a type that leads to the pods"
+      "fix" "declare the host in egress.hosts, which have a trafficPolicy") -}}
+{{- else if and $.Values.routing (not $s.perVersion) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.trafficPolicy" "found" "it beside routing" "allowed" "one DestinationRule for the Service"
+      "fix" "move it to routing.trafficPolicy") -}}
+{{- end -}}
+{{- end -}}
 {{- if $s.perVersion -}}
 {{- if not $.Values.version -}}
 {{- include "chart_basico.mistake" (dict
