@@ -18,9 +18,9 @@ func serve(t *testing.T, answers ...string) *Conn {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	defer l.Close()
 	go func() {
 		c, err := l.Accept()
+		_ = l.Close()
 		if err != nil {
 			return
 		}

@@ -462,13 +462,18 @@ func TestJobsThatAreRemovedWhenTheyHaveEnded(t *testing.T) {
 // The kubelet tries an image again; when it has, and waits for the third time, it is given up.
 func TestAnImageThatCannotBePulled(t *testing.T) {
 	for name, c := range map[string]struct {
-		age  time.Duration
-		dead bool
-	}{"at first": {time.Second, false}, "after two tries": {time.Minute, true}} {
+		age, wait time.Duration
+		dead      bool
+	}{
+		"at first":        {time.Second, 50 * time.Millisecond, false},
+		"after two tries": {time.Minute, 50 * time.Millisecond, true},
+		"as time goes by": {pulls - time.Second, time.Minute, true}, // nothing else happens
+	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			p := waiting("ImagePullBackOff", "Back-off pulling image", 0)
 			p.Status.StartTime = &metav1.Time{Time: time.Now().Add(-c.age)}
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), c.wait)
 			defer cancel()
 			err := installer(t, &fakeHelm{}, deployment(1), replicaSet("2"), p).Ready(ctx, app1)
 			assert.Equal(t, c.dead, errors.Is(err, ErrDead))

@@ -30,7 +30,7 @@ func (o Object) String() string { return o.Kind + "/" + o.Namespace + "/" + o.Na
 // ErrDead is in the error of a wait that was given up early, because what it waits for cannot come right by itself.
 var ErrDead = errors.New("cannot come right")
 
-// Watch follows workloads and pods of a whole cluster. It is told of changes and asks for nothing in between.
+// Watch follows workloads and pods of a whole cluster. It is told of changes and asks the cluster for nothing in between.
 type Watch struct {
 	client  kubernetes.Interface
 	factory informers.SharedInformerFactory
@@ -112,6 +112,9 @@ func (w *Watch) next() <-chan struct{} {
 	return w.changed
 }
 
+// ages is how often a wait looks again where nothing has changed but how old pods are.
+const ages = 5 * time.Second
+
 // until calls done now and after each change, until it says so or ctx ends.
 func (w *Watch) until(ctx context.Context, done func() bool) error {
 	for {
@@ -121,6 +124,7 @@ func (w *Watch) until(ctx context.Context, done func() bool) error {
 		}
 		select {
 		case <-changed:
+		case <-time.After(ages):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

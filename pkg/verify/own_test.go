@@ -307,7 +307,11 @@ func TestLimitsChangedByHandAreLeft(t *testing.T) {
 			fake := on(cluster.Proxy{Namespace: "shop", Pod: "front-0", Synced: true})
 			fake.OnProxyConfig = func(cluster.Proxy) (*adminv3.ConfigDump, error) { return cartAt(t, c.live), nil }
 			none := func() ([]Workload, error) { return nil, nil }
-			err := mover{cluster: fake, settle: 50 * time.Millisecond}.arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: cartHost}, rendered, narrowed, none, nil)
+			settle := time.Minute
+			if c.err != "" {
+				settle = 50 * time.Millisecond
+			}
+			err := mover{cluster: fake, settle: settle}.arrive(t.Context(), App{Name: "cart", Namespace: "shop", Host: cartHost}, rendered, narrowed, none, nil)
 			if c.err == "" {
 				require.NoError(t, err)
 			} else {

@@ -377,7 +377,10 @@ func TestShutdownLosesNoRequest(t *testing.T) {
 		done := make(chan error, 1)
 		go func() { done <- s.Shutdown(t.Context()) }()
 		require.Eventually(t, func() bool {
-			_, err := net.Dial("tcp4", s.listeners[0].Addr().String())
+			c, err := net.Dial("tcp4", s.listeners[0].Addr().String())
+			if err == nil {
+				_ = c.Close()
+			}
 			return err != nil
 		}, 10*time.Second, time.Millisecond, "no new connections")
 		var reused bool
