@@ -26,6 +26,12 @@ service: {ports: {http: {port: 80, targetPort: admin}}}
 workload:
   sidecars: {proxy: {image: {repository: p, tag: "1"}, ports: {admin: {containerPort: 9000}, old: null}}}
   initContainers: {first: {image: {repository: i, tag: "1"}, ports: {http: {containerPort: 9000}}}}`},
+	{"a port by name in two protocols, each of another container", `
+service: {ports: {udp-dns: {port: 53, protocol: UDP}, udp-more: {port: 54, protocol: UDP, targetPort: dns}, tcp-dns: {port: 53, targetPort: dns}}}
+workload:
+  containers:
+    main: {ports: {dns: {containerPort: 53, protocol: UDP}}}
+    more: {image: {repository: m, tag: "1"}, ports: {dns: {containerPort: 5353}}}`},
 	{"a StatefulSet without storage, under a Service of another name", `
 workload: {kind: StatefulSet, serviceName: other, enableServiceLinks: true}`},
 	{"a StatefulSet under a Service of its version", `
