@@ -23,7 +23,7 @@
       "path" "service.type" "found" "ExternalName beside a workload" "allowed" "a type that leads to the pods"
       "fix" "remove one of the two") -}}
 {{- end -}}
-{{- if $s.trafficPolicy -}}
+{{- if include "chart_basico.service.policy" $ | fromJson -}}
 {{- if $elsewhere -}}
 {{- include "chart_basico.mistake" (dict
       "path" "service.trafficPolicy" "found" "it with type ExternalName" "allowed" "it with a type that leads to the pods"
