@@ -101,6 +101,14 @@ routing:
 workload: {containers: {main: {image: {tag: null, digest: "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}}}`},
 	{"affinity that is only preferred", `
 workload: {affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: kubernetes.io/hostname}}]}}}`},
+	{"a host without a policy, named as the version of a Service with one", `
+workload: null
+service: {perVersion: true, ports: {http: {port: 80}}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}
+egress: {hosts: {v1-3-4: {host: a.example.com, port: 443, protocol: TLS}, a: {host: b.example.com, port: 80, protocol: HTTP, tls: {}}}}`},
+	{"a host with a policy, named as the version of a Service without one", `
+workload: null
+service: {perVersion: true, ports: {http: {port: 80}}}
+egress: {hosts: {v1-3-4: {host: a.example.com, port: 80, protocol: HTTP, tls: {}}}}`},
 	{"all namespaces see a host behind the egress gateway", `
 egress: {gateway: {host: out.mesh.svc.cluster.local}, hosts: {a: {host: a.example.com, port: 443, protocol: TLS, exportTo: ["*"]}}}`},
 	{"few services visible, without a gateway", `
