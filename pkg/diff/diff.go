@@ -148,7 +148,7 @@ func objects(before, after []*unstructured.Unstructured) []Change {
 			continue // said of the old one
 		}
 		rule := objectAdded
-		if slices.Contains(restricting, o.GetKind()) {
+		if restricts(o, added) {
 			rule = access
 		}
 		c := change(rule)
@@ -178,12 +178,41 @@ func gone(o *unstructured.Unstructured, removed, added []*unstructured.Unstructu
 	}
 	c := change(rule)
 	c.Object, c.New = identityOf(o).String(), now
-	if rule.Name == objectRemoved.Name {
-		if text, ok := loss[o.GetKind()]; ok {
-			c.Meaning = text
-		}
+	switch meaning, known := loss[o.GetKind()]; {
+	case rule.Name != objectRemoved.Name:
+	case o.GetKind() == "DestinationRule" && !holds(o.Object, []string{"spec", "subsets"}):
+		c = policyGone(o)
+	case known:
+		c.Meaning = meaning
 	}
 	return c
+}
+
+// policyGone is the change of a DestinationRule without subsets that is deleted: no route names it, so it is judged as if
+// its policy alone were.
+func policyGone(o *unstructured.Unstructured) Change {
+	policy, _, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "trafficPolicy")
+	rule := judge(field{path: []string{"spec", "trafficPolicy"}, old: policy, kind: o.GetKind(), was: o, now: o})
+	c := change(rule)
+	if rule.Name == settings.Name {
+		c.Meaning = "its policy is gone: requests to its host go by Istio's defaults"
+	}
+	c.Object, c.New = identityOf(o).String(), "removed"
+	return c
+}
+
+// restricts says whether an added object may refuse what passed before. To a host that is added with it nothing was sent.
+func restricts(o *unstructured.Unstructured, added []*unstructured.Unstructured) bool {
+	if o.GetKind() != "DestinationRule" {
+		return slices.Contains(restricting, o.GetKind())
+	}
+	host := text(o, "spec", "host")
+	encrypts := func(pattern string) bool { return holds(o.Object, split(pattern)) }
+	return slices.ContainsFunc(slices.Concat(policyTLS, subsetTLS), encrypts) && !slices.ContainsFunc(added, func(other *unstructured.Unstructured) bool {
+		hosts, _, _ := unstructured.NestedStringSlice(other.Object, "spec", "hosts")
+		return other.GetKind() == "ServiceEntry" && slices.Contains(hosts, host) ||
+			other.GetKind() == "Service" && other.GetName() == host && other.GetNamespace() == o.GetNamespace()
+	})
 }
 
 func successor(o *unstructured.Unstructured, removed, added []*unstructured.Unstructured) bool {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -234,6 +235,41 @@ func TestKept(t *testing.T) {
 		Meaning: "Helm keeps the object, as its annotation asks: it stays as it is, and belongs to no release any more"}, got[1])
 	other := strings.Replace(keptNamespace, "policy: keep", "policy: drop", 1)
 	assert.Equal(t, "object-removed", Releases(one(t, other), one(t, ""))[0].Rule)
+}
+
+// A DestinationRule that goes as a whole is judged by what it says: only subsets are missed by routes.
+func TestDestinationRuleThatGoes(t *testing.T) {
+	for spec, want := range map[string]string{
+		"{host: a, subsets: [{name: v1}]}":                                       "object-removed: its policy is gone, and its subsets are unknown: routes to them answer 503",
+		"{host: a, trafficPolicy: {loadBalancer: {simple: RANDOM}}}":             "settings: its policy is gone: requests to its host go by Istio's defaults",
+		"{host: a, subsets: []}":                                                 "settings: its policy is gone: requests to its host go by Istio's defaults",
+		"{host: a, trafficPolicy: {tls: {mode: SIMPLE}}}":                        "access: what may be called, or done, changes: traffic that passed may be refused",
+		"{host: a, trafficPolicy: {portLevelSettings: [{tls: {mode: SIMPLE}}]}}": "access: what may be called, or done, changes: traffic that passed may be refused",
+	} {
+		got := Releases(one(t, manifest("DestinationRule", "spec: "+spec)), one(t, ""))
+		require.Len(t, got, 1, spec)
+		assert.Equal(t, want, got[0].Rule+": "+got[0].Meaning, spec)
+		assert.Equal(t, "DestinationRule/ns/x removed", got[0].Object+" "+got[0].New, spec)
+	}
+}
+
+// One that comes may change how requests are encrypted, unless nobody sent to its host yet.
+func TestDestinationRuleThatComes(t *testing.T) {
+	for spec, want := range map[string]string{
+		"{host: a, trafficPolicy: {loadBalancer: {simple: RANDOM}}}":                                   "object-added",
+		"{host: a, trafficPolicy: {tls: {mode: DISABLE}}}":                                             "access",
+		"{host: a, trafficPolicy: {portLevelSettings: [{port: {number: 80}}, {tls: {mode: SIMPLE}}]}}": "access",
+		"{host: a, subsets: [{name: v1}, {name: v2, trafficPolicy: {tls: {mode: SIMPLE}}}]}":           "access",
+		"{host: a, subsets: [{trafficPolicy: {portLevelSettings: [{tls: {mode: SIMPLE}}]}}]}":          "access",
+		"{host: new, trafficPolicy: {tls: {mode: DISABLE}}}":                                           "object-added",
+		"{host: new.example.com, trafficPolicy: {tls: {mode: SIMPLE}}}":                                "object-added",
+	} {
+		hosts := manifest("Service", "metadata: {name: new, namespace: ns}\n") + "\n---\n" + manifest("ServiceEntry", "spec: {hosts: [b.example.com, new.example.com]}")
+		got := Releases(one(t, ""), one(t, hosts+"\n---\n"+manifest("DestinationRule", "spec: "+spec)))
+		require.Len(t, got, 3, spec)
+		i := slices.IndexFunc(got, func(c Change) bool { return c.Object == "DestinationRule/ns/x" })
+		assert.Equal(t, want, got[i].Rule, spec)
+	}
 }
 
 // No upgrade touches a release that is listed no more; one that is not to be installed goes with its objects.

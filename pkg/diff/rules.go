@@ -86,7 +86,13 @@ var loss = map[string]string{
 	"CustomResourceDefinition": "all objects of its kind are deleted",
 }
 
-// restricting are kinds of which a new object may refuse what passed before.
+// policyTLS and subsetTLS are where a DestinationRule says how requests are encrypted.
+var (
+	policyTLS = []string{"spec.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings.*.tls"}
+	subsetTLS = []string{"spec.subsets.*.trafficPolicy.tls", "spec.subsets.*.trafficPolicy.portLevelSettings.*.tls"}
+)
+
+// restricting are kinds of which a new object may refuse what passed before; so may a DestinationRule that has TLS.
 var restricting = []string{"AuthorizationPolicy", "NetworkPolicy", "PeerAuthentication", "RequestAuthentication", "Sidecar", "ResourceQuota", "LimitRange"}
 
 // selectorOf is where kinds that select pods by labels alone have their selector.
@@ -171,8 +177,8 @@ var judgements = []judgement{
 	{rule: access, kinds: []string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication", "NetworkPolicy", "Sidecar"}, fields: []string{"spec"}},
 	{rule: access, kinds: []string{"Role", "ClusterRole"}, fields: []string{"rules", "aggregationRule"}},
 	{rule: access, kinds: []string{"RoleBinding", "ClusterRoleBinding"}, fields: []string{"subjects"}},
-	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings.*.tls"}},
-	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.subsets.*.trafficPolicy.tls", "spec.subsets.*.trafficPolicy.portLevelSettings.*.tls"}, when: inOld},
+	{rule: access, kinds: []string{"DestinationRule"}, fields: policyTLS},
+	{rule: access, kinds: []string{"DestinationRule"}, fields: subsetTLS, when: inOld},
 
 	{rule: mesh, kinds: []string{"Namespace"}, fields: []string{"metadata.labels.istio-injection", "metadata.labels.istio.io/rev",
 		"metadata.labels.istio.io/dataplane-mode", "metadata.labels.pod-security.kubernetes.io/enforce", "metadata.labels.pod-security.kubernetes.io/enforce-version"}},
