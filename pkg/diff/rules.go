@@ -31,6 +31,7 @@ var (
 	addressKept   = rule{"address-kept", Major, "an upgrade changes nothing: the Service keeps its address, or has none, until it is deleted and made anew"}
 	objectRemoved = rule{"object-removed", Major, "the object is deleted"}
 	objectRenamed = rule{"object-renamed", Major, "one object is made and the other deleted; what refers to the old name finds nothing"}
+	objectMoved   = rule{"object-moved", Major, "another release owns the object: Helm refuses the upgrade until that one is upgraded without it, which needs can see to, or uninstalled"}
 	selector      = rule{"selector", Major, "it applies to other pods than before"}
 	selectionLost = rule{"selection-lost", Major, "the pods' labels changed and the selector did not: the pods are left out"}
 	port          = rule{"port", Major, "clients of this port do not reach it any more, or in another protocol"}
@@ -63,7 +64,7 @@ var (
 // Rules lists every rule, the gravest first.
 var rules = []rule{
 	valuesRefused, keyRemoved, keyRequired, valueNarrowed, chartRenamed, kubeNarrowed,
-	releaseUninstalled, immutable, emptied, addressKept, objectRemoved, objectRenamed, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
+	releaseUninstalled, immutable, emptied, addressKept, objectRemoved, objectRenamed, objectMoved, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
 	valuesAccepted, keyAdded, valueWidened, kubeWidened, releaseDropped, objectAdded, objectKept, jobRerun, restart, configuration, apiVersion, settings,
 	renamed, metadata, archive,
 }
