@@ -324,7 +324,7 @@ spec:
     - name: v1
       served: true
       storage: true
-      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, token: {type: string, format: byte}, tokens: {type: array, items: {type: string, format: date}}, hosts: {type: object, additionalProperties: {type: array, items: {type: object, properties: {port: {type: integer}}}}}, free: {type: object, x-kubernetes-preserve-unknown-fields: true}, window: {type: object, required: [from], properties: {from: {type: integer, nullable: true}}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, token: {type: string, format: byte}, tokens: {type: array, items: {type: string, format: date}}, hosts: {type: object, additionalProperties: {type: array, items: {type: object, properties: {port: {type: integer}}}}}, free: {type: object, x-kubernetes-preserve-unknown-fields: true}, template: {type: object, properties: {metadata: {type: object}}}, window: {type: object, required: [from], properties: {from: {type: integer, nullable: true}}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
 `
 	object := func(gvk, spec string) string {
 		return "apiVersion: " + path.Dir(gvk) + "\nkind: " + path.Base(gvk) + "\nmetadata: {name: more, namespace: shops}\nspec: " + spec
@@ -340,6 +340,9 @@ spec:
 		{crd + "\n---\n" + object(keda, "{to: null}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, hosts: {a: [{port: 1}]}, free: {any: [{thing: 1}]}}"), "", ""},
 		{crd + "\n---\n" + object(keda, "{to: shop, mxa: 1}"), `other.yaml ScaledObject/shops/more spec.mxa: unknown key "mxa". Fix: write max [schema]`, problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, template: {metadata: {creationTimestamp: null}}}"), "", ""},
+		{crd + "\n---\n" + object(keda, "{to: shop, template: {metadata: {labels: {a: b}}}}"), `other.yaml ScaledObject/shops/more spec.template.metadata.labels: unknown key "labels". Fix: remove it [schema]`, problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, mxa: null}"), `other.yaml ScaledObject/shops/more spec.mxa: unknown key "mxa" without a value, which server-side apply, as Helm 4 does it, refuses. Fix: write max [schema]`, problem.Warning},
 		{crd + "\n---\n" + object(keda, "{to: shop, hosts: {a: [{port: 1}, {number: 1}]}}"), `other.yaml ScaledObject/shops/more spec.hosts.a[1].number: unknown key "number". Fix: remove it; known here: port [schema]`, problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, window: {from: 1, till: {than: 2}}}"), `other.yaml ScaledObject/shops/more spec.window.till: unknown key "till". Fix: remove it; known here: from [schema]`, problem.Error},
 		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, lables: {a: b},", 1), `other.yaml ScaledObject/shops/more metadata.lables: unknown key "lables". Fix: write labels [schema]`, problem.Error},
