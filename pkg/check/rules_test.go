@@ -92,7 +92,7 @@ var broken = []struct {
 	{rule: "route-host", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: legacydb, port: {number: 443}}}",
 		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: host "legacydb", which is no Service in namespace shops`},
 	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: legacydb",
-		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `destination.host: host "legacydb", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: add a release with that Service`},
+		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `destination.host: host "legacydb", which is no Service in namespace shops: ServiceEntry/shops/more-443 declares it, but a route's host of one word is always a Service of its namespace; expected a host that exists. Fix: declare the host by a name with a dot and write that, or add a release with that Service [route-host]`},
 	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: api.example.com",
 		also: strings.Replace(entry("default", "443"), "spec: {", "spec: {exportTo: [.], ", 1),
 		want: `destination.host: host "api.example.com", which ServiceEntry/default/more-443 does not export to namespace shops; expected a host that is declared for it. Fix: declare it in this namespace too, or name the namespace in exportTo [route-host]`},
