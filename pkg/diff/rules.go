@@ -31,7 +31,7 @@ var (
 	addressKept   = rule{"address-kept", Major, "an upgrade changes nothing: the Service keeps its address, or has none, until it is deleted and made anew"}
 	objectRemoved = rule{"object-removed", Major, "the object is deleted"}
 	objectRenamed = rule{"object-renamed", Major, "one object is made and the other deleted; what refers to the old name finds nothing"}
-	objectMoved   = rule{"object-moved", Major, "another release owns the object: Helm refuses the upgrade until that one is upgraded without it, which needs can see to, or uninstalled"}
+	objectMoved   = rule{"object-moved", Major, "Helm refuses the upgrade while another release owns the object: upgrade that one without it first, by needs, or uninstall it"}
 	selector      = rule{"selector", Major, "it applies to other pods than before"}
 	selectionLost = rule{"selection-lost", Major, "the pods' labels changed and the selector did not: the pods are left out"}
 	port          = rule{"port", Major, "clients of this port do not reach it any more, or in another protocol"}
