@@ -66,9 +66,11 @@ func TestNoContainers(t *testing.T) {
 	}{
 		"no namespaces": {map[string]string{"unshare": "echo unshare: Operation not permitted; exit 1"}, 3,
 			"airgap: no container can be run here: unshare: Operation not permitted; run this as root, where namespaces may be made\n"},
-		"nobody may install": {map[string]string{"id": "echo 1000"}, 3, "airgap: missing here: podman runc "},
-		"no packages":        {nil, 3, "no packages\n"},
-		"anything else":      {map[string]string{"go": "echo no modules >&2; exit 1"}, 1, "no modules\n"},
+		"nobody may install":          {map[string]string{"id": "echo 1000"}, 3, "airgap: missing here: podman runc "},
+		"nobody may install the rest": {map[string]string{"id": "echo 1000", "dpkg-query": `[ "$4" != debootstrap ] && echo installed`}, 1, "airgap: missing here: debootstrap"},
+		"no packages":                 {nil, 1, "no packages\n"},
+		"a package fails":             {map[string]string{"apt-get": `[ "$1" = update ] || { echo no package; exit 100; }`}, 1, "no package\n"},
+		"anything else":               {map[string]string{"go": "echo no modules >&2; exit 1"}, 1, "no modules\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			programs := maps.Clone(may)

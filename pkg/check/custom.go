@@ -134,7 +134,13 @@ func (s *schemas) checkBrought(ctx context.Context, o object, compile func() (*c
 	pruning.Prune(known, c.schema, true)
 	for _, k := range unknown(nil, o.Object, known, c.schema) {
 		found, fix := schemaerr.Unknown(k.key, k.known)
+		if k.null {
+			found += " without a value, which server-side apply, as Helm 4 does it, refuses"
+		}
 		fault(k.path.String(), found, "", fix)
+		if k.null {
+			out[len(out)-1].Severity = problem.Warning // Helm 3 sends it to be left out
+		}
 	}
 	for _, e := range c.refusals(ctx, o) {
 		if schemaerr.Confidential(strings.FieldsFunc(e.Field, func(r rune) bool { return strings.ContainsRune(".[]", r) })) {
@@ -154,9 +160,11 @@ type unknownKey struct {
 	path  *field.Path
 	key   string
 	known []string
+	null  bool
 }
 
-// unknown are the keys of a value that are not in what the API server left of it.
+// unknown are the keys of a value that are not in what the API server left of it. A null where the schema names no key harms
+// nobody: server-side apply takes any key there, as creationTimestamp in the metadata of a template.
 func unknown(path *field.Path, value, left any, schema *structural.Structural) (out []unknownKey) {
 	if schema == nil {
 		schema = &structural.Structural{}
@@ -167,7 +175,9 @@ func unknown(path *field.Path, value, left any, schema *structural.Structural) (
 		for _, key := range slices.Sorted(maps.Keys(value)) {
 			at := path.Child(key)
 			if _, ok := left[key]; !ok {
-				out = append(out, unknownKey{at, key, slices.Sorted(maps.Keys(schema.Properties))})
+				if null := value[key] == nil; !null || len(schema.Properties) > 0 {
+					out = append(out, unknownKey{at, key, slices.Sorted(maps.Keys(schema.Properties)), null})
+				}
 				continue
 			}
 			var below *structural.Structural

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -403,7 +404,7 @@ func (m *model) virtualServices() []object {
 func servicePorts(o object) []port {
 	var out []port
 	for i, p := range list(o.Object, "spec", "ports") {
-		q := port{path: "spec.ports[" + strconv.Itoa(i) + "]", name: text(p, "name"), protocol: text(p, "appProtocol"), target: p["targetPort"], transport: text(p, "protocol")}
+		q := port{path: "spec.ports[" + strconv.Itoa(i) + "]", name: text(p, "name"), protocol: text(p, "appProtocol"), target: p["targetPort"], transport: transportOf(p)}
 		q.appProtocolGiven = q.protocol != ""
 		q.number, _ = number(p, "port")
 		if q.target == nil {
@@ -434,7 +435,7 @@ func (s *service) has(wanted any) bool {
 			if !named {
 				return p.target == int64(wanted)
 			}
-			return slices.ContainsFunc(s.pods, func(p pods) bool { return p.port(name) == int64(wanted) })
+			return slices.ContainsFunc(s.pods, func(pods pods) bool { return pods.port(name, p.transport) == int64(wanted) })
 		}
 		return p.name == wanted
 	})
@@ -467,10 +468,10 @@ func (p pods) ports() (out []map[string]any) {
 	return out
 }
 
-// port is the number of a container's port by its name, 0 where there is none.
-func (p pods) port(name string) int64 {
+// port is the number of a container's port by its name and protocol, 0 where there is none.
+func (p pods) port(name, transport string) int64 {
 	for _, cp := range p.ports() {
-		if text(cp, "name") == name {
+		if text(cp, "name") == name && transportOf(cp) == transport {
 			n, _ := number(cp, "containerPort")
 			return n
 		}
@@ -478,12 +479,15 @@ func (p pods) port(name string) int64 {
 	return 0
 }
 
-// listens says whether a container of the pods has the target port, by name or number.
-func (p pods) listens(target any) bool {
+// listens says whether a container of the pods has the Service's target port: by name and protocol, as Kubernetes looks it up,
+// or by number.
+func (p pods) listens(target any, transport string) bool {
+	if name, named := target.(string); named {
+		return p.port(name, transport) != 0
+	}
 	return slices.ContainsFunc(p.ports(), func(cp map[string]any) bool {
 		n, numbered := number(cp, "containerPort")
-		name, named := target.(string)
-		return numbered && n == target || named && text(cp, "name") == name
+		return numbered && n == target
 	})
 }
 
@@ -492,13 +496,24 @@ func (p pods) portNames() string {
 	for _, c := range list(p.spec, "containers") {
 		for _, cp := range list(c, "ports") {
 			n, _ := number(cp, "containerPort")
-			out = append(out, strings.TrimPrefix(text(cp, "name")+" "+strconv.FormatInt(n, 10), " "))
+			out = append(out, strings.TrimPrefix(text(cp, "name")+" "+ofTransport(strconv.FormatInt(n, 10), transportOf(cp)), " "))
 		}
 	}
 	if len(out) == 0 {
 		return "no port"
 	}
 	return strings.Join(out, ", ")
+}
+
+// transportOf is the protocol of a port of a Service or of a container.
+func transportOf(port map[string]any) string { return cmp.Or(text(port, "protocol"), "TCP") }
+
+// ofTransport is a port as messages name it.
+func ofTransport(port, transport string) string {
+	if transport == "TCP" {
+		return port
+	}
+	return port + "/" + transport
 }
 
 func contains(labels, selector map[string]string) bool {

@@ -2,6 +2,7 @@ package check
 
 import (
 	"slices"
+	"strings"
 
 	"chartbasico/pkg/problem"
 )
@@ -22,6 +23,9 @@ func (m *model) missing(o object, path, found, host string) Problem {
 	namespace := o.GetNamespace()
 	if entries := m.entries[host]; len(entries) > 0 && m.outside(host, namespace) == nil {
 		return o.problem(path, found+", which "+entries[0].id+" does not export to namespace "+namespace, "a host that is declared for it", "declare it in this namespace too, or name the namespace in exportTo")
+	}
+	if entry := m.outside(host, namespace); entry != nil && !strings.Contains(host, ".") {
+		return o.problem(path, found+", which is no Service in namespace "+namespace+": "+entry.id+" declares it, but a route's host of one word is always a Service of its namespace", "a host that exists", "declare the host by a name with a dot and write that, or add a release with that Service")
 	}
 	return o.problem(path, found+", which is no Service in namespace "+namespace+" and no declared external host", "a host that exists", m.nearHost(host, namespace))
 }

@@ -76,6 +76,8 @@ var broken = []struct {
 	{rule: "schema", also: strings.Replace(generated, "batch/v1", "batch/v3", 1), want: "Job/shops/more- apiVersion: batch/v3/Job is not a kind"},
 	{rule: "service-job", old: "labels: {app: setup}", new: "labels: {app: shop}", want: "shop.yaml Service/shops/shop spec.selector: it selects the pods of Job/shops/setup, which end"},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: wbe", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "wbe"; expected one of web 8080`},
+	{rule: "service-port", old: "{name: web, containerPort: 8080}", new: "{name: web, containerPort: 8080, protocol: UDP}", want: `shop.yaml Service/shops/shop spec.ports[0].targetPort: no container of Deployment/shops/shop-v1 has the port "web"; expected one of web 8080/UDP`},
+	{rule: "service-port", old: "port: 80, targetPort: web", new: "port: 80, targetPort: web, protocol: UDP", want: `no container of Deployment/shops/shop-v1 has the port "web"/UDP; expected one of web 8080`},
 	{rule: "service-port", old: "targetPort: web", new: "targetPort: 8081", want: "no container of Deployment/shops/shop-v2 has the port 8081"},
 	{rule: "statefulset-service", old: "serviceName: store", new: "serviceName: stor", want: `shop.yaml StatefulSet/shops/store-v1 spec.serviceName: "stor", which is no Service in namespace shops; expected a headless Service that selects its pods, which have no DNS names of their own otherwise. Fix: write store [statefulset-service]`, warning: true},
 	{rule: "statefulset-service", old: "serviceName: store", new: "serviceName: elsewhere", want: `spec.serviceName: "elsewhere", which is no Service in namespace shops; expected a headless Service that selects its pods, which have no DNS names of their own otherwise. Fix: add a release with that Service, with clusterIP: None [`, warning: true},
@@ -90,7 +92,7 @@ var broken = []struct {
 	{rule: "route-host", old: "{service: {name: shop, port: {name: http}}}", new: "{service: {name: legacydb, port: {number: 443}}}",
 		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `Ingress/shops/shop spec.rules[0].http.paths[0].backend.service.name: host "legacydb", which is no Service in namespace shops`},
 	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: legacydb",
-		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `destination.host: host "legacydb", which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: add a release with that Service`},
+		also: strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1), want: `destination.host: host "legacydb", which is no Service in namespace shops: ServiceEntry/shops/more-443 declares it, but a route's host of one word is always a Service of its namespace; expected a host that exists. Fix: declare the host by a name with a dot and write that, or add a release with that Service [route-host]`},
 	{rule: "route-host", old: "{host: shop, subset: v2", new: "{host: api.example.com",
 		also: strings.Replace(entry("default", "443"), "spec: {", "spec: {exportTo: [.], ", 1),
 		want: `destination.host: host "api.example.com", which ServiceEntry/default/more-443 does not export to namespace shops; expected a host that is declared for it. Fix: declare it in this namespace too, or name the namespace in exportTo [route-host]`},
@@ -322,7 +324,7 @@ spec:
     - name: v1
       served: true
       storage: true
-      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, token: {type: string, format: byte}, tokens: {type: array, items: {type: string, format: date}}, hosts: {type: object, additionalProperties: {type: array, items: {type: object, properties: {port: {type: integer}}}}}, free: {type: object, x-kubernetes-preserve-unknown-fields: true}, window: {type: object, required: [from], properties: {from: {type: integer, nullable: true}}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
+      schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, required: [to], properties: {to: {type: string}, passwords: {type: array, items: {type: string, pattern: "^[a-z]+$"}}, token: {type: string, format: byte}, tokens: {type: array, items: {type: string, format: date}}, hosts: {type: object, additionalProperties: {type: array, items: {type: object, properties: {port: {type: integer}}}}}, free: {type: object, x-kubernetes-preserve-unknown-fields: true}, template: {type: object, properties: {metadata: {type: object}}}, window: {type: object, required: [from], properties: {from: {type: integer, nullable: true}}}, max: {type: integer, nullable: true, maximum: 9}}, x-kubernetes-validations: [{rule: "self.to != 'never'", message: not there}]}}}}
 `
 	object := func(gvk, spec string) string {
 		return "apiVersion: " + path.Dir(gvk) + "\nkind: " + path.Base(gvk) + "\nmetadata: {name: more, namespace: shops}\nspec: " + spec
@@ -338,6 +340,9 @@ spec:
 		{crd + "\n---\n" + object(keda, "{to: null}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, hosts: {a: [{port: 1}]}, free: {any: [{thing: 1}]}}"), "", ""},
 		{crd + "\n---\n" + object(keda, "{to: shop, mxa: 1}"), `other.yaml ScaledObject/shops/more spec.mxa: unknown key "mxa". Fix: write max [schema]`, problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, template: {metadata: {creationTimestamp: null}}}"), "", ""},
+		{crd + "\n---\n" + object(keda, "{to: shop, template: {metadata: {labels: {a: b}}}}"), `other.yaml ScaledObject/shops/more spec.template.metadata.labels: unknown key "labels". Fix: remove it [schema]`, problem.Error},
+		{crd + "\n---\n" + object(keda, "{to: shop, mxa: null}"), `other.yaml ScaledObject/shops/more spec.mxa: unknown key "mxa" without a value, which server-side apply, as Helm 4 does it, refuses. Fix: write max [schema]`, problem.Warning},
 		{crd + "\n---\n" + object(keda, "{to: shop, hosts: {a: [{port: 1}, {number: 1}]}}"), `other.yaml ScaledObject/shops/more spec.hosts.a[1].number: unknown key "number". Fix: remove it; known here: port [schema]`, problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, window: {from: 1, till: {than: 2}}}"), `other.yaml ScaledObject/shops/more spec.window.till: unknown key "till". Fix: remove it; known here: from [schema]`, problem.Error},
 		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, lables: {a: b},", 1), `other.yaml ScaledObject/shops/more metadata.lables: unknown key "lables". Fix: write labels [schema]`, problem.Error},

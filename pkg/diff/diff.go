@@ -57,9 +57,10 @@ func Releases(before, after []Release) []Change {
 	for _, r := range before {
 		was[key{r.Environment, r.Name}] = r
 	}
+	owned := owners(before, after)
 	for _, now := range after {
 		k := key{now.Environment, now.Name}
-		out = append(out, release(was[k], now)...)
+		out = append(out, release(was[k], now, owned[now.Environment])...)
 		delete(was, k)
 	}
 	for _, r := range before {
@@ -76,7 +77,39 @@ func Releases(before, after []Release) []Change {
 	return sorted(out)
 }
 
-func release(was, now Release) []Change {
+// owner is the release that has an object, and whether Helm keeps the object for it.
+type owner struct {
+	release string
+	keeps   bool
+}
+
+// owners are the releases that have objects when the upgrades begin, by environment: what Helmfile uninstalls is gone by then.
+// Hooks belong to no release, and an object that the API server names is always a new one.
+func owners(before, after []Release) map[string]map[identity]owner {
+	goes := func(r Release) bool {
+		return slices.ContainsFunc(after, func(now Release) bool {
+			return now.Absent && now.Environment == r.Environment && now.Name == r.Name
+		})
+	}
+	out := map[string]map[identity]owner{}
+	for _, r := range before {
+		if r.Environment == "" {
+			continue
+		}
+		if out[r.Environment] == nil {
+			out[r.Environment] = map[identity]owner{}
+		}
+		uninstalled := goes(r)
+		for _, o := range r.Objects {
+			if !isHook(o) && o.GetName() != "" && (isKept(o) || !uninstalled) {
+				out[r.Environment][identityOf(o)] = owner{r.Name, isKept(o)}
+			}
+		}
+	}
+	return out
+}
+
+func release(was, now Release, owned map[identity]owner) []Change {
 	var out []Change
 	there := was.Name != "" && !was.Absent
 	switch {
@@ -93,9 +126,9 @@ func release(was, now Release) []Change {
 	case now.Absent && there:
 		c := change(releaseUninstalled)
 		c.Old, c.New = "installed", "installed: false"
-		out = append(objects(was.Objects, nil), c)
+		out = append(objects(was.Objects, nil, nil), c)
 	default:
-		out = objects(was.Objects, now.Objects)
+		out = objects(was.Objects, now.Objects, owned)
 	}
 	for i := range out {
 		out[i].Environment, out[i].Release = now.Environment, now.Name
@@ -117,7 +150,8 @@ func (id identity) String() string {
 	return id.kind + "/" + id.namespace + "/" + id.name
 }
 
-func objects(before, after []*unstructured.Unstructured) []Change {
+// objects compares those of a release. What is owned in the environment and new in this release is another's.
+func objects(before, after []*unstructured.Unstructured, owned map[identity]owner) []Change {
 	was, now := byIdentity(before), byIdentity(after)
 	var out []Change
 	var removed, added []*unstructured.Unstructured
@@ -144,11 +178,20 @@ func objects(before, after []*unstructured.Unstructured) []Change {
 		out = append(out, gone(o, removed, added))
 	}
 	for _, o := range added {
+		if by, ok := owned[identityOf(o)]; ok && !isHook(o) {
+			c := change(objectMoved)
+			c.Object, c.Old, c.New = identityOf(o).String(), "of "+by.release, "added"
+			if by.keeps {
+				c.Meaning = "Helm keeps it as the other release's and refuses the upgrade, unless that is run with --take-ownership"
+			}
+			out = append(out, c)
+			continue
+		}
 		if successor(o, removed, added) {
 			continue // said of the old one
 		}
 		rule := objectAdded
-		if slices.Contains(restricting, o.GetKind()) {
+		if restricts(o, added) {
 			rule = access
 		}
 		c := change(rule)
@@ -178,12 +221,41 @@ func gone(o *unstructured.Unstructured, removed, added []*unstructured.Unstructu
 	}
 	c := change(rule)
 	c.Object, c.New = identityOf(o).String(), now
-	if rule.Name == objectRemoved.Name {
-		if text, ok := loss[o.GetKind()]; ok {
-			c.Meaning = text
-		}
+	switch meaning, known := loss[o.GetKind()]; {
+	case rule.Name != objectRemoved.Name:
+	case o.GetKind() == "DestinationRule" && !holds(o.Object, []string{"spec", "subsets"}):
+		c = policyGone(o)
+	case known:
+		c.Meaning = meaning
 	}
 	return c
+}
+
+// policyGone is the change of a DestinationRule without subsets that is deleted: no route names it, so it is judged as if
+// its policy alone were.
+func policyGone(o *unstructured.Unstructured) Change {
+	policy, _, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "trafficPolicy")
+	rule := judge(field{path: []string{"spec", "trafficPolicy"}, old: policy, kind: o.GetKind(), was: o, now: o})
+	c := change(rule)
+	if rule.Name == settings.Name {
+		c.Meaning = "its policy is gone: requests to its host go by Istio's defaults"
+	}
+	c.Object, c.New = identityOf(o).String(), "removed"
+	return c
+}
+
+// restricts says whether an added object may refuse what passed before. To a host that is added with it nothing was sent.
+func restricts(o *unstructured.Unstructured, added []*unstructured.Unstructured) bool {
+	if o.GetKind() != "DestinationRule" {
+		return slices.Contains(restricting, o.GetKind())
+	}
+	host := text(o, "spec", "host")
+	encrypts := func(pattern string) bool { return holds(o.Object, split(pattern)) }
+	return slices.ContainsFunc(slices.Concat(policyTLS, subsetTLS), encrypts) && !slices.ContainsFunc(added, func(other *unstructured.Unstructured) bool {
+		hosts, _, _ := unstructured.NestedStringSlice(other.Object, "spec", "hosts")
+		return other.GetKind() == "ServiceEntry" && slices.Contains(hosts, host) ||
+			other.GetKind() == "Service" && other.GetName() == host && other.GetNamespace() == o.GetNamespace()
+	})
 }
 
 func successor(o *unstructured.Unstructured, removed, added []*unstructured.Unstructured) bool {

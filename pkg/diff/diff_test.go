@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -165,7 +166,7 @@ func TestEdits(t *testing.T) {
 		t.Run(e.kind+" "+e.path+" "+e.rule, func(t *testing.T) {
 			before := manifest(e.kind, e.object)
 			require.Contains(t, before, e.from)
-			got := objects(parse(t, before), parse(t, strings.Replace(before, e.from, e.to, 1)))
+			got := objects(parse(t, before), parse(t, strings.Replace(before, e.from, e.to, 1)), nil)
 			if e.rule == "" {
 				assert.Empty(t, got)
 				return
@@ -176,7 +177,7 @@ func TestEdits(t *testing.T) {
 			assert.Equal(t, Highest(got), got[0].Level, "nothing graver is said: %v", got)
 			assert.NotContains(t, fmt.Sprint(got), "YQ==", "no secret is shown")
 			assert.NotContains(t, fmt.Sprint(got), "Yg==", "no secret is shown")
-			same := objects(parse(t, before), parse(t, before))
+			same := objects(parse(t, before), parse(t, before), nil)
 			assert.Empty(t, same)
 		})
 	}
@@ -206,6 +207,7 @@ func others(t *testing.T) map[string][]Change {
 		"object-added":          Releases(nil, one(t, service)),
 		"object-removed":        Releases(one(t, service), one(t, "")),
 		"object-kept":           Releases(one(t, keptNamespace), one(t, "")),
+		"object-moved":          Releases(append(one(t, ""), Release{Environment: "e", Name: "s", Objects: parse(t, service)}), one(t, service)),
 		"release-dropped":       Releases(one(t, service), nil),
 		"release-uninstalled":   Releases(one(t, keptNamespace), []Release{{Environment: "e", Name: "r", Absent: true}}),
 		"renamed":               {Renamed("e", "d", "e")},
@@ -234,6 +236,72 @@ func TestKept(t *testing.T) {
 		Meaning: "Helm keeps the object, as its annotation asks: it stays as it is, and belongs to no release any more"}, got[1])
 	other := strings.Replace(keptNamespace, "policy: keep", "policy: drop", 1)
 	assert.Equal(t, "object-removed", Releases(one(t, other), one(t, ""))[0].Rule)
+}
+
+// Helm takes no object of another release, unless Helmfile uninstalled that first.
+func TestObjectThatMoves(t *testing.T) {
+	service := manifest("Service", "")
+	s := func(text string) Release { return Release{Environment: "e", Name: "s", Objects: parse(t, text)} }
+	absent := Release{Environment: "e", Name: "s", Absent: true}
+	for name, c := range map[string]struct {
+		before, after []Release
+		want          []string
+	}{
+		"of one that is dropped":     {append(one(t, ""), s(service)), one(t, service), []string{"r object-moved of s", "s release-dropped listed"}},
+		"of one that is upgraded":    {append(one(t, ""), s(service)), append(one(t, service), s("")), []string{"r object-moved of s", "s object-removed "}},
+		"of one that is uninstalled": {append(one(t, ""), s(service)), append(one(t, service), absent), []string{"s object-removed ", "s release-uninstalled installed", "r object-added "}},
+		"that is kept":               {append(one(t, ""), s(keptNamespace)), append(one(t, keptNamespace), absent), []string{"r object-moved of s", "s release-uninstalled installed", "s object-kept "}},
+		"to a new release":           {[]Release{s(service)}, one(t, service), []string{"r object-moved of s", "s release-dropped listed"}},
+		"in both before":             {append(one(t, service), s(service)), one(t, service), []string{"s release-dropped listed"}},
+		"in another environment":     {[]Release{{Environment: "d", Name: "s", Objects: parse(t, service)}}, one(t, service), []string{"r object-added ", "s release-dropped listed"}},
+		"in a values file by itself": {[]Release{{Name: "s", Objects: parse(t, service)}}, []Release{{Name: "r", Objects: parse(t, service)}}, []string{"r object-added ", "s release-dropped listed"}},
+		"a hook":                     {append(one(t, ""), s(hook)), one(t, hook), []string{"r object-added ", "s release-dropped listed"}},
+	} {
+		var got []string
+		for _, change := range Releases(c.before, c.after) {
+			got = append(got, change.Release+" "+change.Rule+" "+change.Old)
+		}
+		assert.Equal(t, c.want, got, name)
+	}
+	kept := Releases(append(one(t, ""), s(keptNamespace)), one(t, keptNamespace))[0]
+	assert.Equal(t, "Helm keeps it as the other release's and refuses the upgrade, unless that is run with --take-ownership", kept.Meaning)
+}
+
+const hook = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: ns, annotations: {helm.sh/hook: pre-install}}\n"
+
+// A DestinationRule that goes as a whole is judged by what it says: only subsets are missed by routes.
+func TestDestinationRuleThatGoes(t *testing.T) {
+	for spec, want := range map[string]string{
+		"{host: a, subsets: [{name: v1}]}":                                       "object-removed: its policy is gone, and its subsets are unknown: routes to them answer 503",
+		"{host: a, trafficPolicy: {loadBalancer: {simple: RANDOM}}}":             "settings: its policy is gone: requests to its host go by Istio's defaults",
+		"{host: a, subsets: []}":                                                 "settings: its policy is gone: requests to its host go by Istio's defaults",
+		"{host: a, trafficPolicy: {tls: {mode: SIMPLE}}}":                        "access: what may be called, or done, changes: traffic that passed may be refused",
+		"{host: a, trafficPolicy: {portLevelSettings: [{tls: {mode: SIMPLE}}]}}": "access: what may be called, or done, changes: traffic that passed may be refused",
+	} {
+		got := Releases(one(t, manifest("DestinationRule", "spec: "+spec)), one(t, ""))
+		require.Len(t, got, 1, spec)
+		assert.Equal(t, want, got[0].Rule+": "+got[0].Meaning, spec)
+		assert.Equal(t, "DestinationRule/ns/x removed", got[0].Object+" "+got[0].New, spec)
+	}
+}
+
+// One that comes may change how requests are encrypted, unless nobody sent to its host yet.
+func TestDestinationRuleThatComes(t *testing.T) {
+	for spec, want := range map[string]string{
+		"{host: a, trafficPolicy: {loadBalancer: {simple: RANDOM}}}":                                   "object-added",
+		"{host: a, trafficPolicy: {tls: {mode: DISABLE}}}":                                             "access",
+		"{host: a, trafficPolicy: {portLevelSettings: [{port: {number: 80}}, {tls: {mode: SIMPLE}}]}}": "access",
+		"{host: a, subsets: [{name: v1}, {name: v2, trafficPolicy: {tls: {mode: SIMPLE}}}]}":           "access",
+		"{host: a, subsets: [{trafficPolicy: {portLevelSettings: [{tls: {mode: SIMPLE}}]}}]}":          "access",
+		"{host: new, trafficPolicy: {tls: {mode: DISABLE}}}":                                           "object-added",
+		"{host: new.example.com, trafficPolicy: {tls: {mode: SIMPLE}}}":                                "object-added",
+	} {
+		hosts := manifest("Service", "metadata: {name: new, namespace: ns}\n") + "\n---\n" + manifest("ServiceEntry", "spec: {hosts: [b.example.com, new.example.com]}")
+		got := Releases(one(t, ""), one(t, hosts+"\n---\n"+manifest("DestinationRule", "spec: "+spec)))
+		require.Len(t, got, 3, spec)
+		i := slices.IndexFunc(got, func(c Change) bool { return c.Object == "DestinationRule/ns/x" })
+		assert.Equal(t, want, got[i].Rule, spec)
+	}
 }
 
 // No upgrade touches a release that is listed no more; one that is not to be installed goes with its objects.

@@ -31,6 +31,7 @@ var (
 	addressKept   = rule{"address-kept", Major, "an upgrade changes nothing: the Service keeps its address, or has none, until it is deleted and made anew"}
 	objectRemoved = rule{"object-removed", Major, "the object is deleted"}
 	objectRenamed = rule{"object-renamed", Major, "one object is made and the other deleted; what refers to the old name finds nothing"}
+	objectMoved   = rule{"object-moved", Major, "Helm refuses the upgrade while another release owns the object: upgrade that one without it first, by needs, or uninstall it"}
 	selector      = rule{"selector", Major, "it applies to other pods than before"}
 	selectionLost = rule{"selection-lost", Major, "the pods' labels changed and the selector did not: the pods are left out"}
 	port          = rule{"port", Major, "clients of this port do not reach it any more, or in another protocol"}
@@ -63,7 +64,7 @@ var (
 // Rules lists every rule, the gravest first.
 var rules = []rule{
 	valuesRefused, keyRemoved, keyRequired, valueNarrowed, chartRenamed, kubeNarrowed,
-	releaseUninstalled, immutable, emptied, addressKept, objectRemoved, objectRenamed, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
+	releaseUninstalled, immutable, emptied, addressKept, objectRemoved, objectRenamed, objectMoved, selector, selectionLost, port, host, route, access, mesh, storage, kept, stopped,
 	valuesAccepted, keyAdded, valueWidened, kubeWidened, releaseDropped, objectAdded, objectKept, jobRerun, restart, configuration, apiVersion, settings,
 	renamed, metadata, archive,
 }
@@ -86,7 +87,13 @@ var loss = map[string]string{
 	"CustomResourceDefinition": "all objects of its kind are deleted",
 }
 
-// restricting are kinds of which a new object may refuse what passed before.
+// policyTLS and subsetTLS are where a DestinationRule says how requests are encrypted.
+var (
+	policyTLS = []string{"spec.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings.*.tls"}
+	subsetTLS = []string{"spec.subsets.*.trafficPolicy.tls", "spec.subsets.*.trafficPolicy.portLevelSettings.*.tls"}
+)
+
+// restricting are kinds of which a new object may refuse what passed before; so may a DestinationRule that has TLS.
 var restricting = []string{"AuthorizationPolicy", "NetworkPolicy", "PeerAuthentication", "RequestAuthentication", "Sidecar", "ResourceQuota", "LimitRange"}
 
 // selectorOf is where kinds that select pods by labels alone have their selector.
@@ -171,8 +178,8 @@ var judgements = []judgement{
 	{rule: access, kinds: []string{"AuthorizationPolicy", "PeerAuthentication", "RequestAuthentication", "NetworkPolicy", "Sidecar"}, fields: []string{"spec"}},
 	{rule: access, kinds: []string{"Role", "ClusterRole"}, fields: []string{"rules", "aggregationRule"}},
 	{rule: access, kinds: []string{"RoleBinding", "ClusterRoleBinding"}, fields: []string{"subjects"}},
-	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.trafficPolicy.tls", "spec.trafficPolicy.portLevelSettings.*.tls"}},
-	{rule: access, kinds: []string{"DestinationRule"}, fields: []string{"spec.subsets.*.trafficPolicy.tls", "spec.subsets.*.trafficPolicy.portLevelSettings.*.tls"}, when: inOld},
+	{rule: access, kinds: []string{"DestinationRule"}, fields: policyTLS},
+	{rule: access, kinds: []string{"DestinationRule"}, fields: subsetTLS, when: inOld},
 
 	{rule: mesh, kinds: []string{"Namespace"}, fields: []string{"metadata.labels.istio-injection", "metadata.labels.istio.io/rev",
 		"metadata.labels.istio.io/dataplane-mode", "metadata.labels.pod-security.kubernetes.io/enforce", "metadata.labels.pod-security.kubernetes.io/enforce-version"}},

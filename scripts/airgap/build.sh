@@ -23,22 +23,25 @@ permitted() {
   return 1
 }
 
-packages=(podman runc netavark aardvark-dns iptables debootstrap)
+containers=(podman runc netavark aardvark-dns iptables)
+packages=("${containers[@]}" debootstrap)
 command -v mvn >/dev/null || packages+=(maven)
 command -v npm >/dev/null || packages+=(npm)
 
-install_packages() {
-  local missing=() p
-  for p in "${packages[@]}"; do # a package that was removed may have a status still
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || missing+=("$p")
+# missing PACKAGE...: those that are not installed. One that was removed may have a status still.
+missing() {
+  local p
+  for p; do
+    [ "$(dpkg-query -W -f '${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || printf '%s\n' "$p"
   done
-  [ ${#missing[@]} -gt 0 ] || return 0
-  if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    say "airgap: missing here: ${missing[*]}; install them, or run this as root on Debian"
-    return 1
-  fi
+}
+
+may_install() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
+
+# install_packages PACKAGE...: what cannot be fetched is a failure, and says nothing of what this machine may have.
+install_packages() {
   apt-get update -q || return
-  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "${missing[@]}"
+  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends "$@"
 }
 
 # Containers here may not raise limits above these, and crun refuses the mixed cgroup hierarchy that old machines have.
@@ -283,7 +286,17 @@ bookinfo_images() {
 
 say "airgap: building what no registry gives; what is there already is kept"
 permitted || exit 3
-slow "installing Debian's packages" install_packages || exit 3
+lacking=$(missing "${packages[@]}")
+if [ -n "$lacking" ]; then
+  # shellcheck disable=SC2086 # one word a package
+  if may_install; then
+    slow "installing Debian's packages" install_packages $lacking
+  else
+    say "airgap: missing here: ${lacking//$'\n'/ }; install them, or run this as root on Debian"
+    [ -z "$(missing "${containers[@]}")" ] || exit 3
+    exit 1
+  fi
+fi
 configure_podman
 # A module's directory is known only once it is here.
 go mod download istio.io/istio sigs.k8s.io/kind

@@ -26,6 +26,12 @@ service: {ports: {http: {port: 80, targetPort: admin}}}
 workload:
   sidecars: {proxy: {image: {repository: p, tag: "1"}, ports: {admin: {containerPort: 9000}, old: null}}}
   initContainers: {first: {image: {repository: i, tag: "1"}, ports: {http: {containerPort: 9000}}}}`},
+	{"a port by name in two protocols, each of another container", `
+service: {ports: {udp-dns: {port: 53, protocol: UDP}, udp-more: {port: 54, protocol: UDP, targetPort: dns}, tcp-dns: {port: 53, targetPort: dns}}}
+workload:
+  containers:
+    main: {ports: {dns: {containerPort: 53, protocol: UDP}}}
+    more: {image: {repository: m, tag: "1"}, ports: {dns: {containerPort: 5353}}}`},
 	{"a StatefulSet without storage, under a Service of another name", `
 workload: {kind: StatefulSet, serviceName: other, enableServiceLinks: true}`},
 	{"a StatefulSet under a Service of its version", `
@@ -95,6 +101,14 @@ routing:
 workload: {containers: {main: {image: {tag: null, digest: "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}}}`},
 	{"affinity that is only preferred", `
 workload: {affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: [{weight: 1, podAffinityTerm: {topologyKey: kubernetes.io/hostname}}]}}}`},
+	{"a host without a policy, named as the version of a Service with one", `
+workload: null
+service: {perVersion: true, ports: {http: {port: 80}}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}
+egress: {hosts: {v1-3-4: {host: a.example.com, port: 443, protocol: TLS}, a: {host: b.example.com, port: 80, protocol: HTTP, tls: {}}}}`},
+	{"a host with a policy, named as the version of a Service without one", `
+workload: null
+service: {perVersion: true, ports: {http: {port: 80}}}
+egress: {hosts: {v1-3-4: {host: a.example.com, port: 80, protocol: HTTP, tls: {}}}}`},
 	{"all namespaces see a host behind the egress gateway", `
 egress: {gateway: {host: out.mesh.svc.cluster.local}, hosts: {a: {host: a.example.com, port: 443, protocol: TLS, exportTo: ["*"]}}}`},
 	{"few services visible, without a gateway", `

@@ -75,6 +75,21 @@ subsets: [{name: v1-2, labels: {version: v1.2}}]
 trafficPolicy: {connectionPool: {http: {http1MaxPendingRequests: 1000}}}`)
 }
 
+// A layer may remove the policy field by field.
+func TestNoServicePolicy(t *testing.T) {
+	got := renderObjects(t, `
+app: shop
+service: {ports: {http: {port: 80}}, trafficPolicy: {connectionPool: null}}
+egress: {hosts: {db: {host: db.example.com, port: 5432, protocol: TCP, trafficPolicy: {connectionPool: null}}}}`)
+	assert.NotContains(t, got, "DestinationRule/shop")
+	assert.NotContains(t, got, "DestinationRule/shop-db")
+	got = renderObjects(t, `
+app: shop
+service: {ports: {http: {port: 80}}, trafficPolicy: {connectionPool: null}}
+routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`)
+	assert.Contains(t, got, "DestinationRule/shop", "that of routing")
+}
+
 func TestServiceTypes(t *testing.T) {
 	for values, want := range map[string]string{
 		`{clusterIP: None, publishNotReadyAddresses: true, ports: {tcp: {port: 5432}}}`:                                   `{clusterIP: None, publishNotReadyAddresses: true, selector: {app: shop}, ports: [{name: tcp, port: 5432, protocol: TCP}]}`,

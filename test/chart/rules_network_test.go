@@ -202,6 +202,11 @@ routing: {protocol: TCP, ` + stages + `}`,
 		`egress.hosts.b: found a.example.com, which egress.hosts.a has too, with tls or trafficPolicy; allowed: one entry for a host with either, since they hold for the whole host; fix: put the ports of both into one entry, under ports`},
 	{"a host named as the gateway's rule", `egress: {gateway: {}, hosts: {egress-gateway: {host: a.example.com, port: 443, protocol: TLS}}}`,
 		`egress.hosts.egress-gateway: found a name that the DestinationRule of the gateway has too; allowed: another name; fix: rename it`},
+	{"a host named as the version of a Service", `
+workload: null
+service: {perVersion: true, ports: {http: {port: 80}}, trafficPolicy: {loadBalancer: {simple: RANDOM}}}
+egress: {hosts: {v1-3-4: {host: a.example.com, port: 80, protocol: HTTP, tls: {}}}}`,
+		`egress.hosts.v1-3-4: found a name that the DestinationRule of service has too; allowed: another name; fix: rename it`},
 	{"a host named as the exposure", `
 exposure: {kind: istio, hosts: [a.example.com], port: 80}
 egress: {gateway: {}, hosts: {exposure: {host: a.example.com, port: 443, protocol: TLS}}}`,

@@ -207,6 +207,10 @@ workload: {kind: Job, containers: {main: {ports: {http: {containerPort: 80}}}}}`
 service: {ports: {http: {port: 80, targetPort: htp}}}
 workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,
 		`service.ports.http.targetPort: found htp, a port that no container has; allowed: http (8080); fix: set targetPort to one of them, or add the port to a container`},
+	{"a target port of another protocol", `
+service: {ports: {tcp-dns: {port: 53, targetPort: dns}, udp-dns: {port: 53, protocol: UDP, targetPort: dns}}}
+workload: {containers: {main: {ports: {dns: {containerPort: 5353, protocol: UDP}}}}}`,
+		`service.ports.tcp-dns.targetPort: found dns, a port that no container has; allowed: dns/UDP (5353); fix: set targetPort to one of them, or add the port to a container`},
 	{"a target port in quotes", `
 service: {ports: {http: {port: 80, targetPort: "8080"}}}
 workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}`,

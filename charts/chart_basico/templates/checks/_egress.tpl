@@ -47,6 +47,10 @@
 {{- $_ := set $seen $address $name -}}
 {{- end -}}
 {{- if has $name $kept -}}{{- include "chart_basico.check.egress.kept" (dict "root" $ "host" $host "path" $path "name" $name "kinds" $kinds) -}}{{- end -}}
+{{- if and (include "chart_basico.service.policy" $ | fromJson) (include "chart_basico.egress.policy" $host | fromJson) (eq (printf "%s-%s" $.Values.app $name) (include "chart_basico.service.name" $)) -}}
+{{- include "chart_basico.mistake" (dict
+      "path" $path "found" "a name that the DestinationRule of service has too" "allowed" "another name" "fix" "rename it") -}}
+{{- end -}}
 {{- end -}}
 {{- include "chart_basico.check.egress.policies" (dict "hosts" $hosts) -}}
 {{- if and $.Values.exposure (has "exposure" $kept) -}}

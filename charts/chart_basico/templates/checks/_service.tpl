@@ -23,7 +23,7 @@
       "path" "service.type" "found" "ExternalName beside a workload" "allowed" "a type that leads to the pods"
       "fix" "remove one of the two") -}}
 {{- end -}}
-{{- if $s.trafficPolicy -}}
+{{- if include "chart_basico.service.policy" $ | fromJson -}}
 {{- if $elsewhere -}}
 {{- include "chart_basico.mistake" (dict
       "path" "service.trafficPolicy" "found" "it with type ExternalName" "allowed" "it with a type that leads to the pods"
@@ -84,9 +84,11 @@
       "fix" (printf "write %s without quotes" $port.targetPort)) -}}
 {{- else if $.Values.workload -}}
 {{- $target := $port.targetPort | default $port.port -}}
-{{- if not (has (include "chart_basico.text" $target) (concat (keys $declared) (values $declared))) -}}
+{{- $named := kindIs "string" $target -}}
+{{- $target = ternary (printf "%v/%s" $target ($port.protocol | default "TCP") | trimSuffix "/TCP") (include "chart_basico.text" $target) $named -}}
+{{- if not (has $target (ternary (keys $declared) (values $declared) $named)) -}}
 {{- include "chart_basico.mistake" (dict
-      "path" (printf "%s.%s" $path (ternary "targetPort" "port" (not (kindIs "invalid" ($port.targetPort | default nil))))) "found" (printf "%s, a port that no container has" (include "chart_basico.text" $target))
+      "path" (printf "%s.%s" $path (ternary "targetPort" "port" (not (kindIs "invalid" ($port.targetPort | default nil))))) "found" (printf "%s, a port that no container has" $target)
       "allowed" (include "chart_basico.workload.portsText" $declared)
       "fix" "set targetPort to one of them, or add the port to a container") -}}
 {{- end -}}
@@ -95,13 +97,16 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* chart_basico.workload.ports: the ports of containers and sidecars, number as text by name. In: root. Out: JSON map. */ -}}
+{{- /*
+chart_basico.workload.ports: the ports of containers and sidecars, number as text by name, or by name and protocol as dns/UDP
+where that is not TCP: a Service looks a name up among the ports of its own protocol. In: root. Out: JSON map.
+*/ -}}
 {{- define "chart_basico.workload.ports" -}}
 {{- $out := dict -}}
 {{- range $group := list "containers" "sidecars" -}}
 {{- range $name, $c := get ($.Values.workload | default dict) $group | default dict -}}
 {{- range $port, $p := ($c | default dict).ports -}}
-{{- if kindIs "map" $p -}}{{- $_ := set $out $port (include "chart_basico.text" $p.containerPort) -}}{{- end -}}
+{{- if kindIs "map" $p -}}{{- $_ := set $out (printf "%s/%s" $port ($p.protocol | default "TCP") | trimSuffix "/TCP") (include "chart_basico.text" $p.containerPort) -}}{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -27,3 +27,8 @@
 {{- .Values.app -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* chart_basico.service.policy: the policy of its DestinationRule, empty where there is none. In: root. Out: JSON map. */ -}}
+{{- define "chart_basico.service.policy" -}}
+{{- include "chart_basico.compact" (.Values.service | default dict).trafficPolicy -}}
+{{- end -}}
