@@ -53,7 +53,7 @@ func (d *decoder) decode(data []byte) {
 		return
 	}
 	for _, t := range twice {
-		d.add(t.Line, strings.Join(t.Path, "."), fmt.Sprintf("the key stands twice, first on line %d", t.First), "each key once", "remove one of the two")
+		d.add(t.Line, t.Path, fmt.Sprintf("the key stands twice, first on line %d", t.First), "each key once", "remove one of the two")
 	}
 	if root == nil {
 		d.add(0, "releases", "the file is empty", "a list of releases", "add releases")

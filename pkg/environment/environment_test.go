@@ -105,7 +105,7 @@ func TestMistakes(t *testing.T) {
 		"merged mistake":                {"templates:\n  t: &t {namespace: n, chrt: chart}\nreleases:\n- {name: a, chart: chart, <<: *t}\n", `env.yaml:2 releases[0].chrt: key "chrt" is not understood`},
 		"need of one without namespace": {"releases:\n- {name: a, namespce: n, chart: chart}\n" + release("b", "  needs: [a]\n"), `env.yaml:2 releases[0].namespce: key "namespce" is not understood; expected a key of Helmfile's that this reads. Fix: write namespace`},
 		"labels of all releases":        {"helmDefaults: {labels: {a: b}}\nreleases:\n" + release("a", ""), `env.yaml:1 helmDefaults.labels: key "labels" is not understood`},
-		"key twice":                     {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases.0.name: the key stands twice, first on line 2"},
+		"key twice":                     {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases[0].name: the key stands twice, first on line 2"},
 		"no name":                       {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
 		"values missing":                {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
 		"chart missing":                 {"releases:\n- {name: a, namespace: n, chart: bitnami/x}\n", `env.yaml:2 releases[0].chart: no chart at "bitnami/x"`},

@@ -50,7 +50,7 @@ func TestReferences(t *testing.T) {
 	in.Values = []map[string]any{{"list": []any{"x", "secretref+echo://a/b+c"}, "image": map[string]any{"repository": "a ref+ b, ref+c://d"}}}
 	_, err := New().Release(t.Context(), in)
 	const fix = ", which Helmfile looks up elsewhere; expected a plain value. Fix: write the value out, or name a Secret that is on the cluster; Helmfile's references are not read [values]"
-	require.EqualError(t, err, `a.yaml:3 image.tag: "ref+vault://svc/#tag"`+fix+"\n"+`env.yaml:7 list.1: "secretref+echo://a/b+c"`+fix)
+	require.EqualError(t, err, `a.yaml:3 image.tag: "ref+vault://svc/#tag"`+fix+"\n"+`env.yaml:7 list[1]: "secretref+echo://a/b+c"`+fix)
 
 	in.Values, in.File = nil, ""
 	got, err := New().Release(t.Context(), in)
@@ -115,8 +115,10 @@ func TestMistakes(t *testing.T) {
 	}{
 		"key, in the file that has it": {[]string{"app: a\nimage:\n  tga: v1\n", "image:\n  tag: v1\n"}, []string{`a.yaml:3 image.tga: unknown key "tga". Fix: write tag [values-schema]`}},
 		"type":                         {[]string{"app: a\nreplicas: many\n"}, []string{`a.yaml:2 replicas: "many"; expected integer [values-schema]`}},
+		"number as it is written":      {[]string{"app: shop\n", "app: &a 1.10\n"}, []string{`b.yaml:1 app: 1.10; expected string. Fix: quote it [values-schema]`}},
+		"number of an alias":           {[]string{"x: &a 0123456\napp: *a\n"}, []string{`a.yaml:2 app: 0123456; expected string. Fix: quote it [values-schema]`, "unknown key"}},
 		"required":                     {[]string{"replicas: 1\n"}, []string{"a.yaml: no app, which is required. Fix: add app [values-schema]"}},
-		"all at once":                  {[]string{"app: 1\nreplicas: x\n"}, []string{"a.yaml:1 app: 1; expected string [values-schema]", `a.yaml:2 replicas: "x"; expected integer [values-schema]`}},
+		"all at once":                  {[]string{"app: 1\nreplicas: x\n"}, []string{"a.yaml:1 app: 1; expected string. Fix: quote it [values-schema]", `a.yaml:2 replicas: "x"; expected integer [values-schema]`}},
 		"key twice":                    {[]string{"app: a\napp: b\n"}, []string{"a.yaml:2 app: the key stands twice, first on line 1; expected each key once. Fix: remove one of the two [values]"}},
 		"text that looks like YAML":    {[]string{"app: a\nimage: {tag: *hunter2}\n"}, []string{"a.yaml: a value that begins with *, as the name of an anchor does, which is not there; expected one YAML document. Fix: quote the value [unreadable]"}},
 		"a list":                       {[]string{"- app\n"}, []string{"a.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}; expected a map of values. Fix: write key: value lines [values]"}},

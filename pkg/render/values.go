@@ -138,7 +138,7 @@ func readValues(file string) (layer, problem.List) {
 	l.root = root
 	var wrong problem.List
 	for _, d := range twice {
-		wrong = append(wrong, fault("values", d.Line, strings.Join(d.Path, "."), fmt.Sprintf("the key stands twice, first on line %d", d.First), "each key once", "remove one of the two"))
+		wrong = append(wrong, fault("values", d.Line, d.Path, fmt.Sprintf("the key stands twice, first on line %d", d.First), "each key once", "remove one of the two"))
 	}
 	if len(wrong) > 0 {
 		return l, wrong
@@ -168,7 +168,7 @@ func (l layer) references(path []string, value any) (wrong problem.List) {
 		if l.root != nil {
 			line, _ = yamlnode.Find(l.root, path)
 		}
-		wrong = append(wrong, problem.Problem{Severity: problem.Error, Rule: "values", File: l.file, Line: line, Path: strings.Join(path, "."),
+		wrong = append(wrong, problem.Problem{Severity: problem.Error, Rule: "values", File: l.file, Line: line, Path: problem.Path(l.values, path),
 			Found: problem.Quote(value) + ", which Helmfile looks up elsewhere", Expected: "a plain value",
 			Fix: "write the value out, or name a Secret that is on the cluster; Helmfile's references are not read"})
 	}
@@ -177,19 +177,32 @@ func (l layer) references(path []string, value any) (wrong problem.List) {
 
 // locate names the layer in which the value at path was set last, and the line of it.
 func (all layers) locate(path []string) (file string, line int) {
+	l := all.last(path)
+	line = l.line
+	if l.root != nil {
+		line, _ = yamlnode.Find(l.root, path)
+	}
+	return l.file, line
+}
+
+// written is the text of the number or truth value at path, as the file has it in which it was set last; "" where it is in none.
+func (all layers) written(path []string) string {
+	node := yamlnode.Value(all.last(path).root, path)
+	if node == nil || node.Kind != yaml.ScalarNode || node.Style != 0 {
+		return ""
+	}
+	return node.Value
+}
+
+// last is the layer in which the value at path was set last, or the most of the parts of path.
+func (all layers) last(path []string) (last layer) {
 	best := -1
-	for i := len(all) - 1; i >= 0; i-- {
-		l := all[i]
-		depth := depthOf(l.values, path)
-		if depth <= best {
-			continue
-		}
-		best, file, line = depth, l.file, l.line
-		if l.root != nil {
-			line, _ = yamlnode.Find(l.root, path)
+	for _, l := range slices.Backward(all) {
+		if depth := depthOf(l.values, path); depth > best {
+			best, last = depth, l
 		}
 	}
-	return file, line
+	return last
 }
 
 // depthOf counts the leading parts of path that are in values.
