@@ -86,6 +86,11 @@ func (c *Checker) check(ctx context.Context, name string, releases []*render.Rel
 			found = append(found, c.schemas.admit(ctx, o)...)
 		}
 	}
+	for _, r := range releases {
+		if r.ChartName == ours { // whose text it is known to become
+			found = append(found, r.Warnings...)
+		}
+	}
 	found = append(found, analyze(ctx, m, broken, scope)...)
 	for _, r := range rules {
 		if r.scope > scope {

@@ -453,6 +453,15 @@ func TestEchoes(t *testing.T) {
 	assert.Equal(t, []string{"subset-endpoints", "IST0101", "IST0132", "route-host"}, got)
 }
 
+// What YAML reads otherwise than it is written is told of this chart's values alone, of which it is known what becomes of them.
+func TestWarningsOfValues(t *testing.T) {
+	release := rendered(t, "default/ns", injectedNamespace)
+	release.Warnings = problem.List{{Severity: problem.Warning, Rule: "values", Found: "1.10"}}
+	assert.Equal(t, "1.10 [values]", run(t, release).Error())
+	release.ChartName = "other"
+	assert.Empty(t, run(t, release))
+}
+
 // An object may say that it does not want to hear of a message of Istio's; of others it does.
 func TestSuppressed(t *testing.T) {
 	ns := rendered(t, "default/ns", injectedNamespace)

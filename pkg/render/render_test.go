@@ -58,6 +58,60 @@ func TestReferences(t *testing.T) {
 	assert.Equal(t, "ref+vault://svc/#tag", got.Objects[1].Object["data"].(map[string]any)["tag"])
 }
 
+// What YAML changes without a word is told with what the file has; of what may be secret only that it is so.
+func TestWhatYAMLChanges(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	require.NoError(t, os.MkdirAll("chart/templates", 0o755))
+	require.NoError(t, os.WriteFile("chart/Chart.yaml", []byte("apiVersion: v2\nname: c\nversion: 1.0.0\n"), 0o600))
+	require.NoError(t, os.WriteFile("v.yaml", []byte(`workload:
+  containers:
+    a:
+      env:
+        API: 1.10
+        ACCOUNT: 012345670123
+        DEBUG: yes
+        ON: hello
+        0644: &anchor 0x1F
+        PASSWORD: 0700
+        FINE: 1.5
+        TRUE: {valueFrom: {}}
+        TEXT: "1.10"
+        DATE: 2025-01-01
+        OFF: true
+        AGAIN: *anchor
+      limits: {cpu: 1.50}
+config:
+  c: {data: {v: 2.0, n: 2}}
+secrets:
+  s: {stringData: {pin: 0123}}
+list: [{8080: a, 1e3: b}]
+`), 0o600))
+	got, err := New().Release(t.Context(), environment.Release{Name: "one", Namespace: "here", Chart: "chart", ValuesFiles: []string{filepath.Join(dir, "v.yaml")}})
+	require.NoError(t, err)
+	const env = " workload.containers.a.env."
+	var want []string
+	for _, line := range []string{
+		"5" + env + `API: 1.10, which YAML reads as 1.1`,
+		"6" + env + `ACCOUNT: 012345670123, which YAML reads as 1402433619`,
+		"7" + env + `DEBUG: yes, which YAML reads as true`,
+		"8" + env + `ON: ON, which YAML reads as the key true`,
+		"9" + env + `0644: 0644, which YAML reads as the key 420`,
+		"9" + env + `0644: 0x1F, which YAML reads as 31`,
+		"10" + env + `PASSWORD: a value that YAML reads as another`,
+		"12" + env + `TRUE: TRUE, which YAML reads as the key true`,
+		"15" + env + `OFF: OFF, which YAML reads as the key false`,
+		"9" + env + `AGAIN: 0x1F, which YAML reads as 31`,
+		`19 config.c.data.v: 2.0, which YAML reads as 2`,
+		`19 config.c.data.n: n, which YAML reads as the key false`,
+		`21 secrets.s.stringData.pin: a value that YAML reads as another`,
+		`22 list[0].1e3: 1e3, which YAML reads as the key 1000`,
+	} {
+		want = append(want, "v.yaml:"+line+"; expected text, as it is written. Fix: quote it [values]")
+	}
+	assert.Equal(t, want, strings.Split(got.Warnings.Error(), "\n"))
+}
+
 // An object of the whole cluster may name a namespace, which the API server takes and forgets.
 func TestNamespaces(t *testing.T) {
 	objects, _, problems := split(`

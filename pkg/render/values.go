@@ -13,6 +13,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"chartbasico/internal/helm3"
+	"chartbasico/internal/schemaerr"
 	"chartbasico/internal/yamlnode"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/problem"
@@ -203,6 +204,64 @@ func (all layers) last(path []string) (last layer) {
 		}
 	}
 	return last
+}
+
+// changed are warnings of what YAML reads as a number or a truth value without a word, where it becomes a text or a name:
+// 1.10 is 1.1, 0644 is 420, and on is true.
+func (all layers) changed() (out problem.List) {
+	for _, l := range all {
+		if l.root != nil {
+			out = append(out, l.changed(l.root, nil, l.values)...)
+		}
+	}
+	return out
+}
+
+func (l layer) changed(node *yaml.Node, path []string, value any) (out problem.List) {
+	warn := func(node *yaml.Node, path []string, read string) {
+		found := node.Value + ", which YAML reads as " + read
+		if schemaerr.Confidential(path) {
+			found = "a value that YAML reads as another"
+		}
+		out = append(out, problem.Problem{Severity: problem.Warning, Rule: "values", File: l.file, Line: node.Line, Path: problem.Path(l.values, path),
+			Found: found, Expected: "text, as it is written", Fix: "quote it"})
+	}
+	switch at := value.(type) {
+	case map[string]any:
+		for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+			key, name := node.Content[i], node.Content[i].Value
+			below := append(path[:len(path):len(path)], name)
+			if _, ok := at[name]; !ok && key.Kind == yaml.ScalarNode && key.Style == 0 && key.Tag != "!!merge" {
+				var read map[string]any
+				if err := sigsyaml.Unmarshal([]byte(name+": 0"), &read); err != nil {
+					continue
+				}
+				for name = range read { // it is the only one
+				}
+				warn(key, below, "the key "+name)
+			}
+			out = append(out, l.changed(yamlnode.Value(node.Content[i+1], nil), below, at[name])...)
+		}
+	case []any:
+		for i := 0; node.Kind == yaml.SequenceNode && i < min(len(node.Content), len(at)); i++ {
+			out = append(out, l.changed(yamlnode.Value(node.Content[i], nil), append(path[:len(path):len(path)], strconv.Itoa(i)), at[i])...)
+		}
+	case float64, bool:
+		read := fmt.Sprint(at)
+		if number, ok := at.(float64); ok {
+			read = strconv.FormatFloat(number, 'f', -1, 64)
+		}
+		if isText(path) && node.Kind == yaml.ScalarNode && node.Style == 0 && node.Value != read {
+			warn(node, path, read)
+		}
+	}
+	return out
+}
+
+// isText says whether a scalar at the path becomes text: in an environment, a ConfigMap or a Secret.
+func isText(path []string) bool {
+	n := len(path)
+	return n > 1 && path[n-2] == "env" || n == 4 && (path[0] == "config" && path[2] == "data" || path[0] == "secrets" && path[2] == "stringData")
 }
 
 // depthOf counts the leading parts of path that are in values.
