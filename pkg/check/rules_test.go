@@ -144,6 +144,12 @@ var broken = []struct {
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]",
 		also: "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside, namespace: shops}\nspec: {hosts: [d.example.com], gateways: [istio-system/shared], http: [{route: [{destination: {host: shop}}]}]}",
 		want: "other.yaml VirtualService/shops/outside spec.http[0].route[0].destination.host: all of Service/shops/shop, whose", warning: true},
+	{rule: "node-port", old: "ports: [{name: http, port: 80, targetPort: web}]", new: "type: NodePort\n  ports: [{name: http, port: 80, targetPort: web, nodePort: 30080}]", also: nodePort("30080"),
+		want: "Service/shops/shop spec.ports[0].nodePort: 30080, which Service/shops/more has already; expected a port of the nodes that is free. Fix: choose another, or leave it out, and the API server chooses one [node-port]"},
+	{rule: "node-port", also: nodePort("30080") + "\n---\n" + strings.NewReplacer("name: more", "name: most", "port: 53,", "port: 53, protocol: UDP,").Replace(nodePort("30080")),
+		want: "Service/shops/most spec.ports[0].nodePort: 30080, which Service/shops/more has already"},
+	{rule: "node-port", also: nodePort("80"), warning: true,
+		want: "other.yaml Service/shops/more spec.ports[0].nodePort: 80; expected one of 30000 to 32767, unless the API server has another --service-node-port-range. Fix: choose another, or leave it out, and the API server chooses one [node-port]"},
 	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
 	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
 }
@@ -207,7 +213,13 @@ var legal = []struct {
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
 	{"one version that all requests go to, from outside too", alone},
 	{"a Deployment that is a hook, and serves", strings.Replace(alone, "alone-v1, namespace: shops", "alone-v1, namespace: shops, annotations: {helm.sh/hook: pre-install}", 1)},
+	{"a port of the nodes for two protocols of one Service", strings.NewReplacer("selector: {app: shop}, ", "", "ports: [", "ports: [{name: udp, port: 53, protocol: UDP, nodePort: 30053}, ").Replace(nodePort("30053"))},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
+}
+
+// nodePort is a Service with that port of the nodes.
+func nodePort(number string) string {
+	return "apiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shops}\nspec: {type: NodePort, selector: {app: shop}, ports: [{name: tcp, port: 53, targetPort: 8080, nodePort: " + number + "}]}"
 }
 
 const (
