@@ -150,6 +150,10 @@ var broken = []struct {
 		want: "Service/shops/most spec.ports[0].nodePort: 30080, which Service/shops/more has already"},
 	{rule: "node-port", also: nodePort("80"), warning: true,
 		want: "other.yaml Service/shops/more spec.ports[0].nodePort: 80; expected one of 30000 to 32767, unless the API server has another --service-node-port-range. Fix: choose another, or leave it out, and the API server chooses one [node-port]"},
+	{rule: "weighted-pods", old: "selector: {matchLabels: {app: shop, version: v2}}", new: "replicas: 0\n  selector: {matchLabels: {app: shop, version: v2}}", warning: true,
+		want: `shop.yaml VirtualService/shops/shop spec.http[0].route[1]: 10% of the requests to subset "v2", of which Deployment/shops/shop-v2 has replicas: 0; expected a version with pods. Fix: raise its replicas, or send it nothing [weighted-pods]`},
+	{rule: "weighted-pods", also: strings.NewReplacer("spec:\n  selector", "spec:\n  replicas: 0\n  selector", ", weight: 100", "").Replace(alone), warning: true,
+		want: `VirtualService/shops/alone spec.http[0].route[0]: all requests to subset "v1", of which Deployment/shops/alone-v1 has replicas: 0`},
 	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
 	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
 }
@@ -214,6 +218,8 @@ var legal = []struct {
 	{"one version that all requests go to, from outside too", alone},
 	{"a Deployment that is a hook, and serves", strings.Replace(alone, "alone-v1, namespace: shops", "alone-v1, namespace: shops, annotations: {helm.sh/hook: pre-install}", 1)},
 	{"a port of the nodes for two protocols of one Service", strings.NewReplacer("selector: {app: shop}, ", "", "ports: [", "ports: [{name: udp, port: 53, protocol: UDP, nodePort: 30053}, ").Replace(nodePort("30053"))},
+	{"a version without pods that gets nothing", strings.NewReplacer("subset: v1}, weight: 100}", "subset: v1}, weight: 100}, {destination: {host: alone, subset: v2}, weight: 0}", "labels: {version: v1}}", "labels: {version: v1}}, {name: v2, labels: {version: v2}}").Replace(strings.Split(alone, "---\napiVersion: networking.k8s.io")[0]) +
+		"---\n" + strings.NewReplacer("alone-v1", "alone-v2", "version: v1", "version: v2", "spec:\n  selector", "spec:\n  replicas: 0\n  selector").Replace(strings.Split(alone, "---\n")[1])},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
