@@ -151,7 +151,7 @@ const (
 var rules = []rule{
 	ruleOwner, ruleNamespace, ruleVersionLabel, ruleServiceEndpoints, ruleServiceJob, ruleServicePort, ruleStatefulSetService, rulePortProtocol,
 	ruleRouteHost, ruleRouteSubset, ruleRoutePort, ruleRouteParent, ruleExposedOnce, ruleWeights, ruleSubsetEndpoints, ruleOneDestinationRule, ruleCalls,
-	ruleAutoscalerRequests, ruleDividedOutside, ruleNodePort, ruleWeightedPods,
+	ruleAutoscalerRequests, ruleDividedOutside, ruleNodePort, ruleWeightedPods, ruleReferences,
 }
 
 // problem begins a problem with o.

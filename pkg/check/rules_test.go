@@ -154,6 +154,22 @@ var broken = []struct {
 		want: `shop.yaml VirtualService/shops/shop spec.http[0].route[1]: 10% of the requests to subset "v2", of which Deployment/shops/shop-v2 has replicas: 0; expected a version with pods. Fix: raise its replicas, or send it nothing [weighted-pods]`},
 	{rule: "weighted-pods", also: strings.NewReplacer("spec:\n  selector", "spec:\n  replicas: 0\n  selector", ", weight: 100", "").Replace(alone), warning: true,
 		want: `VirtualService/shops/alone spec.http[0].route[0]: all requests to subset "v1", of which Deployment/shops/alone-v1 has replicas: 0`},
+	{rule: "references", also: referring("env: [{name: A, valueFrom: {configMapKeyRef: {name: settings, key: colr}}}]"),
+		want: `other.yaml CronJob/shops/more spec.jobTemplate.spec.template.spec.containers[0].env[0].valueFrom.configMapKeyRef.key: "colr", which ConfigMap/shops/settings does not have; expected one of color, logo. Fix: write color [references]`},
+	{rule: "references", also: referring("env: [{name: A, valueFrom: {secretKeyRef: {name: login, key: token}}}]"),
+		want: `valueFrom.secretKeyRef.key: "token", which Secret/shops/login does not have; expected one of pin, user. Fix: add the key to Secret/shops/login, or correct it [references]`},
+	{rule: "references", also: referring("}], volumes: [{name: a, secret: {secretName: login, items: [{key: user, path: a}, {key: users, path: b}]}}], x: [{"),
+		want: `spec.jobTemplate.spec.template.spec.volumes[0].secret.items[1].key: "users", which Secret/shops/login does not have`},
+	{rule: "references", also: referring("}], volumes: [{name: a, projected: {sources: [{configMap: {name: settings, items: [{key: none, path: a}]}}]}}], x: [{"),
+		want: `volumes[0].projected.sources[0].configMap.items[0].key: "none", which ConfigMap/shops/settings does not have`},
+	{rule: "references", also: referring("envFrom: [{configMapRef: {name: setings}}]"), warning: true,
+		want: `containers[0].envFrom[0].configMapRef.name: "setings", which is no ConfigMap of this environment; expected the name of one that is there. Fix: write settings [references]`},
+	{rule: "references", also: referring("}], volumes: [{name: a, persistentVolumeClaim: {claimName: shop-dta}}], x: [{"), warning: true,
+		want: `volumes[0].persistentVolumeClaim.claimName: "shop-dta", which is no PersistentVolumeClaim of this environment; expected the name of one that is there. Fix: write shop-data [references]`},
+	{rule: "references", also: referring("}], initContainers: [{name: a, image: 'a:1', envFrom: [{secretRef: {name: logn}}]}], x: [{"), warning: true,
+		want: `initContainers[0].envFrom[0].secretRef.name: "logn", which is no Secret`},
+	{rule: "references", also: referring("}], imagePullSecrets: [{name: logn}], x: [{"), warning: true, want: `spec.imagePullSecrets[0].name: "logn", which is no Secret`},
+	{rule: "references", also: referring("}], serviceAccountName: shpo, x: [{"), warning: true, want: `spec.jobTemplate.spec.template.spec.serviceAccountName: "shpo", which is no ServiceAccount of this environment; expected the name of one that is there. Fix: write shop [references]`},
 	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
 	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
 }
@@ -220,12 +236,28 @@ var legal = []struct {
 	{"a port of the nodes for two protocols of one Service", strings.NewReplacer("selector: {app: shop}, ", "", "ports: [", "ports: [{name: udp, port: 53, protocol: UDP, nodePort: 30053}, ").Replace(nodePort("30053"))},
 	{"a version without pods that gets nothing", strings.NewReplacer("subset: v1}, weight: 100}", "subset: v1}, weight: 100}, {destination: {host: alone, subset: v2}, weight: 0}", "labels: {version: v1}}", "labels: {version: v1}}, {name: v2, labels: {version: v2}}").Replace(strings.Split(alone, "---\napiVersion: networking.k8s.io")[0]) +
 		"---\n" + strings.NewReplacer("alone-v1", "alone-v2", "version: v1", "version: v2", "spec:\n  selector", "spec:\n  replicas: 0\n  selector").Replace(strings.Split(alone, "---\n")[1])},
+	{"names of what is made elsewhere, or may be absent", referring("envFrom: [{configMapRef: {name: elsewhere}}, {secretRef: {name: shop-tls}}, {configMapRef: {name: setings, optional: true}}], " +
+		"env: [{name: A, valueFrom: {configMapKeyRef: {name: settings, key: none, optional: true}}}, {name: B, valueFrom: {configMapKeyRef: {name: filled, key: ca}}}, {name: C, valueFrom: {secretKeyRef: {name: login, key: user}}}]}], serviceAccountName: default, imagePullSecrets: [{name: login}], x: [{")},
+	{"a name like that of what others name rightly", referring("envFrom: [{configMapRef: {name: settings}}, {configMapRef: {name: settings2}}]")},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
 }
 
 // nodePort is a Service with that port of the nodes.
 func nodePort(number string) string {
 	return "apiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shops}\nspec: {type: NodePort, selector: {app: shop}, ports: [{name: tcp, port: 53, targetPort: 8080, nodePort: " + number + "}]}"
+}
+
+// referring is a CronJob with a container of these fields, and what its pods may name.
+func referring(fields string) string {
+	const namespaced = ", namespace: shops}\n"
+	pod := "{restartPolicy: Never, containers: [{name: more, image: 'more:1', " + fields + "}]}"
+	pod = strings.NewReplacer(", }]", "}]", ", x: [{}]", "").Replace(pod)
+	return "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: more" + namespaced + "spec: {schedule: '@daily', jobTemplate: {spec: {template: {metadata: {labels: {app: more}}, spec: " + pod + "}}}}\n---\n" +
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings" + namespaced + "data: {color: red}\nbinaryData: {logo: AA==}\n---\n" +
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: filled" + namespaced + "---\n" +
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: login" + namespaced + "data: {user: AA==}\nstringData: {pin: '7654321'}\n---\n" +
+		"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: shop-data" + namespaced + "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n---\n" +
+		"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: shop" + namespaced
 }
 
 const (
