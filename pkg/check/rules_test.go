@@ -501,6 +501,13 @@ func TestEchoes(t *testing.T) {
 		got = append(got, p.Rule)
 	}
 	assert.Equal(t, []string{"subset-endpoints", "IST0101", "IST0132", "route-host"}, got)
+
+	text = strings.Replace(healthy(t), "subset: v2, port: {number: 80}", "subset: v2, port: {number: 81}", 1)
+	got = nil
+	for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
+		got = append(got, p.Rule)
+	}
+	assert.Equal(t, []string{"route-port"}, got)
 }
 
 // What YAML reads otherwise than it is written is told of this chart's values alone, of which it is known what becomes of them.
