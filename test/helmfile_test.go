@@ -18,7 +18,7 @@ import (
 
 // What we render for an environment is what the real helmfile renders.
 func TestHelmfileRendersTheSame(t *testing.T) {
-	for _, file := range files(t, "environments/*.yaml") {
+	for _, file := range append(files(t, "environments/*.yaml"), files(t, "test/testdata/merged-keys.yaml")...) {
 		t.Run(base(file), func(t *testing.T) {
 			ctx := within(t, 2*time.Minute)
 			cmd := exec.CommandContext(ctx, tool(t, "HELMFILE"), "--file", file, "--helm-binary", tool(t, "HELM"), "template", "--skip-deps", "--kube-version", renderer.KubeVersion())

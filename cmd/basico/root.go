@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"chartbasico/internal/nearest"
+	"chartbasico/internal/version"
 )
 
 // streams are the program's standard streams: results go to out, talk to err.
@@ -78,6 +79,7 @@ func newRootCommand(s streams) *cobra.Command {
 with real Istio, and measures where requests go.
 
 Exit status: 0 everything held, 1 something fell short, 2 it could not be run.`,
+		Version:       version.Basico(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}

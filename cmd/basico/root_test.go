@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+
+	"chartbasico/internal/version"
 )
 
 func TestWrongArgumentsGetTheUsageLine(t *testing.T) {
@@ -42,4 +44,11 @@ func TestAVerbWithSubcommandsAloneShowsThem(t *testing.T) {
 	assert.Equal(t, exitHeld, r.status)
 	assert.Empty(t, r.err)
 	assert.Contains(t, r.out, "Start a cluster that runs until it is deleted")
+}
+
+func TestVersion(t *testing.T) {
+	r := basico(t, "--version")
+	assert.Equal(t, exitHeld, r.status)
+	assert.Equal(t, "basico version "+version.Basico()+"\n", r.out)
+	assert.NotEmpty(t, version.Basico())
 }

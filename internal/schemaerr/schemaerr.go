@@ -14,6 +14,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/text/language"
 	"golang.org/x/text/message"
 
@@ -24,13 +25,15 @@ import (
 // Finding is one thing that a schema refuses.
 type Finding struct {
 	Path                 []string // in the value
+	Place                string   // the path as people write it
 	Found, Expected, Fix string
 }
 
 // Explain returns what err says, leaf by leaf. Schema is the whole document that the schema
-// was compiled from, and value is what was validated. Of what may be secret it shows the type only.
-func Explain(err *jsonschema.ValidationError, schema, value any) []Finding {
-	e := explainer{schema: schema, value: value}
+// was compiled from, and value is what was validated. Written is the text of the number or truth value at a path as its
+// file has it, "" where that is not known; nil where there are no files. Of what may be secret it shows the type only.
+func Explain(err *jsonschema.ValidationError, schema, value any, written func(path []string) string) []Finding {
+	e := explainer{schema: schema, value: value, written: written}
 	e.walk(err)
 	return e.findings
 }
@@ -49,6 +52,7 @@ func Unknown(key string, known []string) (found, fix string) {
 
 type explainer struct {
 	schema, value any
+	written       func(path []string) string
 	findings      []Finding
 }
 
@@ -69,7 +73,7 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 				}
 			}
 			if len(want) > 0 {
-				e.add(err.InstanceLocation, e.found(err.InstanceLocation), oneOf(want), "")
+				e.add(err.InstanceLocation, e.found(err.InstanceLocation), oneOf(want), e.retyped(err, want))
 				return
 			}
 			e.walk(err.Causes[0])
@@ -98,7 +102,7 @@ func (e *explainer) walk(err *jsonschema.ValidationError) {
 		}
 		return
 	case *kind.Type:
-		e.add(err.InstanceLocation, e.found(err.InstanceLocation), oneOf(k.Want), "")
+		e.add(err.InstanceLocation, e.found(err.InstanceLocation), oneOf(k.Want), e.retyped(err, k.Want))
 		return
 	case *kind.Enum:
 		var want []string
@@ -155,7 +159,7 @@ func number(r *big.Rat) string {
 }
 
 func (e *explainer) add(path []string, found, expected, fix string) {
-	f := Finding{Path: slices.Clone(path), Found: found, Expected: expected, Fix: fix}
+	f := Finding{Path: slices.Clone(path), Place: problem.Path(e.value, path), Found: found, Expected: expected, Fix: fix}
 	if !slices.ContainsFunc(e.findings, func(g Finding) bool {
 		return slices.Equal(f.Path, g.Path) && f.Found == g.Found && f.Expected == g.Expected
 	}) {
@@ -163,8 +167,8 @@ func (e *explainer) add(path []string, found, expected, fix string) {
 	}
 }
 
-// found shows the value at path, with its type where the text alone does not tell it.
-func (e *explainer) found(path []string) string {
+// at is the value at path, nil where there is none.
+func (e *explainer) at(path []string) any {
 	v := e.value
 	for _, part := range path {
 		switch at := v.(type) {
@@ -173,13 +177,19 @@ func (e *explainer) found(path []string) string {
 		case []any:
 			i, err := strconv.Atoi(part)
 			if err != nil || i >= len(at) {
-				return "nothing"
+				return nil
 			}
 			v = at[i]
 		default:
-			return "nothing"
+			return nil
 		}
 	}
+	return v
+}
+
+// found shows the value at path, with its type where the text alone does not tell it.
+func (e *explainer) found(path []string) string {
+	v := e.at(path)
 	switch v.(type) {
 	case nil:
 		return "nothing"
@@ -191,13 +201,57 @@ func (e *explainer) found(path []string) string {
 		if e.secret(path) {
 			return "text"
 		}
+		return problem.Quote(v)
 	case bool:
 	default:
 		if e.secret(path) {
 			return "a number"
 		}
 	}
+	if e.written != nil && !e.secret(path) {
+		if text := e.written(path); text != "" {
+			return text
+		}
+	}
 	return problem.Quote(v)
+}
+
+// retyped is the fix for a value of another type than those that are wanted, "" where it is not known.
+func (e *explainer) retyped(err *jsonschema.ValidationError, want []string) string {
+	wants := func(t string) bool { return slices.Contains(want, t) }
+	switch v := e.at(err.InstanceLocation).(type) {
+	case nil, map[string]any:
+	case []any:
+		if !wants("object") {
+			return ""
+		}
+		name := "NAME"
+		if len(v) > 0 && !e.secret(err.InstanceLocation) {
+			first, _ := v[0].(map[string]any)
+			if own, ok := first["name"].(string); ok {
+				name = own
+			}
+		}
+		return "write " + name + ": under it instead of - name: " + name
+	case string:
+		var scalar any
+		_ = yaml.Unmarshal([]byte(v), &scalar) // what is no YAML is text
+		_, whole := scalar.(int)
+		_, fraction := scalar.(float64)
+		_, truth := scalar.(bool)
+		if whole && (wants("integer") || wants("number")) || fraction && wants("number") || truth && wants("boolean") {
+			return "remove the quotes"
+		}
+		properties, _ := e.refuser(err)["properties"].(map[string]any)
+		if keys := slices.Sorted(maps.Keys(properties)); wants("object") && len(keys) > 0 && len(keys) <= 30 {
+			return "write it as a map; known here: " + strings.Join(keys, ", ")
+		}
+	default:
+		if wants("string") {
+			return "quote it"
+		}
+	}
+	return ""
 }
 
 // confidential are the names of keys below which people keep what nobody else may read.

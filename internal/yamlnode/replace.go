@@ -19,7 +19,7 @@ func ReplaceString(data []byte, path []string, value string) ([]byte, error) {
 		return nil, err
 	}
 	if len(twice) > 0 {
-		return nil, fmt.Errorf("line %d: the key %s stands twice", twice[0].Line, strings.Join(twice[0].Path, "."))
+		return nil, fmt.Errorf("line %d: the key %s stands twice", twice[0].Line, twice[0].Path)
 	}
 	node := root
 	for _, part := range path {

@@ -32,23 +32,26 @@ func Parse(data []byte) (*yaml.Node, []Duplicate, error) {
 		return nil, nil, err
 	}
 	root := doc.Content[0]
-	return root, duplicates(root, nil), nil
+	return root, duplicates(root, ""), nil
 }
 
 // Duplicate is a key that stands twice in one map.
 type Duplicate struct {
-	Path        []string
-	Line, First int // where it stands again, and where first
+	Path        string // as people write it: a.list[1].name
+	Line, First int    // where it stands again, and where first
 }
 
-func duplicates(node *yaml.Node, path []string) []Duplicate {
+func duplicates(node *yaml.Node, path string) []Duplicate {
 	var out []Duplicate
 	switch node.Kind {
 	case yaml.MappingNode:
 		first := map[string]int{}
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			key := node.Content[i]
-			below := append(path[:len(path):len(path)], key.Value)
+			below := key.Value
+			if path != "" {
+				below = path + "." + key.Value
+			}
 			if line, ok := first[key.Value]; ok && key.Tag != "!!merge" {
 				out = append(out, Duplicate{Path: below, Line: key.Line, First: line})
 			} else {
@@ -58,7 +61,7 @@ func duplicates(node *yaml.Node, path []string) []Duplicate {
 		}
 	case yaml.SequenceNode:
 		for i, item := range node.Content {
-			out = append(out, duplicates(item, append(path[:len(path):len(path)], strconv.Itoa(i)))...)
+			out = append(out, duplicates(item, path+"["+strconv.Itoa(i)+"]")...)
 		}
 	}
 	return out
@@ -69,16 +72,30 @@ func duplicates(node *yaml.Node, path []string) []Duplicate {
 func Find(root *yaml.Node, path []string) (line, depth int) {
 	node := root
 	for i, part := range path {
-		if node != nil && node.Kind == yaml.AliasNode {
-			node = node.Alias
-		}
-		key, value := child(node, part)
+		key, value := child(resolved(node), part)
 		if value == nil {
 			return line, i
 		}
 		line, node = key.Line, value
 	}
 	return line, len(path)
+}
+
+// Value returns the value at path, nil where it is not there.
+func Value(root *yaml.Node, path []string) *yaml.Node {
+	node := root
+	for _, part := range path {
+		_, node = child(resolved(node), part)
+	}
+	return resolved(node)
+}
+
+// resolved is what an alias stands for, or the node itself.
+func resolved(node *yaml.Node) *yaml.Node {
+	if node != nil && node.Kind == yaml.AliasNode {
+		return node.Alias
+	}
+	return node
 }
 
 func child(node *yaml.Node, part string) (key, value *yaml.Node) {

@@ -21,8 +21,8 @@ func TestParse(t *testing.T) {
 	root, twice, err := Parse([]byte(file))
 	require.NoError(t, err)
 	assert.Equal(t, []Duplicate{
-		{Path: []string{"a", "list", "1", "name"}, Line: 6, First: 5},
-		{Path: []string{"a"}, Line: 8, First: 1},
+		{Path: "a.list[1].name", Line: 6, First: 5},
+		{Path: "a", Line: 8, First: 1},
 	}, twice)
 
 	line, depth := Find(root, []string{"a", "list", "1", "name"})

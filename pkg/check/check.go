@@ -86,6 +86,11 @@ func (c *Checker) check(ctx context.Context, name string, releases []*render.Rel
 			found = append(found, c.schemas.admit(ctx, o)...)
 		}
 	}
+	for _, r := range releases {
+		if r.ChartName == ours { // whose text it is known to become
+			found = append(found, r.Warnings...)
+		}
+	}
 	found = append(found, analyze(ctx, m, broken, scope)...)
 	for _, r := range rules {
 		if r.scope > scope {
@@ -105,13 +110,13 @@ func (c *Checker) check(ctx context.Context, name string, releases []*render.Rel
 	return withoutEchoes(found.Sort())
 }
 
-// withoutEchoes leaves out what Istio says about a reference to nothing, or a subset of no
+// withoutEchoes leaves out what Istio says about a reference to nothing, be it a host, a subset or a port, or a subset of no
 // pods, where a rule of ours has said the same of that object, with the fix.
 func withoutEchoes(found problem.List) problem.List {
 	said := map[string]bool{}
 	for _, p := range found {
 		switch p.Rule {
-		case ruleRouteHost.name, ruleRouteSubset.name:
+		case ruleRouteHost.name, ruleRouteSubset.name, ruleRoutePort.name:
 			said["IST0101 "+p.Object] = true
 		case ruleSubsetEndpoints.name:
 			said["IST0173 "+p.Object] = true
@@ -146,7 +151,7 @@ const (
 var rules = []rule{
 	ruleOwner, ruleNamespace, ruleVersionLabel, ruleServiceEndpoints, ruleServiceJob, ruleServicePort, ruleStatefulSetService, rulePortProtocol,
 	ruleRouteHost, ruleRouteSubset, ruleRoutePort, ruleRouteParent, ruleExposedOnce, ruleWeights, ruleSubsetEndpoints, ruleOneDestinationRule, ruleCalls,
-	ruleAutoscalerRequests, ruleDividedOutside,
+	ruleAutoscalerRequests, ruleDividedOutside, ruleNodePort, ruleWeightedPods, ruleReferences,
 }
 
 // problem begins a problem with o.

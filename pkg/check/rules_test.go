@@ -119,13 +119,13 @@ var broken = []struct {
 		also: "apiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata: {name: api, namespace: default}\nspec: {hosts: [api.example.com], exportTo: ['.'], location: MESH_EXTERNAL, resolution: DNS, ports: [{number: 443, name: tls, protocol: TLS}]}",
 		want: "it calls api.example.com, which ServiceEntry/default/api does not export to namespace shops; expected a host that is declared for it. Fix: declare it in this namespace too, or name the namespace in exportTo [calls]"},
 	{rule: "calls", old: `["shop:80"]`, new: `["shpo:80"]`, want: "it calls shpo, which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop"},
-	{rule: "schema", old: "containerPort: 8080}]}]}\n---\napiVersion: apps/v1", new: "containerport: 8080}]}]}\n---\napiVersion: apps/v1", want: `Deployment/shops/shop-v1 spec.template.spec.containers.0.ports.0.containerport: unknown key "containerport". Fix: write containerPort [schema]`},
-	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], resources: {limits: {memory: 1GB}}}", want: `Deployment/shops/shop-v1 spec.template.spec.containers.0.resources.limits.memory: "1GB"; expected text that matches ^[+-]?`},
+	{rule: "schema", old: "containerPort: 8080}]}]}\n---\napiVersion: apps/v1", new: "containerport: 8080}]}]}\n---\napiVersion: apps/v1", want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].ports[0].containerport: unknown key "containerport". Fix: write containerPort [schema]`},
+	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], resources: {limits: {memory: 1GB}}}", want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].resources.limits.memory: "1GB"; expected text that matches ^[+-]?`},
 	{rule: "schema", old: "restartPolicy: Never", new: "restartPolicy: Never, terminationGracePeriodSeconds: 9223372036854775808.0", want: "Job/shops/setup spec.template.spec.terminationGracePeriodSeconds: 9.223372036854776e+18; expected at most 922337203685477"},
-	{rule: "schema", also: "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: more, namespace: shops}\nspec: {podSelector: {}, ingress: [{ports: [{port: 4294967296}]}]}", want: "NetworkPolicy/shops/more spec.ingress.0.ports.0.port: 4294967296; expected at most 2147483647"},
+	{rule: "schema", also: "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: more, namespace: shops}\nspec: {podSelector: {}, ingress: [{ports: [{port: 4294967296}]}]}", want: "NetworkPolicy/shops/more spec.ingress[0].ports[0].port: 4294967296; expected at most 2147483647"},
 	{rule: "schema", also: "apiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: shops}\ndata: {password: plain-word}", want: "other.yaml Secret/shops/more data.password: text that is not base64; expected base64. Fix: encode it [schema]"},
-	{rule: "schema", also: "apiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: shops}\nstringData: {pin: 7654321}", want: "other.yaml Secret/shops/more stringData.pin: a number; expected string [schema]"},
-	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], env: [{name: PIN, value: 7654321}]}", want: "Deployment/shops/shop-v1 spec.template.spec.containers.0.env.0.value: a number; expected string [schema]"},
+	{rule: "schema", also: "apiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: shops}\nstringData: {pin: 7654321}", want: "other.yaml Secret/shops/more stringData.pin: a number; expected string. Fix: quote it [schema]"},
+	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], env: [{name: PIN, value: 7654321}]}", want: "Deployment/shops/shop-v1 spec.template.spec.containers[0].env[0].value: a number; expected string. Fix: quote it [schema]"},
 	{rule: "schema", old: "apiVersion: batch/v1", new: "apiVersion: batch/v2", want: "batch/v2/Job is not a kind of Kubernetes 1.37, Istio, Gateway API or OpenShift. Fix: write batch/v1/Job"},
 	{rule: "kubernetes", old: "restartPolicy: Never", new: "restartPolicy: Always", want: `shop.yaml Job/shops/setup spec.template.spec.restartPolicy: a value is required: valid values: "OnFailure", "Never" [kubernetes]`},
 	{rule: "kubernetes", old: "restartPolicy: Never", new: "restartPolicy: Never, dnsPolicy: Whatever", want: `Job/shops/setup spec.template.spec.dnsPolicy: "Whatever"; expected one of "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"`},
@@ -146,6 +146,32 @@ var broken = []struct {
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]",
 		also: "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside, namespace: shops}\nspec: {hosts: [d.example.com], gateways: [istio-system/shared], http: [{route: [{destination: {host: shop}}]}]}",
 		want: "other.yaml VirtualService/shops/outside spec.http[0].route[0].destination.host: all of Service/shops/shop, whose", warning: true},
+	{rule: "node-port", old: "ports: [{name: http, port: 80, targetPort: web}]", new: "type: NodePort\n  ports: [{name: http, port: 80, targetPort: web, nodePort: 30080}]", also: nodePort("30080"),
+		want: "Service/shops/shop spec.ports[0].nodePort: 30080, which Service/shops/more has already; expected a port of the nodes that is free. Fix: choose another, or leave it out, and the API server chooses one [node-port]"},
+	{rule: "node-port", also: nodePort("30080") + "\n---\n" + strings.NewReplacer("name: more", "name: most", "port: 53,", "port: 53, protocol: UDP,").Replace(nodePort("30080")),
+		want: "Service/shops/most spec.ports[0].nodePort: 30080, which Service/shops/more has already"},
+	{rule: "node-port", also: nodePort("80"), warning: true,
+		want: "other.yaml Service/shops/more spec.ports[0].nodePort: 80; expected one of 30000 to 32767, unless the API server has another --service-node-port-range. Fix: choose another, or leave it out, and the API server chooses one [node-port]"},
+	{rule: "weighted-pods", old: "selector: {matchLabels: {app: shop, version: v2}}", new: "replicas: 0\n  selector: {matchLabels: {app: shop, version: v2}}", warning: true,
+		want: `shop.yaml VirtualService/shops/shop spec.http[0].route[1]: 10% of the requests to subset "v2", of which Deployment/shops/shop-v2 has replicas: 0; expected a version with pods. Fix: raise its replicas, or send it nothing [weighted-pods]`},
+	{rule: "weighted-pods", also: strings.NewReplacer("spec:\n  selector", "spec:\n  replicas: 0\n  selector", ", weight: 100", "").Replace(alone), warning: true,
+		want: `VirtualService/shops/alone spec.http[0].route[0]: all requests to subset "v1", of which Deployment/shops/alone-v1 has replicas: 0`},
+	{rule: "references", also: referring("env: [{name: A, valueFrom: {configMapKeyRef: {name: settings, key: colr}}}]"),
+		want: `other.yaml CronJob/shops/more spec.jobTemplate.spec.template.spec.containers[0].env[0].valueFrom.configMapKeyRef.key: "colr", which ConfigMap/shops/settings does not have; expected one of color, logo. Fix: write color [references]`},
+	{rule: "references", also: referring("env: [{name: A, valueFrom: {secretKeyRef: {name: login, key: token}}}]"),
+		want: `valueFrom.secretKeyRef.key: "token", which Secret/shops/login does not have; expected one of pin, user. Fix: add the key to Secret/shops/login, or correct it [references]`},
+	{rule: "references", also: referring("}], volumes: [{name: a, secret: {secretName: login, items: [{key: user, path: a}, {key: users, path: b}]}}], x: [{"),
+		want: `spec.jobTemplate.spec.template.spec.volumes[0].secret.items[1].key: "users", which Secret/shops/login does not have`},
+	{rule: "references", also: referring("}], volumes: [{name: a, projected: {sources: [{configMap: {name: settings, items: [{key: none, path: a}]}}]}}], x: [{"),
+		want: `volumes[0].projected.sources[0].configMap.items[0].key: "none", which ConfigMap/shops/settings does not have`},
+	{rule: "references", also: referring("envFrom: [{configMapRef: {name: setings}}]"), warning: true,
+		want: `containers[0].envFrom[0].configMapRef.name: "setings", which is no ConfigMap of this environment; expected the name of one that is there. Fix: write settings [references]`},
+	{rule: "references", also: referring("}], volumes: [{name: a, persistentVolumeClaim: {claimName: shop-dta}}], x: [{"), warning: true,
+		want: `volumes[0].persistentVolumeClaim.claimName: "shop-dta", which is no PersistentVolumeClaim of this environment; expected the name of one that is there. Fix: write shop-data [references]`},
+	{rule: "references", also: referring("}], initContainers: [{name: a, image: 'a:1', envFrom: [{secretRef: {name: logn}}]}], x: [{"), warning: true,
+		want: `initContainers[0].envFrom[0].secretRef.name: "logn", which is no Secret`},
+	{rule: "references", also: referring("}], imagePullSecrets: [{name: logn}], x: [{"), warning: true, want: `spec.imagePullSecrets[0].name: "logn", which is no Secret`},
+	{rule: "references", also: referring("}], serviceAccountName: shpo, x: [{"), warning: true, want: `spec.jobTemplate.spec.template.spec.serviceAccountName: "shpo", which is no ServiceAccount of this environment; expected the name of one that is there. Fix: write shop [references]`},
 	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
 	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
 }
@@ -209,7 +235,31 @@ var legal = []struct {
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
 	{"one version that all requests go to, from outside too", alone},
 	{"a Deployment that is a hook, and serves", strings.Replace(alone, "alone-v1, namespace: shops", "alone-v1, namespace: shops, annotations: {helm.sh/hook: pre-install}", 1)},
+	{"a port of the nodes for two protocols of one Service", strings.NewReplacer("selector: {app: shop}, ", "", "ports: [", "ports: [{name: udp, port: 53, protocol: UDP, nodePort: 30053}, ").Replace(nodePort("30053"))},
+	{"a version without pods that gets nothing", strings.NewReplacer("subset: v1}, weight: 100}", "subset: v1}, weight: 100}, {destination: {host: alone, subset: v2}, weight: 0}", "labels: {version: v1}}", "labels: {version: v1}}, {name: v2, labels: {version: v2}}").Replace(strings.Split(alone, "---\napiVersion: networking.k8s.io")[0]) +
+		"---\n" + strings.NewReplacer("alone-v1", "alone-v2", "version: v1", "version: v2", "spec:\n  selector", "spec:\n  replicas: 0\n  selector").Replace(strings.Split(alone, "---\n")[1])},
+	{"names of what is made elsewhere, or may be absent", referring("envFrom: [{configMapRef: {name: elsewhere}}, {secretRef: {name: shop-tls}}, {configMapRef: {name: setings, optional: true}}], " +
+		"env: [{name: A, valueFrom: {configMapKeyRef: {name: settings, key: none, optional: true}}}, {name: B, valueFrom: {configMapKeyRef: {name: filled, key: ca}}}, {name: C, valueFrom: {secretKeyRef: {name: login, key: user}}}]}], serviceAccountName: default, imagePullSecrets: [{name: login}], x: [{")},
+	{"a name like that of what others name rightly", referring("envFrom: [{configMapRef: {name: settings}}, {configMapRef: {name: settings2}}]")},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
+}
+
+// nodePort is a Service with that port of the nodes.
+func nodePort(number string) string {
+	return "apiVersion: v1\nkind: Service\nmetadata: {name: more, namespace: shops}\nspec: {type: NodePort, selector: {app: shop}, ports: [{name: tcp, port: 53, targetPort: 8080, nodePort: " + number + "}]}"
+}
+
+// referring is a CronJob with a container of these fields, and what its pods may name.
+func referring(fields string) string {
+	const namespaced = ", namespace: shops}\n"
+	pod := "{restartPolicy: Never, containers: [{name: more, image: 'more:1', " + fields + "}]}"
+	pod = strings.NewReplacer(", }]", "}]", ", x: [{}]", "").Replace(pod)
+	return "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: more" + namespaced + "spec: {schedule: '@daily', jobTemplate: {spec: {template: {metadata: {labels: {app: more}}, spec: " + pod + "}}}}\n---\n" +
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings" + namespaced + "data: {color: red}\nbinaryData: {logo: AA==}\n---\n" +
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: filled" + namespaced + "---\n" +
+		"apiVersion: v1\nkind: Secret\nmetadata: {name: login" + namespaced + "data: {user: AA==}\nstringData: {pin: '7654321'}\n---\n" +
+		"apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: shop-data" + namespaced + "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n---\n" +
+		"apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: shop" + namespaced
 }
 
 const (
@@ -346,7 +396,7 @@ spec:
 		{crd + "\n---\n" + object(keda, "{to: shop, hosts: {a: [{port: 1}, {number: 1}]}}"), `other.yaml ScaledObject/shops/more spec.hosts.a[1].number: unknown key "number". Fix: remove it; known here: port [schema]`, problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, window: {from: 1, till: {than: 2}}}"), `other.yaml ScaledObject/shops/more spec.window.till: unknown key "till". Fix: remove it; known here: from [schema]`, problem.Error},
 		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, lables: {a: b},", 1), `other.yaml ScaledObject/shops/more metadata.lables: unknown key "lables". Fix: write labels [schema]`, problem.Error},
-		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, labels: {a: 1},", 1), `other.yaml ScaledObject/shops/more metadata.labels.a: 1; expected string [schema]`, problem.Error},
+		{crd + "\n---\n" + strings.Replace(object(keda, "{to: shop}"), "name: more,", "name: more, labels: {a: 1},", 1), `other.yaml ScaledObject/shops/more metadata.labels.a: 1; expected string. Fix: quote it [schema]`, problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: never}"), "other.yaml ScaledObject/shops/more spec: not there [schema]", problem.Error},
 		{crd + "\n---\n" + object(keda, "{max: 9}"), "other.yaml ScaledObject/shops/more spec.to: a value is required", problem.Error},
 		{crd + "\n---\n" + object(keda, "{to: shop, max: 10}"), "other.yaml ScaledObject/shops/more spec.max: 10: ", problem.Error},
@@ -456,6 +506,22 @@ func TestEchoes(t *testing.T) {
 		got = append(got, p.Rule)
 	}
 	assert.Equal(t, []string{"subset-endpoints", "IST0101", "IST0132", "route-host"}, got)
+
+	text = strings.Replace(healthy(t), "subset: v2, port: {number: 80}", "subset: v2, port: {number: 81}", 1)
+	got = nil
+	for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
+		got = append(got, p.Rule)
+	}
+	assert.Equal(t, []string{"route-port"}, got)
+}
+
+// What YAML reads otherwise than it is written is told of this chart's values alone, of which it is known what becomes of them.
+func TestWarningsOfValues(t *testing.T) {
+	release := rendered(t, "default/ns", injectedNamespace)
+	release.Warnings = problem.List{{Severity: problem.Warning, Rule: "values", Found: "1.10"}}
+	assert.Equal(t, "1.10 [values]", run(t, release).Error())
+	release.ChartName = "other"
+	assert.Empty(t, run(t, release))
 }
 
 // An object may say that it does not want to hear of a message of Istio's; of others it does.

@@ -166,8 +166,8 @@ func (s *schemas) hold(o object, definition string, value any, path ...string) (
 	var invalid *jsonschema.ValidationError
 	switch {
 	case errors.As(err, &invalid):
-		for _, f := range schemaerr.Explain(invalid, s.document, value) {
-			fault(strings.Join(slices.Concat(path, f.Path), "."), f.Found, f.Expected, f.Fix)
+		for _, f := range schemaerr.Explain(invalid, s.document, value, nil) {
+			fault(strings.Trim(strings.Join(path, ".")+"."+f.Place, "."), f.Found, f.Expected, f.Fix)
 		}
 	case err != nil:
 		fault("", err.Error(), "", "")

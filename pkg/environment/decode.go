@@ -24,7 +24,7 @@ var (
 	topKeys         = []string{"releases", "helmDefaults", "repositories"}
 	defaultKeys     = []string{"createNamespace", "historyMax"}
 	releaseKeys     = []string{"name", "namespace", "chart", "version", "values", "needs", "installed", "createNamespace", "historyMax"}
-	ignoredTop      = []string{"commonLabels", "helmBinary"}
+	ignoredTop      = []string{"commonLabels", "helmBinary", "templates"} // of templates, what a release merges is read there
 	ignoredDefaults = []string{"wait", "waitForJobs", "timeout", "atomic", "cleanupOnFail"}
 	ignoredRelease  = append([]string{"labels"}, ignoredDefaults...)
 )
@@ -53,7 +53,7 @@ func (d *decoder) decode(data []byte) {
 		return
 	}
 	for _, t := range twice {
-		d.add(t.Line, strings.Join(t.Path, "."), fmt.Sprintf("the key stands twice, first on line %d", t.First), "each key once", "remove one of the two")
+		d.add(t.Line, t.Path, fmt.Sprintf("the key stands twice, first on line %d", t.First), "each key once", "remove one of the two")
 	}
 	if root == nil {
 		d.add(0, "releases", "the file is empty", "a list of releases", "add releases")
@@ -152,8 +152,8 @@ func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, 
 		d.mismatch(node, path, "a map", "write key: value lines")
 		return
 	}
-	for i := 0; i+1 < len(node.Content); i += 2 {
-		key, value := node.Content[i], resolve(node.Content[i+1])
+	for _, e := range d.entries(node, path, nil) {
+		key, value := e.key, e.value
 		switch {
 		case isTemplate(key):
 			d.mismatch(key, path, "a key", noTemplates)
@@ -166,12 +166,52 @@ func (d *decoder) fields(node *yaml.Node, path string, known, ignored []string, 
 			if near := nearest.Word(key.Value, legal); near != "" {
 				fix = "write " + near
 			}
-			if key.Value == "condition" && slices.Contains(known, "installed") {
-				fix = "remove it; installed: false leaves a release out"
+			if slices.Contains(known, "installed") && releaseFixes[key.Value] != "" {
+				fix = releaseFixes[key.Value]
 			}
 			d.add(key.Line, join(path, key.Value), "key "+problem.Quote(key.Value)+" is not understood", "a key of Helmfile's that this reads", fix)
 		}
 	}
+}
+
+// releaseFixes are what to do about keys of a release that are not read, where to remove them is not enough.
+var releaseFixes = map[string]string{
+	"condition": "remove it; installed: false leaves a release out",
+	"inherit":   "give the template an anchor, and merge it into the release by <<: *NAME",
+	"set":       "write it as a map under values",
+}
+
+// entry is a key of a map, and what stands there.
+type entry struct{ key, value *yaml.Node }
+
+// entries are those of a map and of the maps that it merges by <<. Its own keys win, then those of the map that stands first.
+func (d *decoder) entries(node *yaml.Node, path string, within []*yaml.Node) []entry {
+	var own, merged []entry
+	within = append(within, node)
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], resolve(node.Content[i+1])
+		if key.Tag != "!!merge" {
+			own = append(own, entry{key, value})
+			continue
+		}
+		from := []*yaml.Node{value}
+		if value.Kind == yaml.SequenceNode {
+			from = d.items(value, path)
+		}
+		for _, m := range from {
+			if m.Kind != yaml.MappingNode || isTemplate(m) || slices.Contains(within, m) {
+				d.mismatch(m, join(path, "<<"), "a map that stands elsewhere, or a list of such maps", "write <<: *NAME, where a map has the anchor &NAME")
+				continue
+			}
+			merged = append(merged, d.entries(m, path, within)...)
+		}
+	}
+	for _, e := range merged {
+		if !slices.ContainsFunc(own, func(o entry) bool { return o.key.Value == e.key.Value }) {
+			own = append(own, e)
+		}
+	}
+	return own
 }
 
 func (d *decoder) release(node *yaml.Node, index int) {

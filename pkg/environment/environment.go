@@ -132,6 +132,9 @@ func YAML(dir string) ([]string, error) {
 // order sorts releases by their needs: always the first in the file that lacks nothing.
 func (d *decoder) order() {
 	releases := d.env.Releases
+	if slices.ContainsFunc(slices.Concat(releases, d.env.Absent), func(r Release) bool { return r.Name == "" || r.Namespace == "" }) {
+		return // that is a mistake of its own, and others may mean this release
+	}
 	ids := make([]string, len(releases))
 	first := map[string]int{}
 	for i, r := range releases {

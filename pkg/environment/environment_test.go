@@ -55,6 +55,27 @@ func TestLoad(t *testing.T) {
 	assert.Equal(t, "n/gone", env.Absent[0].ID())
 }
 
+// A release's own keys hold before those that it merges, and of several merged maps the first; see also that helmfile does so.
+func TestMergedKeys(t *testing.T) {
+	env, err := load(t, `templates:
+  base: &base {namespace: n, chart: chart, historyMax: 3, values: [v.yaml]}
+  far: &far {<<: *base, namespace: far, createNamespace: false}
+releases:
+- {name: a, <<: *base, historyMax: 4}
+- {name: b, <<: [*far, *base], needs: [n/a]}
+- name: c
+  <<: {namespace: m, chart: sub/chart}
+  values: [{x: {<<: *far}}]
+`)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a", "b", "c"}, ids(env))
+	a, b, c := env.Releases[0], env.Releases[1], env.Releases[2]
+	assert.Equal(t, []any{"n", 4, 1, true}, []any{a.Namespace, *a.HistoryMax, len(a.ValuesFiles), a.CreateNamespace})
+	assert.Equal(t, []any{"far", 3, 1, false}, []any{b.Namespace, *b.HistoryMax, len(b.ValuesFiles), b.CreateNamespace})
+	assert.Equal(t, []any{"m", "chart"}, []any{c.Namespace, filepath.Base(c.Chart)})
+	assert.Equal(t, "far", c.Values[0]["x"].(map[string]any)["namespace"])
+}
+
 func TestCreateNamespaceIsHelmfilesDefault(t *testing.T) {
 	env, err := load(t, "releases:\n"+release("a", ""))
 	require.NoError(t, err)
@@ -77,8 +98,14 @@ func TestMistakes(t *testing.T) {
 		"unknown key":                   {"environments: {}\nreleases: []\n", `env.yaml:1 environments: key "environments" is not understood`},
 		"mistyped key":                  {"releases:\n" + release("a", "  value: []\n"), `env.yaml:5 releases[0].value: key "value" is not understood; expected a key of Helmfile's that this reads. Fix: write values`},
 		"condition":                     {"releases:\n" + release("a", "  condition: \"false\"\n"), `env.yaml:5 releases[0].condition: key "condition" is not understood; expected a key of Helmfile's that this reads. Fix: remove it; installed: false leaves a release out`},
+		"set":                           {"releases:\n" + release("a", "  set: [{name: a, value: 2}]\n"), `releases[0].set: key "set" is not understood; expected a key of Helmfile's that this reads. Fix: write it as a map under values`},
+		"inherit":                       {"templates:\n  t: {chart: chart}\nreleases:\n" + release("a", "  inherit: [{template: t}]\n"), `env.yaml:7 releases[0].inherit: key "inherit" is not understood; expected a key of Helmfile's that this reads. Fix: give the template an anchor, and merge it into the release by <<: *NAME`},
+		"merged text":                   {"releases:\n" + release("a", "  <<: chart\n"), `env.yaml:5 releases[0].<<: "chart"; expected a map that stands elsewhere, or a list of such maps. Fix: write <<: *NAME, where a map has the anchor &NAME`},
+		"merged into itself":            {"releases:\n- &a {name: a, namespace: n, chart: chart, <<: *a}\n", "env.yaml:2 releases[0].<<: a map; expected a map that stands elsewhere"},
+		"merged mistake":                {"templates:\n  t: &t {namespace: n, chrt: chart}\nreleases:\n- {name: a, chart: chart, <<: *t}\n", `env.yaml:2 releases[0].chrt: key "chrt" is not understood`},
+		"need of one without namespace": {"releases:\n- {name: a, namespce: n, chart: chart}\n" + release("b", "  needs: [a]\n"), `env.yaml:2 releases[0].namespce: key "namespce" is not understood; expected a key of Helmfile's that this reads. Fix: write namespace`},
 		"labels of all releases":        {"helmDefaults: {labels: {a: b}}\nreleases:\n" + release("a", ""), `env.yaml:1 helmDefaults.labels: key "labels" is not understood`},
-		"key twice":                     {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases.0.name: the key stands twice, first on line 2"},
+		"key twice":                     {"releases:\n" + release("a", "  name: b\n"), "env.yaml:5 releases[0].name: the key stands twice, first on line 2"},
 		"no name":                       {"releases:\n- namespace: n\n  chart: chart\n", "env.yaml:2 releases[0].name: a release without name"},
 		"values missing":                {"releases:\n" + release("a", "  values: [w.yaml]\n"), `env.yaml:5 releases[0].values[0]: no values file "w.yaml"`},
 		"chart missing":                 {"releases:\n- {name: a, namespace: n, chart: bitnami/x}\n", `env.yaml:2 releases[0].chart: no chart at "bitnami/x"`},

@@ -108,3 +108,27 @@ func Quote(v any) string {
 	}
 	return s
 }
+
+// Path is a path in a value as people write it: a.b[0].c. The value tells lists from maps.
+func Path(value any, path []string) string {
+	var out strings.Builder
+	for _, part := range path {
+		switch at := value.(type) {
+		case []any:
+			out.WriteString("[" + part + "]")
+			i, err := strconv.Atoi(part)
+			value = nil
+			if err == nil && i >= 0 && i < len(at) {
+				value = at[i]
+			}
+			continue
+		case map[string]any:
+			value = at[part]
+		}
+		if out.Len() > 0 {
+			out.WriteByte('.')
+		}
+		out.WriteString(part)
+	}
+	return out.String()
+}

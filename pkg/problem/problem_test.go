@@ -25,3 +25,11 @@ func TestQuote(t *testing.T) {
 	assert.Equal(t, "3", Quote(3))
 	assert.Len(t, Quote(strings.Repeat("x", 500)), 80)
 }
+
+func TestPath(t *testing.T) {
+	value := map[string]any{"a": []any{map[string]any{"0": []any{1}}}}
+	assert.Equal(t, "a[0].0[0]", Path(value, []string{"a", "0", "0", "0"}))
+	assert.Equal(t, "a[7].x", Path(value, []string{"a", "7", "x"}))
+	assert.Equal(t, "b.0", Path(value, []string{"b", "0"}))
+	assert.Empty(t, Path(value, nil))
+}

@@ -66,8 +66,8 @@ func (c *chart) validate(values map[string]any, layers layers) (problem.List, er
 		return nil, err
 	}
 	var out problem.List
-	for _, f := range schemaerr.Explain(invalid, c.document, coalesced) {
-		out = append(out, c.problem(f.Path, layers, problem.Problem{Rule: "values-schema", Found: f.Found, Expected: f.Expected, Fix: f.Fix}))
+	for _, f := range schemaerr.Explain(invalid, c.document, coalesced, layers.written) {
+		out = append(out, c.problem(f.Path, layers, problem.Problem{Rule: "values-schema", Path: f.Place, Found: f.Found, Expected: f.Expected, Fix: f.Fix}))
 	}
 	return out, nil
 }
@@ -75,7 +75,6 @@ func (c *chart) validate(values map[string]any, layers layers) (problem.List, er
 // problem completes p with the place of the value at path.
 func (c *chart) problem(path []string, layers layers, p problem.Problem) problem.Problem {
 	p.Severity = problem.Error
-	p.Path = strings.Join(path, ".")
 	p.File, p.Line = layers.locate(path)
 	return p
 }
@@ -96,8 +95,7 @@ func (c *chart) explain(err error, layers layers) problem.List {
 	var out problem.List
 	for line := range strings.Lines(text) {
 		if m := mistake.FindStringSubmatch(strings.TrimRight(line, "\n")); m != nil {
-			out = append(out, c.problem(valuePath(m[1]), layers, problem.Problem{Rule: "values", Found: m[2], Expected: m[3], Fix: m[4]}))
-			out[len(out)-1].Path = m[1]
+			out = append(out, c.problem(valuePath(m[1]), layers, problem.Problem{Rule: "values", Path: m[1], Found: m[2], Expected: m[3], Fix: m[4]}))
 		}
 	}
 	if len(out) > 0 {

@@ -32,6 +32,7 @@ type Release struct {
 	Objects   []*unstructured.Unstructured // in Helm's install order, hooks last; the namespace is set where the kind has one
 	Manifest  string                       // what `helm template` prints
 	Notes     string
+	Warnings  problem.List // of what YAML reads otherwise than the values files write it, where that becomes text
 
 	crds int // how many of the objects, from the first, are of the chart's directory crds
 }
@@ -179,7 +180,7 @@ func (r *Renderer) Release(ctx context.Context, release environment.Release, ove
 	if len(problems) > 0 {
 		return nil, in(release, problems)
 	}
-	return &Release{Release: release, ChartName: chart.Name, Values: values, Objects: objects, Manifest: manifest, Notes: notes, crds: crds}, nil
+	return &Release{Release: release, ChartName: chart.Name, Values: values, Objects: objects, Manifest: manifest, Notes: notes, Warnings: in(release, layers.changed()), crds: crds}, nil
 }
 
 // version completes 1.31 to v1.31.0, as a cluster of that version would say at least.

@@ -50,12 +50,66 @@ func TestReferences(t *testing.T) {
 	in.Values = []map[string]any{{"list": []any{"x", "secretref+echo://a/b+c"}, "image": map[string]any{"repository": "a ref+ b, ref+c://d"}}}
 	_, err := New().Release(t.Context(), in)
 	const fix = ", which Helmfile looks up elsewhere; expected a plain value. Fix: write the value out, or name a Secret that is on the cluster; Helmfile's references are not read [values]"
-	require.EqualError(t, err, `a.yaml:3 image.tag: "ref+vault://svc/#tag"`+fix+"\n"+`env.yaml:7 list.1: "secretref+echo://a/b+c"`+fix)
+	require.EqualError(t, err, `a.yaml:3 image.tag: "ref+vault://svc/#tag"`+fix+"\n"+`env.yaml:7 list[1]: "secretref+echo://a/b+c"`+fix)
 
 	in.Values, in.File = nil, ""
 	got, err := New().Release(t.Context(), in)
 	require.NoError(t, err)
 	assert.Equal(t, "ref+vault://svc/#tag", got.Objects[1].Object["data"].(map[string]any)["tag"])
+}
+
+// What YAML changes without a word is told with what the file has; of what may be secret only that it is so.
+func TestWhatYAMLChanges(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	require.NoError(t, os.MkdirAll("chart/templates", 0o755))
+	require.NoError(t, os.WriteFile("chart/Chart.yaml", []byte("apiVersion: v2\nname: c\nversion: 1.0.0\n"), 0o600))
+	require.NoError(t, os.WriteFile("v.yaml", []byte(`workload:
+  containers:
+    a:
+      env:
+        API: 1.10
+        ACCOUNT: 012345670123
+        DEBUG: yes
+        ON: hello
+        0644: &anchor 0x1F
+        PASSWORD: 0700
+        FINE: 1.5
+        TRUE: {valueFrom: {}}
+        TEXT: "1.10"
+        DATE: 2025-01-01
+        OFF: true
+        AGAIN: *anchor
+      limits: {cpu: 1.50}
+config:
+  c: {data: {v: 2.0, n: 2}}
+secrets:
+  s: {stringData: {pin: 0123}}
+list: [{8080: a, 1e3: b}]
+`), 0o600))
+	got, err := New().Release(t.Context(), environment.Release{Name: "one", Namespace: "here", Chart: "chart", ValuesFiles: []string{filepath.Join(dir, "v.yaml")}})
+	require.NoError(t, err)
+	const env = " workload.containers.a.env."
+	var want []string
+	for _, line := range []string{
+		"5" + env + `API: 1.10, which YAML reads as 1.1`,
+		"6" + env + `ACCOUNT: 012345670123, which YAML reads as 1402433619`,
+		"7" + env + `DEBUG: yes, which YAML reads as true`,
+		"8" + env + `ON: ON, which YAML reads as the key true`,
+		"9" + env + `0644: 0644, which YAML reads as the key 420`,
+		"9" + env + `0644: 0x1F, which YAML reads as 31`,
+		"10" + env + `PASSWORD: a value that YAML reads as another`,
+		"12" + env + `TRUE: TRUE, which YAML reads as the key true`,
+		"15" + env + `OFF: OFF, which YAML reads as the key false`,
+		"9" + env + `AGAIN: 0x1F, which YAML reads as 31`,
+		`19 config.c.data.v: 2.0, which YAML reads as 2`,
+		`19 config.c.data.n: n, which YAML reads as the key false`,
+		`21 secrets.s.stringData.pin: a value that YAML reads as another`,
+		`22 list[0].1e3: 1e3, which YAML reads as the key 1000`,
+	} {
+		want = append(want, "v.yaml:"+line+"; expected text, as it is written. Fix: quote it [values]")
+	}
+	assert.Equal(t, want, strings.Split(got.Warnings.Error(), "\n"))
 }
 
 // An object of the whole cluster may name a namespace, which the API server takes and forgets.
@@ -115,8 +169,10 @@ func TestMistakes(t *testing.T) {
 	}{
 		"key, in the file that has it": {[]string{"app: a\nimage:\n  tga: v1\n", "image:\n  tag: v1\n"}, []string{`a.yaml:3 image.tga: unknown key "tga". Fix: write tag [values-schema]`}},
 		"type":                         {[]string{"app: a\nreplicas: many\n"}, []string{`a.yaml:2 replicas: "many"; expected integer [values-schema]`}},
+		"number as it is written":      {[]string{"app: shop\n", "app: &a 1.10\n"}, []string{`b.yaml:1 app: 1.10; expected string. Fix: quote it [values-schema]`}},
+		"number of an alias":           {[]string{"x: &a 0123456\napp: *a\n"}, []string{`a.yaml:2 app: 0123456; expected string. Fix: quote it [values-schema]`, "unknown key"}},
 		"required":                     {[]string{"replicas: 1\n"}, []string{"a.yaml: no app, which is required. Fix: add app [values-schema]"}},
-		"all at once":                  {[]string{"app: 1\nreplicas: x\n"}, []string{"a.yaml:1 app: 1; expected string [values-schema]", `a.yaml:2 replicas: "x"; expected integer [values-schema]`}},
+		"all at once":                  {[]string{"app: 1\nreplicas: x\n"}, []string{"a.yaml:1 app: 1; expected string. Fix: quote it [values-schema]", `a.yaml:2 replicas: "x"; expected integer [values-schema]`}},
 		"key twice":                    {[]string{"app: a\napp: b\n"}, []string{"a.yaml:2 app: the key stands twice, first on line 1; expected each key once. Fix: remove one of the two [values]"}},
 		"text that looks like YAML":    {[]string{"app: a\nimage: {tag: *hunter2}\n"}, []string{"a.yaml: a value that begins with *, as the name of an anchor does, which is not there; expected one YAML document. Fix: quote the value [unreadable]"}},
 		"a list":                       {[]string{"- app\n"}, []string{"a.yaml: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal array into Go value of type map[string]interface {}; expected a map of values. Fix: write key: value lines [values]"}},

@@ -13,6 +13,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 
 	"chartbasico/internal/helm3"
+	"chartbasico/internal/schemaerr"
 	"chartbasico/internal/yamlnode"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/problem"
@@ -138,7 +139,7 @@ func readValues(file string) (layer, problem.List) {
 	l.root = root
 	var wrong problem.List
 	for _, d := range twice {
-		wrong = append(wrong, fault("values", d.Line, strings.Join(d.Path, "."), fmt.Sprintf("the key stands twice, first on line %d", d.First), "each key once", "remove one of the two"))
+		wrong = append(wrong, fault("values", d.Line, d.Path, fmt.Sprintf("the key stands twice, first on line %d", d.First), "each key once", "remove one of the two"))
 	}
 	if len(wrong) > 0 {
 		return l, wrong
@@ -168,7 +169,7 @@ func (l layer) references(path []string, value any) (wrong problem.List) {
 		if l.root != nil {
 			line, _ = yamlnode.Find(l.root, path)
 		}
-		wrong = append(wrong, problem.Problem{Severity: problem.Error, Rule: "values", File: l.file, Line: line, Path: strings.Join(path, "."),
+		wrong = append(wrong, problem.Problem{Severity: problem.Error, Rule: "values", File: l.file, Line: line, Path: problem.Path(l.values, path),
 			Found: problem.Quote(value) + ", which Helmfile looks up elsewhere", Expected: "a plain value",
 			Fix: "write the value out, or name a Secret that is on the cluster; Helmfile's references are not read"})
 	}
@@ -177,19 +178,90 @@ func (l layer) references(path []string, value any) (wrong problem.List) {
 
 // locate names the layer in which the value at path was set last, and the line of it.
 func (all layers) locate(path []string) (file string, line int) {
+	l := all.last(path)
+	line = l.line
+	if l.root != nil {
+		line, _ = yamlnode.Find(l.root, path)
+	}
+	return l.file, line
+}
+
+// written is the text of the number or truth value at path, as the file has it in which it was set last; "" where it is in none.
+func (all layers) written(path []string) string {
+	node := yamlnode.Value(all.last(path).root, path)
+	if node == nil || node.Kind != yaml.ScalarNode || node.Style != 0 {
+		return ""
+	}
+	return node.Value
+}
+
+// last is the layer in which the value at path was set last, or the most of the parts of path.
+func (all layers) last(path []string) (last layer) {
 	best := -1
-	for i := len(all) - 1; i >= 0; i-- {
-		l := all[i]
-		depth := depthOf(l.values, path)
-		if depth <= best {
-			continue
-		}
-		best, file, line = depth, l.file, l.line
-		if l.root != nil {
-			line, _ = yamlnode.Find(l.root, path)
+	for _, l := range slices.Backward(all) {
+		if depth := depthOf(l.values, path); depth > best {
+			best, last = depth, l
 		}
 	}
-	return file, line
+	return last
+}
+
+// changed are warnings of what YAML reads as a number or a truth value without a word, where it becomes a text or a name:
+// 1.10 is 1.1, 0644 is 420, and on is true.
+func (all layers) changed() (out problem.List) {
+	for _, l := range all {
+		if l.root != nil {
+			out = append(out, l.changed(l.root, nil, l.values)...)
+		}
+	}
+	return out
+}
+
+func (l layer) changed(node *yaml.Node, path []string, value any) (out problem.List) {
+	warn := func(node *yaml.Node, path []string, read string) {
+		found := node.Value + ", which YAML reads as " + read
+		if schemaerr.Confidential(path) {
+			found = "a value that YAML reads as another"
+		}
+		out = append(out, problem.Problem{Severity: problem.Warning, Rule: "values", File: l.file, Line: node.Line, Path: problem.Path(l.values, path),
+			Found: found, Expected: "text, as it is written", Fix: "quote it"})
+	}
+	switch at := value.(type) {
+	case map[string]any:
+		for i := 0; node.Kind == yaml.MappingNode && i+1 < len(node.Content); i += 2 {
+			key, name := node.Content[i], node.Content[i].Value
+			below := append(path[:len(path):len(path)], name)
+			if _, ok := at[name]; !ok && key.Kind == yaml.ScalarNode && key.Style == 0 && key.Tag != "!!merge" {
+				var read map[string]any
+				if err := sigsyaml.Unmarshal([]byte(name+": 0"), &read); err != nil {
+					continue
+				}
+				for name = range read { // it is the only one
+				}
+				warn(key, below, "the key "+name)
+			}
+			out = append(out, l.changed(yamlnode.Value(node.Content[i+1], nil), below, at[name])...)
+		}
+	case []any:
+		for i := 0; node.Kind == yaml.SequenceNode && i < min(len(node.Content), len(at)); i++ {
+			out = append(out, l.changed(yamlnode.Value(node.Content[i], nil), append(path[:len(path):len(path)], strconv.Itoa(i)), at[i])...)
+		}
+	case float64, bool:
+		read := fmt.Sprint(at)
+		if number, ok := at.(float64); ok {
+			read = strconv.FormatFloat(number, 'f', -1, 64)
+		}
+		if isText(path) && node.Kind == yaml.ScalarNode && node.Style == 0 && node.Value != read {
+			warn(node, path, read)
+		}
+	}
+	return out
+}
+
+// isText says whether a scalar at the path becomes text: in an environment, a ConfigMap or a Secret.
+func isText(path []string) bool {
+	n := len(path)
+	return n > 1 && path[n-2] == "env" || n == 4 && (path[0] == "config" && path[2] == "data" || path[0] == "secrets" && path[2] == "stringData")
 }
 
 // depthOf counts the leading parts of path that are in values.

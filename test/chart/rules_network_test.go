@@ -47,6 +47,8 @@ var networkRules = []rule{
 		`exposure.paths.a.pathType: found Exact with kind route; allowed: Prefix; fix: change it, or change exposure.kind`},
 	{"a path of an Ingress alone", `exposure: {kind: istio, port: 80, hosts: [a.example.com], paths: {a: {path: /a, pathType: ImplementationSpecific}}}`,
 		`exposure.paths.a.pathType: found ImplementationSpecific with kind istio; allowed: Prefix, Exact; fix: change it, or change exposure.kind`},
+	{"a path with a wildcard", `exposure: {kind: istio, port: 80, hosts: [a.example.com], paths: {a: {path: /a/*}}}`,
+		`exposure.paths.a.path: found /a/* with pathType Prefix, of which * is a letter; allowed: a path without *; fix: remove *; Prefix is a path and all that is below it`},
 	{"paths in TLS that is passed through", `exposure: {kind: route, hosts: [a.example.com], paths: {a: {path: /a}}, tls: {}, route: {tls: {termination: passthrough}}}`,
 		`exposure.paths: found paths with TLS that is passed through; allowed: paths where the router ends TLS, since it reads none otherwise; fix: remove exposure.paths, or change exposure.route.tls.termination`},
 	{"a certificate for TLS that is passed through", `exposure: {kind: route, hosts: [a.example.com], tls: {secretName: c}, route: {tls: {termination: passthrough}}}`,

@@ -105,6 +105,12 @@
       "path" (printf "exposure.paths.%s.pathType" $name) "found" (printf "%s with kind %s" $type $e.kind) "allowed" (join ", " $allowed)
       "fix" "change it, or change exposure.kind") -}}
 {{- end -}}
+{{- $path := (get $e.paths $name).path | default "" -}}
+{{- if and (contains "*" $path) (ne $type "ImplementationSpecific") -}}
+{{- include "chart_basico.mistake" (dict
+      "path" (printf "exposure.paths.%s.path" $name) "found" (printf "%s with pathType %s, of which * is a letter" $path $type) "allowed" "a path without *"
+      "fix" "remove *; Prefix is a path and all that is below it") -}}
+{{- end -}}
 {{- end -}}
 {{- $tls := (($e.route | default dict).tls) | default dict -}}
 {{- if and $e.paths (eq ($tls.termination | default "") "passthrough") -}}
