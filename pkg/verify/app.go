@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/rollout"
 )
@@ -46,7 +47,9 @@ type App struct {
 	AtOnce int
 
 	requests []request // that meet the divided route, each perhaps from some callers alone
-	http2    bool      // the port is one of HTTP/2, as those of gRPC are
+	outside  bool      // its VirtualService is not for those who request its Service in the mesh
+	servers  map[string][]server
+	http2    bool // the port is one of HTTP/2, as those of gRPC are
 }
 
 // Stage is one step of a rollout: percent by version.
@@ -153,6 +156,10 @@ func appOf(r *render.Release, releases []*render.Release) (App, error) {
 	}
 	app.Namespace = vs.GetNamespace()
 	app.Host = rollout.FullName(app.Name, app.Namespace)
+	var err error
+	if app.servers, err = serversOf(releases); err != nil {
+		return App{}, err
+	}
 	if err := app.readRoute(vs); err != nil {
 		return App{}, err
 	}
@@ -201,6 +208,7 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 	if a.requests = met; len(met) == 0 {
 		a.Unmatched = "its route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent"
 	}
+	a.outside = !atMesh(spec) || !covers(spec, vs.GetNamespace(), a.Host)
 	a.Timeout = route.GetTimeout().AsDuration()
 	for _, d := range route.GetRoute() {
 		a.Port = int(d.GetDestination().GetPort().GetNumber())
@@ -248,19 +256,50 @@ func over(app, subset *networkingv1.TrafficPolicy) *networkingv1.TrafficPolicy {
 	return p
 }
 
-// route is what proxies should have when the app's rendered release is in force.
-func (a App) route(rendered *render.Release) (rollout.Route, error) {
+// route is what proxies should have when the app's rendered release is in force. Of the limits it has those of the subset
+// that is narrowed, and with them that of time, if there is one. Endpoints has the subsets with a weight.
+func (a App) route(rendered *render.Release, narrowed string) (rollout.Route, error) {
 	vs, dr := object(rendered, "VirtualService", a.Name), object(rendered, "DestinationRule", a.Name)
 	if vs == nil || dr == nil {
 		return rollout.Route{}, fmt.Errorf("routing renders no VirtualService or no DestinationRule named %s", a.Name)
 	}
-	var now App
+	now := App{Host: a.Host}
 	if err := errors.Join(now.readRoute(vs), now.readSubsets(dr)); err != nil {
 		return rollout.Route{}, err
 	}
-	want := rollout.Route{Host: a.Host, Splits: rollout.Splits(vs, a.Host), Timeout: now.Timeout, Connections: map[string]int{}}
+	want := rollout.Route{Host: a.Host, Connections: map[string]int{}, Endpoints: map[string]int{}}
 	for _, s := range now.Subsets {
-		want.Connections[s.Name] = s.Connections
+		want.Connections[s.Name] = 0
+		if s.Name == narrowed {
+			want.Connections[s.Name] = s.Connections
+		}
+	}
+	var splits []rollout.Split // one for each route
+	for _, weights := range rollout.Splits(vs, a.Host) {
+		splits = append(splits, rollout.Split{Weights: weights})
+		for subset := range weights {
+			want.Endpoints[subset] = 0
+		}
+	}
+	if len(want.Endpoints) == 0 {
+		return want, nil
+	}
+	if narrowed != "" {
+		splits[len(splits)-1].Timeout = now.Timeout
+	}
+	spec := &networkingv1.VirtualService{}
+	if err := decode(vs, spec); err != nil {
+		return rollout.Route{}, err
+	}
+	want.Splits = func(p cluster.Proxy, host string, port int) (given []rollout.Split) {
+		for _, c := range callersOf(spec, vs.GetNamespace(), a.servers, p, host, port) {
+			for _, i := range c.given(spec, vs.GetNamespace()) {
+				if len(splits[i].Weights) > 0 {
+					given = append(given, splits[i])
+				}
+			}
+		}
+		return given
 	}
 	return want, nil
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
@@ -30,7 +32,7 @@ func routedBy(t *testing.T, matches string) App {
 	apps, err := Apps([]*render.Release{{
 		Values: map[string]any{"app": "cart", "routing": map[string]any{"stage": "v1", "stages": []any{map[string]any{"name": "v1", "weights": map[string]any{"v1": 100}}}}},
 		Objects: []*unstructured.Unstructured{
-			object(`{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{match: ` + matches + `, route: [{destination: {host: cart, subset: v1, port: {number: 8080}}}]}]}}`),
+			object(`{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {hosts: [cart], http: [{match: ` + matches + `, route: [{destination: {host: cart, subset: v1, port: {number: 8080}}}]}]}}`),
 			object(`{apiVersion: networking.istio.io/v1, kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: {subsets: [{name: v1, labels: {version: v1}}]}}`),
 		},
 	}})
@@ -144,9 +146,104 @@ func TestEachCallerMeetsTheRouteByItsOwnRequests(t *testing.T) {
 			assert.Equal(t, want.origins, strings.Join(found, ", "))
 			route := app.carried(rollout.Route{}, workloads)
 			assert.Equal(t, want.carriers, strings.Join(route.Carriers, ", "))
-			assert.Equal(t, want.some, route.Some)
+			told, err := app.route(app.Release, "")
+			require.NoError(t, err)
+			assert.Equal(t, want.some, len(told.Splits(cluster.Proxy{Namespace: "else"}, app.Host, 8080)) == 0)
 		})
 	}
+}
+
+// A proxy is given the routes that are for it, up to one that takes everything, and is waited for until it has those.
+func TestEachProxyIsGivenTheRoutesThatAreForIt(t *testing.T) {
+	releases := objects(t, `kind: Gateway
+apiVersion: networking.istio.io/v1
+metadata: {name: edge}
+spec: {selector: {istio: edge}, servers: [{port: {number: 80, protocol: HTTP}, hosts: [a.example]}, {port: {number: 8443, protocol: HTTPS}, hosts: [b.example]}]}
+---
+kind: DestinationRule
+apiVersion: networking.istio.io/v1
+metadata: {name: cart}
+spec: {host: cart, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}]}
+---
+kind: VirtualService
+apiVersion: networking.istio.io/v1
+metadata: {name: cart}
+spec: {hosts: [x], http: []}
+`)
+	vs := object(releases[0], "VirtualService", "cart")
+	tester := cluster.Proxy{Namespace: "shop", Labels: map[string]string{"app": "tester"}}
+	front := cluster.Proxy{Namespace: "shop", Labels: map[string]string{"app": "front"}}
+	edge := cluster.Proxy{Namespace: "edge", Gateway: true, Labels: map[string]string{"istio": "edge"}}
+	team := cluster.Proxy{Namespace: "istio-system", Gateway: true, Labels: map[string]string{"istio": "ingressgateway"}}
+	const cart = "cart.shop.svc.cluster.local"
+	const toV2 = `, route: [{destination: {host: cart, subset: v2}}]}`
+	const half = `route: [{destination: {host: cart, subset: v1}, weight: 50}, {destination: {host: cart, subset: v2}, weight: 50}]}`
+	const mine, old, beta = `{match: [{sourceLabels: {app: tester}}]` + toV2, `{match: [{uri: {prefix: /old}}]` + toV2, `{match: [{headers: {x-beta: {exact: "1"}}}]` + toV2
+	const toMesh, toEdge = `hosts: [cart]`, `hosts: [a.example, cart], gateways: [edge, mesh]`
+	for name, c := range map[string]struct {
+		of, http string
+		proxy    cluster.Proxy
+		host     string
+		port     int
+		want     string
+	}{
+		"one for all":                       {toMesh, `{` + half, front, cart, 8080, "1:50 2:50"},
+		"all of a caller's":                 {toMesh, mine + `, {` + half, tester, cart, 8080, "2:100"},
+		"of another's none":                 {toMesh, mine + `, {` + half, front, cart, 8080, "1:50 2:50"},
+		"a caller's, of one path":           {toMesh, `{match: [{sourceLabels: {app: tester}, uri: {prefix: /t}}]` + toV2 + `, {` + half, tester, cart, 8080, "2:100, 1:50 2:50"},
+		"an own one, and one for some":      {toMesh, old + `, {match: [{sourceLabels: {app: front}}], ` + half, front, cart, 8080, "2:100, 1:50 2:50"},
+		"an own one, and one for others":    {toMesh, old + `, {match: [{sourceLabels: {app: front}}], ` + half, tester, cart, 8080, "2:100"},
+		"by header, and by path":            {toMesh, beta + `, {match: [{uri: {prefix: /}}], ` + half, front, cart, 8080, "2:100, 1:50 2:50"},
+		"of another namespace":              {toMesh, `{match: [{sourceNamespace: back}], ` + half, front, cart, 8080, ""},
+		"one of a port, there":              {toMesh, `{match: [{port: 8080}], ` + half, front, cart, 8080, "1:50 2:50"},
+		"one of a port, at another":         {toMesh, `{match: [{port: 8080}], ` + half, front, cart, 9000, ""},
+		"one that leads elsewhere":          {toMesh, `{match: [{uri: {exact: /}}], route: [{destination: {host: other}}]}, {` + half, front, cart, 8080, "1:50 2:50"},
+		"of another host":                   {toMesh, `{` + half, front, "other.shop.svc.cluster.local", 8080, ""},
+		"at a gateway, one of the mesh":     {toMesh, `{` + half, edge, "a.example", 80, ""},
+		"in the mesh, one of a gateway":     {`hosts: [cart], gateways: [edge]`, `{` + half, front, cart, 8080, ""},
+		"in the mesh, one of another host":  {`hosts: [a.example], gateways: [edge, mesh]`, `{` + half, front, cart, 8080, ""},
+		"at its gateway":                    {toEdge, `{` + half, edge, "a.example", 80, "1:50 2:50"},
+		"at its gateway, at another port":   {toEdge, `{` + half, edge, "a.example", 8080, ""},
+		"at its gateway, at another's port": {toEdge, `{` + half, edge, "a.example", 8443, ""},
+		"at another's gateway":              {toEdge, `{` + half, team, "a.example", 80, ""},
+		"at a gateway of no release":        {`hosts: [a.example], gateways: [team/main]`, `{` + half, team, "a.example", 8080, "1:50 2:50"},
+		"at its gateway, one of some pods":  {toEdge, old + `, {match: [{sourceLabels: {app: front}}], ` + half, edge, "a.example", 80, "2:100"},
+		"at its gateway, by its labels":     {toEdge, `{match: [{sourceLabels: {istio: edge}}], ` + half, edge, "a.example", 80, "1:50 2:50"},
+		"at its gateway, by its name":       {toEdge, old + `, {match: [{gateways: [edge]}], ` + half, edge, "a.example", 80, "2:100, 1:50 2:50"},
+		"at its gateway, one for the mesh":  {toEdge, old + `, {match: [{gateways: [mesh]}], ` + half, edge, "a.example", 80, "2:100"},
+		"in the mesh, one for a gateway":    {toEdge, old + `, {match: [{gateways: [edge]}], ` + half, front, cart, 8080, "2:100"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := map[string]any{}
+			require.NoError(t, yaml.Unmarshal([]byte(`{`+c.of+`, http: [`+c.http+`]}`), &spec))
+			vs.Object["spec"] = spec
+			servers, err := serversOf(releases)
+			require.NoError(t, err)
+			route, err := App{Name: "cart", Host: cart, servers: servers}.route(releases[0], "")
+			require.NoError(t, err)
+			var got []string
+			for _, s := range route.Splits(c.proxy, c.host, c.port) {
+				got = append(got, strings.NewReplacer("map[", "", "]", "", "v", "").Replace(fmt.Sprint(s.Weights)))
+			}
+			assert.Equal(t, c.want, strings.Join(got, ", "))
+		})
+	}
+}
+
+// Who calls an app whose VirtualService is for a gateway alone is divided by nothing.
+func TestARouteForAGatewayAloneIsMeasuredThereAlone(t *testing.T) {
+	workloads := []Workload{{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"f"}, Injected: true, Calls: []Call{{"cart", "8080", "/"}}}}
+	app := routedBy(t, `[]`)
+	origins, _ := Origins(app, nil, workloads)
+	require.Len(t, origins, 1)
+	require.NoError(t, unstructured.SetNestedStringSlice(app.Release.Objects[0].Object, []string{"edge"}, "spec", "gateways"))
+	apps, err := Apps([]*render.Release{app.Release})
+	require.NoError(t, err)
+	origins, _ = Origins(apps[0], nil, workloads)
+	assert.Empty(t, origins)
+	assert.Empty(t, apps[0].carried(rollout.Route{}, workloads).Carriers)
+	_, whys := notAsked(apps[0], workloads)
+	assert.Equal(t, []string{"its VirtualService is not for requests to it in the mesh, as those of front/v1 are"}, whys)
 }
 
 // Where no caller meets the route, that is not what was expected.

@@ -57,7 +57,8 @@ func (w Workload) place() cluster.Place {
 
 // caller is the workload as it calls.
 func (w Workload) caller(call Call) caller {
-	return caller{gateway: mesh, authority: call.String(), namespace: w.Namespace, labels: w.labels}
+	port, _ := strconv.Atoi(call.Port) // by name it is none that a route is for
+	return caller{gateway: mesh, authority: call.String(), port: port, namespace: w.Namespace, labels: w.labels}
 }
 
 // calls returns how the workload calls a Service, by its full name.
@@ -260,7 +261,7 @@ type wayIn struct {
 
 // caller is the gateway as it is asked for the host.
 func (w wayIn) caller() caller {
-	return caller{gateway: w.gateway, authority: hostPort(w.host, w.port), labels: w.selector}
+	return caller{gateway: w.gateway, authority: hostPort(w.host, w.port), port: w.port, labels: w.selector}
 }
 
 // waysIn are those of a VirtualService: one for each of its Gateways that has any, the highest port first.
@@ -320,6 +321,9 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 
 // askedBy is a request by which a workload that calls the app meets the route that divides; why says that there is none.
 func (a App) askedBy(w Workload, call Call) (asked request, why string) {
+	if a.outside {
+		return request{}, fmt.Sprintf("its VirtualService is not for requests to it in the mesh, as those of %s are", w)
+	}
 	met, unmet := w.caller(call).sent(a.requests)
 	if len(met) == 0 {
 		return request{}, fmt.Sprintf("its route is for requests by %s, and those of %s are others", cmp.Or(strings.Join(unmet, " and "), "gateways"), w)
