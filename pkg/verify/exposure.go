@@ -196,7 +196,11 @@ func ofGateway(parent any) bool {
 // notExposed says of an app to which nothing is sent from the ingress gateway why that is so.
 func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Workload) string {
 	leads := func(host string) bool { return host == app.Host || reachable(host, workloads)[app.Host] }
-	if slices.ContainsFunc(entries, func(e Entry) bool { return leads(rollout.FullName(e.App, e.Namespace)) }) {
+	in := func(e Entry) bool { return leads(rollout.FullName(e.App, e.Namespace)) }
+	if slices.ContainsFunc(entries, in) {
+		if !slices.ContainsFunc(app.best(entries), in) {
+			return "the gateway does not meet its route"
+		}
 		if slices.ContainsFunc(workloads, app.asks) {
 			return "its route wants headers, which what calls it on the way does not hand on"
 		}

@@ -92,9 +92,9 @@ func TestOriginsSendTheHeadersOfTheRoute(t *testing.T) {
 // The operator's own routes come before the one that divides, and are not asked for.
 func TestTheGatewayIsAskedForTheRouteThatDivides(t *testing.T) {
 	entries := []Entry{
-		{Host: "shop.example", Path: "/", Port: 80, App: "cart", Namespace: "shop", Header: http.Header{"X-Tester": {"yes"}}},
-		{Host: "shop.example", Path: "/old", Port: 80, App: "cart", Namespace: "shop"},
-		{Host: "shop.example", Path: "/", Port: 80, App: "cart", Namespace: "shop", last: true},
+		{Host: "shop.example", Path: "/", Port: 80, App: "cart", Namespace: "shop", route: "shop/cart", Header: http.Header{"X-Tester": {"yes"}}},
+		{Host: "shop.example", Path: "/old", Port: 80, App: "cart", Namespace: "shop", route: "shop/cart"},
+		{Host: "shop.example", Path: "/", Port: 80, App: "cart", Namespace: "shop", route: "shop/cart", last: true},
 	}
 	app := routedBy(t, `[]`)
 	origins, _ := Origins(app, entries, nil)
@@ -102,13 +102,38 @@ func TestTheGatewayIsAskedForTheRouteThatDivides(t *testing.T) {
 	assert.Equal(t, "http://shop.example/", origins[0].Load.URL)
 	assert.Empty(t, origins[0].Load.Header)
 	origins, _ = Origins(app, entries[:2], nil)
-	assert.Equal(t, "http://shop.example/old", origins[0].Load.URL)
+	assert.Empty(t, origins, "what the others divide is not what the stages say")
+	assert.Equal(t, "the gateway does not meet its route", notExposed(app, entries[:2], nil, nil))
+	entries[1].route = "shop/cart-exposure"
+	origins, _ = Origins(app, entries[:2], nil)
+	require.Len(t, origins, 1)
+	assert.Equal(t, "http://shop.example/old", origins[0].Load.URL, "another VirtualService divides as well")
 }
 
 func TestAnAppWhoseRouteIsNotRequestedIsNone(t *testing.T) {
 	running := &Running{Env: &environment.Environment{File: "env.yaml"}, Apps: []App{routedBy(t, `[{uri: {regex: "/v[0-9]+"}}]`)}}
 	_, err := running.App("cart")
 	assert.EqualError(t, err, "env.yaml: cart: its route is for requests by uri.regex, of which none is sent")
+}
+
+// Where the divided route is for others than the gateway, no other way in stands for it.
+func TestARouteThatTheGatewayDoesNotMeet(t *testing.T) {
+	for _, match := range []string{"sourceLabels: {app: front}", "gateways: [mesh]"} {
+		entries, err := Entries(objects(t, `kind: Gateway
+apiVersion: networking.istio.io/v1
+metadata: {name: edge}
+spec: {selector: {istio: edge}, servers: [{port: {number: 80, protocol: HTTP}, hosts: [a.example]}]}
+---
+kind: VirtualService
+apiVersion: networking.istio.io/v1
+metadata: {name: cart}
+spec: {hosts: [cart, a.example], gateways: [edge, mesh], http: [{match: [{uri: {prefix: /old}}], route: [{destination: {host: cart, subset: v1}}]}, {match: [{`+match+`}], route: [{destination: {host: cart, subset: v2}}]}]}
+`))
+		require.NoError(t, err)
+		require.Len(t, entries, 1)
+		origins, _ := Origins(routedBy(t, `[{`+match+`}]`), entries, nil)
+		assert.Empty(t, origins, match)
+	}
 }
 
 // Who calls the app sends what meets its route there, and is no origin where nothing does.

@@ -148,7 +148,8 @@ type Entry struct {
 	Header         http.Header // that its route wants
 	Port           int
 	App, Namespace string
-	last           bool // its route is the last of its VirtualService, which takes what no other does
+	route          string // namespace/name of the VirtualService
+	last           bool   // its route is the last there, which takes what no other does
 }
 
 // place is where requests to it are sent from.
@@ -184,7 +185,7 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 			for _, w := range in {
 				met, _ := w.caller().sent(all)
 				for _, m := range met {
-					entries = append(entries, Entry{Gateway: w.selector.String(), Host: w.host, Port: w.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
+					entries = append(entries, Entry{Gateway: w.selector.String(), Host: w.host, Port: w.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], route: s.GetNamespace() + "/" + s.GetName(), last: i == len(s.spec.GetHttp())-1})
 				}
 				if len(met) > 0 {
 					break // one way in is enough
@@ -360,7 +361,8 @@ func handedOn(header http.Header) bool {
 }
 
 // best returns the entries in the order in which they are tried for the app: first those whose route may be the one that
-// divides, then those that want no header.
+// divides, then those that want no header. Those whose route is another of its own VirtualService are left out: they are
+// not divided as the stages say.
 func (a App) best(entries []Entry) []Entry {
 	rank := func(e Entry) int {
 		switch {
@@ -371,7 +373,9 @@ func (a App) best(entries []Entry) []Entry {
 		}
 		return 2
 	}
-	entries = slices.Clone(entries)
+	entries = slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+		return a.leads(e) && !e.last && e.route == a.Namespace+"/"+a.Name
+	})
 	slices.SortStableFunc(entries, func(x, y Entry) int { return rank(x) - rank(y) })
 	return entries
 }
