@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -214,6 +215,30 @@ func TestShopHolds(t *testing.T) {
 		}
 	}
 	assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
+}
+
+// A stage arrives where Istio gives proxies more than the divided route, or others: of a second port, before it to some
+// callers, and instead of it.
+func TestRoutesBesideTheDividedOne(t *testing.T) {
+	const container, v2 = "          containerPort: 8080", "      route: [{destination: {host: cart, subset: v2, port: {number: 8080}}}]\n"
+	ports := []change{
+		calm[0], calm[1], {"cart.yaml", "      targetPort: http", "      targetPort: http\n    admin: {port: 9000, appProtocol: http}"},
+		{"cart-v1.yaml", container, container + "\n        admin: {containerPort: 9000}"},
+		{"cart-v2.yaml", container, container + "\n        admin: {containerPort: 9000}"},
+	}
+	for namespace, routes := range map[string]string{
+		"two-ports":     "",
+		"one-for-some":  "  http:\n    - match: [{sourceLabels: {app: cart}}]\n" + v2,
+		"divided-there": "  http:\n    - match: [{uri: {prefix: /old}}]\n" + v2 + "  match: [{sourceLabels: {app: front}}]\n",
+	} {
+		t.Run(namespace, func(t *testing.T) {
+			file := shop(t, namespace, append(slices.Clone(ports), change{"cart-routing.yaml", "  port: 8080\n", "  port: 8080\n" + routes})...)
+			require.Empty(t, mistakes(t, file))
+			rep := verified(t, load(t, file), verify.Options{Requests: 1000})
+			assertHeld(t, rep)
+			assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
+		})
+	}
 }
 
 // A team's own gateway, of Istio's chart and with labels of its own, is sent to as Istio's ingress gateway is.
