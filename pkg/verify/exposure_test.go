@@ -130,6 +130,8 @@ func TestEntriesAreOfTheServersThatServeTheirHosts(t *testing.T) {
 		"any host":         {"{port: {number: 80, protocol: HTTP}, hosts: [a.example]}", `"*"`, "http://a.example/"},
 		"any at a server":  {`{port: {number: 80, protocol: HTTP}, hosts: ["*/*"]}`, `"*.example"`, "http://any.example/"},
 		"one of its hosts": {"{port: {number: 80, protocol: HTTP}, hosts: [shop/b.example]}", "a.example, b.example", "http://b.example/"},
+		"a Service last":   {`{port: {number: 80, protocol: HTTP}, hosts: ["*"]}`, "web, a.example", "http://a.example/"},
+		"a Service alone":  {`{port: {number: 80, protocol: HTTP}, hosts: ["*"]}`, "web", "http://web.shop.svc.cluster.local/"},
 		"none":             {"{port: {number: 80, protocol: HTTP}, hosts: [other/a.example, c.example]}", "a.example, b.example", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -209,9 +209,18 @@ type server struct {
 // plain says whether it serves plain HTTP.
 func (s server) plain() bool { return s.protocol == "HTTP" && !s.redirects }
 
-// meets returns a host by which requests for a VirtualService's hosts are served here, if there is any.
+// meets returns a host by which requests for a VirtualService's hosts are served here, if there is any: one that is a Service
+// only if no other is.
 func (s server) meets(hosts []string, namespace string) (string, bool) {
-	for _, wanted := range hosts {
+	var others, services []string
+	for _, h := range hosts {
+		if h = hostOf(h, namespace); strings.HasSuffix(h, ".svc.cluster.local") {
+			services = append(services, h)
+		} else {
+			others = append(others, h)
+		}
+	}
+	for _, wanted := range slices.Concat(others, services) {
 		for _, served := range s.hosts {
 			if in, rest, ok := strings.Cut(served, "/"); ok { // for the VirtualServices of a namespace
 				if in == "." {
