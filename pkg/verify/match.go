@@ -85,12 +85,23 @@ func requestFor(namespace string, m *networkingv1.HTTPMatchRequest) (asked reque
 // mesh is what VirtualServices call all sidecars together.
 const mesh = "mesh"
 
-// gatewayOf is the full name of a Gateway that a VirtualService names.
+// gatewayOf is the full name of a Gateway that a VirtualService names, as resolveGatewayName of Istio reads it: gw, ./gw,
+// ns/gw, or gw.ns.svc.cluster.local.
 func gatewayOf(named, namespace string) string {
-	if named == mesh || strings.Contains(named, "/") {
+	if in, name, ok := strings.Cut(named, "/"); ok {
+		if in == "." {
+			in = namespace
+		}
+		return in + "/" + name
+	}
+	if named == mesh {
 		return named
 	}
-	return namespace + "/" + named
+	name, domain, ok := strings.Cut(named, ".")
+	if ok {
+		namespace, _, _ = strings.Cut(domain, ".")
+	}
+	return namespace + "/" + name
 }
 
 // caller is who sends requests.
@@ -127,7 +138,7 @@ func (c caller) unmet(r request) (fields []string, here bool) {
 	return append(fields, c.unmetSource(r)...), true
 }
 
-// has says whether its proxy has the route of a request, and can send it elsewhere or not.
+// has says whether its proxy has the route of a request, whatever the caller requests.
 func (c caller) has(r request) bool {
 	_, here := c.unmet(r)
 	return here && len(c.unmetSource(r)) == 0

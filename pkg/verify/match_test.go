@@ -67,6 +67,14 @@ func TestRequestsAreOfTheRouteThatDivides(t *testing.T) {
 	}
 }
 
+func TestGatewaysAreNamedAsIstioReadsThem(t *testing.T) {
+	for named, want := range map[string]string{
+		"mesh": "mesh", "edge": "shop/edge", "./edge": "shop/edge", "other/edge": "other/edge", "edge.other": "other/edge", "edge.other.svc.cluster.local": "other/edge",
+	} {
+		assert.Equal(t, want, gatewayOf(named, "shop"), named)
+	}
+}
+
 // The headers go along from wherever requests come, if what is called on the way hands them on.
 func TestOriginsSendTheHeadersOfTheRoute(t *testing.T) {
 	workloads := []Workload{{Namespace: "shop", App: "front", Version: "v1", Calls: []Call{{"cart", "8080", "/"}}}}
