@@ -212,7 +212,7 @@ func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Work
 			found = append(found, e.Object)
 		}
 	}
-	called := slices.ContainsFunc(workloads, func(w Workload) bool { _, calls := w.calls(app.Host); return calls })
+	called := slices.ContainsFunc(workloads, func(w Workload) bool { _, calls := w.calls(app); return calls })
 	switch {
 	case len(found) > 0:
 		return "nothing is sent through " + strings.Join(found, " and ")
@@ -224,7 +224,7 @@ func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Work
 
 // asks says whether a workload calls the app by requests that meet its route.
 func (a App) asks(w Workload) bool {
-	call, calls := w.calls(a.Host)
+	call, calls := w.calls(a)
 	if !calls {
 		return false
 	}
@@ -235,7 +235,7 @@ func (a App) asks(w Workload) bool {
 // notAsked says of each workload that calls the app and does not ask it why that is so.
 func notAsked(app App, workloads []Workload) (by []Workload, whys []string) {
 	for _, w := range workloads {
-		if call, calls := w.calls(app.Host); calls {
+		if call, calls := w.calls(app); calls {
 			if _, why := app.askedBy(w, call); why != "" {
 				by, whys = append(by, w), append(whys, why)
 			}

@@ -91,6 +91,16 @@ func TestOriginsSendTheHeadersOfTheRoute(t *testing.T) {
 	origins, _ = Origins(app, at("front"), workloads)
 	require.Len(t, origins, 1, "front would not hand it on")
 	assert.Equal(t, "front/v1", origins[0].Name)
+	origins, _ = Origins(routedBy(t, `[{headers: {x-beta: {exact: "1"}}}, {headers: {end-user: {exact: tester}}}]`), at("front"), workloads)
+	require.Len(t, origins, 2, "it hands on those of the second match")
+	assert.Equal(t, http.Header{"End-User": {"tester"}, "X-Canary": {"yes"}, callHeader: {"http://cart:8080/"}}, origins[0].Load.Header)
+	longer := []Workload{
+		{Namespace: "shop", App: "front", Version: "v1", Calls: []Call{{"cart", "8080", "/"}, {"desk", "80", "/"}}, labels: map[string]string{"app": "front"}},
+		{Namespace: "shop", App: "desk", Version: "v1", Calls: []Call{{"cart", "8080", "/"}}, labels: map[string]string{"app": "desk"}},
+	}
+	origins, _ = Origins(routedBy(t, `[{headers: {x-beta: {exact: "1"}}, sourceLabels: {app: front}}, {sourceLabels: {app: desk}}]`), at("front"), longer)
+	require.Len(t, origins, 3)
+	assert.Equal(t, "http://desk:80/;http://cart:8080/", origins[0].Load.Header.Get(callHeader), "a longer way, where the shorter one is none")
 	origins, _ = Origins(app, at("cart"), workloads)
 	require.Len(t, origins, 2)
 	assert.Equal(t, http.Header{"X-Canary": {"yes"}}, origins[0].Load.Header, "the gateway has a route of its own")
@@ -277,6 +287,20 @@ func TestARouteForAGatewayAloneIsMeasuredThereAlone(t *testing.T) {
 	assert.Empty(t, apps[0].carried(rollout.Route{}, workloads).Carriers)
 	_, whys := notAsked(apps[0], workloads)
 	assert.Equal(t, []string{"its VirtualService is not for requests to it in the mesh, as those of front/v1 are"}, whys)
+}
+
+// Of two ports that a workload calls, the one is asked whose requests are divided.
+func TestACallerIsAskedAtThePortThatDivides(t *testing.T) {
+	for _, calls := range [][]Call{{{"cart", "9000", "/"}, {"cart", "8080", "/"}}, {{"cart", "8080", "/"}, {"cart", "9000", "/"}}} {
+		origins, _ := Origins(routedBy(t, `[{port: 8080}]`), nil, []Workload{{Namespace: "shop", App: "front", Version: "v1", Calls: calls}})
+		require.Len(t, origins, 1)
+		assert.Equal(t, "http://cart:8080/", origins[0].Load.URL)
+	}
+	app, front := routedBy(t, `[{port: 8080}]`), []Workload{{Namespace: "shop", App: "front", Version: "v1", Calls: []Call{{"cart", "9000", "/"}}}}
+	origins, _ := Origins(app, nil, front)
+	assert.Empty(t, origins)
+	_, whys := notAsked(app, front)
+	assert.Equal(t, []string{"its route is for requests by port, and those of front/v1 are others"}, whys)
 }
 
 // Where no caller meets the route, that is not what was expected.

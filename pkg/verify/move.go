@@ -61,7 +61,7 @@ func (a App) carried(route rollout.Route, workloads []Workload) rollout.Route {
 				pods[subset.Name] = len(w.Pods)
 			}
 		}
-		if call, calls := w.calls(a.Host); calls && w.Injected && a.carriedBy(w.caller(call)) {
+		if call, calls := w.calls(a); calls && w.Injected && a.carriedBy(w.caller(call)) {
 			for _, p := range w.Pods {
 				route.Carriers = append(route.Carriers, w.Namespace+"/"+p)
 			}

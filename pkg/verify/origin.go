@@ -61,14 +61,21 @@ func (w Workload) caller(call Call) caller {
 	return caller{gateway: mesh, authority: call.String(), port: port, namespace: w.Namespace, labels: w.labels}
 }
 
-// calls returns how the workload calls a Service, by its full name.
-func (w Workload) calls(host string) (Call, bool) {
+// calls returns how the workload calls an app: where it does so at several ports, at one whose requests meet the route that
+// divides, if any does.
+func (w Workload) calls(app App) (call Call, ok bool) {
 	for _, c := range w.Calls {
-		if rollout.FullName(c.Host, w.Namespace) == host {
+		if rollout.FullName(c.Host, w.Namespace) != app.Host {
+			continue
+		}
+		if _, why := app.askedBy(w, c); why == "" {
 			return c, true
 		}
+		if !ok {
+			call, ok = c, true
+		}
 	}
-	return Call{}, false
+	return call, ok
 }
 
 // Call is a host that a workload calls, with a port and a path.
@@ -314,7 +321,7 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		}
 	}
 	for _, w := range workloads {
-		call, ok := w.calls(app.Host)
+		call, ok := w.calls(app)
 		if !ok {
 			continue
 		}
@@ -322,23 +329,23 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		if why != "" {
 			continue
 		}
-		o := app.origin(w.String(), w.place(), call.url(asked.path), asked.header)
+		o := app.origin(w.String(), w.place(), call.url(asked[0].path), asked[0].header)
 		origins = append(origins, o)
 		direct = append(direct, o)
 	}
 	return origins, direct
 }
 
-// askedBy is a request by which a workload that calls the app meets the route that divides; why says that there is none.
-func (a App) askedBy(w Workload, call Call) (asked request, why string) {
+// askedBy are the requests by which a workload that calls the app meets the route that divides; why says that there is none.
+func (a App) askedBy(w Workload, call Call) (asked []request, why string) {
 	if a.outside {
-		return request{}, fmt.Sprintf("its VirtualService is not for requests to it in the mesh, as those of %s are", w)
+		return nil, fmt.Sprintf("its VirtualService is not for requests to it in the mesh, as those of %s are", w)
 	}
-	met, unmet := w.caller(call).sent(a.requests)
-	if len(met) == 0 {
-		return request{}, fmt.Sprintf("its route is for requests by %s, and those of %s are others", cmp.Or(strings.Join(unmet, " and "), "gateways"), w)
+	asked, unmet := w.caller(call).sent(a.requests)
+	if len(asked) == 0 {
+		return nil, fmt.Sprintf("its route is for requests by %s, and those of %s are others", cmp.Or(strings.Join(unmet, " and "), "gateways"), w)
 	}
-	return met[0], ""
+	return asked, ""
 }
 
 // origin is where requests to the app come from, by the URL that is requested there.
@@ -358,15 +365,15 @@ func (a App) through(e Entry, header http.Header) rollout.Origin {
 	return o
 }
 
-// handedOn says whether what is called on the way hands on the headers that the route wants: programs do so with those of
+// handedOn is the first of the requests of which what is called on the way hands on the headers: programs do so with those of
 // traces, and the one by which bookinfo tells users apart.
-func handedOn(header http.Header) bool {
-	for name := range header {
-		if name != "End-User" {
-			return false
+func handedOn(asked []request) (request, bool) {
+	for _, r := range asked {
+		if _, user := r.header["End-User"]; len(r.header) == 0 || user && len(r.header) == 1 {
+			return r, true
 		}
 	}
-	return true
+	return request{}, false
 }
 
 // best returns the entries in the order in which they are tried for the app: first those whose route may be the one that
@@ -410,7 +417,7 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 			if len(at.calls) > 0 {
 				o.Load.Header = with(o.Load.Header, callHeader, strings.Join(at.calls, ";"))
 			}
-			return o, len(at.calls), handedOn(at.asked.header)
+			return o, len(at.calls), true
 		}
 		if seen[at.host] {
 			continue
@@ -424,8 +431,9 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 				next := rollout.FullName(call.Host, w.Namespace)
 				asked := request{path: "/"}
 				if next == app.Host {
-					var why string
-					if asked, why = app.askedBy(w, call); why != "" {
+					all, _ := app.askedBy(w, call)
+					var ok bool
+					if asked, ok = handedOn(all); !ok {
 						continue
 					}
 				}
