@@ -262,6 +262,21 @@ func TestOwnGateway(t *testing.T) {
 	assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
 }
 
+// A gateway of the platform, which no release makes, is not on a local cluster: what leads through it is left out, and the
+// rest is measured.
+func TestGatewayOfThePlatform(t *testing.T) {
+	file := shop(t, "platform-gateway", calm[0], calm[1],
+		change{"front-v1.yaml", "  kind: istio", "  kind: istio\n  gateway:\n    selector:\n      istio: edge"})
+	require.Empty(t, mistakes(t, file))
+	rep := verified(t, load(t, file), verify.Options{Requests: 1000})
+	assertHeld(t, rep)
+	assert.Len(t, rep.Splits, 3, "three stages from front/v1")
+	assert.Contains(t, rep.NotRun, report.NotRun{
+		Environment: "environment", What: "requests through VirtualService/platform-gateway/front-exposure",
+		Reason: "no pod labelled istio=edge runs, as its Gateway selects", Expected: true,
+	})
+}
+
 // What pods refer to and somebody else makes, an operator or a person, is stood for: nobody makes it here.
 func TestSecretMadeElsewhere(t *testing.T) {
 	file := shop(t, "made-elsewhere", calm[0], calm[1],
