@@ -274,28 +274,32 @@ func (a App) route(rendered *render.Release, narrowed string) (rollout.Route, er
 			want.Connections[s.Name] = s.Connections
 		}
 	}
-	var splits []rollout.Split // one for each route
-	for _, weights := range rollout.Splits(vs, a.Host) {
-		splits = append(splits, rollout.Split{Weights: weights})
-		for subset := range weights {
-			want.Endpoints[subset] = 0
+	services, err := specs[networkingv1.VirtualService]([]*render.Release{rendered}, "VirtualService") // exposure brings one of its own
+	if err != nil {
+		return rollout.Route{}, err
+	}
+	splits := map[string][]rollout.Split{} // by the VirtualService's name, one for each route
+	for _, s := range services {
+		for _, weights := range rollout.Splits(s.Unstructured, a.Host) {
+			splits[s.GetName()] = append(splits[s.GetName()], rollout.Split{Weights: weights})
+			for subset := range weights {
+				want.Endpoints[subset] = 0
+			}
 		}
 	}
 	if len(want.Endpoints) == 0 {
 		return want, nil
 	}
-	if narrowed != "" {
-		splits[len(splits)-1].Timeout = now.Timeout
-	}
-	spec := &networkingv1.VirtualService{}
-	if err := decode(vs, spec); err != nil {
-		return rollout.Route{}, err
+	if own := splits[a.Name]; narrowed != "" {
+		own[len(own)-1].Timeout = now.Timeout
 	}
 	want.Splits = func(p cluster.Proxy, host string, port int) (given []rollout.Split) {
-		for _, c := range callersOf(spec, vs.GetNamespace(), a.servers, p, host, port) {
-			for _, i := range c.given(spec, vs.GetNamespace()) {
-				if len(splits[i].Weights) > 0 {
-					given = append(given, splits[i])
+		for _, s := range services {
+			for _, c := range callersOf(s.spec, s.GetNamespace(), a.servers, p, host, port) {
+				for _, i := range c.given(s.spec, s.GetNamespace()) {
+					if split := splits[s.GetName()][i]; len(split.Weights) > 0 {
+						given = append(given, split)
+					}
 				}
 			}
 		}

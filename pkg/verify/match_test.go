@@ -3,6 +3,8 @@ package verify
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -122,7 +124,7 @@ func TestTheGatewayIsAskedForTheRouteThatDivides(t *testing.T) {
 	origins, _ = Origins(app, entries[:2], nil)
 	assert.Empty(t, origins, "what the others divide is not what the stages say")
 	assert.Equal(t, "the gateway does not meet its route", notExposed(app, entries[:2], nil, nil))
-	entries[1].route = "shop/cart-exposure"
+	entries[1].route = "shop/all"
 	origins, _ = Origins(app, entries[:2], nil)
 	require.Len(t, origins, 1)
 	assert.Equal(t, "http://shop.example/old", origins[0].Load.URL, "another VirtualService divides as well")
@@ -271,6 +273,52 @@ spec: {hosts: [x], http: []}
 			assert.Equal(t, c.want, strings.Join(got, ", "))
 		})
 	}
+}
+
+// Exposure beside routing divides at the gateway, by a VirtualService of its own that has all of the routes: the stage has to
+// arrive there too, and what the others of them divide is not what the stages say.
+func TestExposureBesideRoutingDivides(t *testing.T) {
+	chart, err := filepath.Abs("../../charts/chart_basico")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	env := filepath.Join(dir, "env.yaml")
+	require.NoError(t, os.WriteFile(env, []byte("releases: [{name: cart, namespace: shop, chart: "+chart+", values: [cart.yaml]}]\n"), 0o600))
+	with := func(routing, exposure string) []*render.Release {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "cart.yaml"), []byte(`app: cart
+service: {ports: {http: {port: 8080}}}
+routing:
+  port: 8080
+  stage: half
+  stages: [{name: half, weights: {v1: 50, v2: 50}}]
+`+routing+`
+exposure: {kind: istio, hosts: [a.example], `+exposure+`}
+`), 0o600))
+		return rendered(t, env)
+	}
+	const old = "  http: [{match: [{uri: {prefix: /old}}], route: [{destination: {host: cart, subset: v1}}]}]\n"
+	releases := with(old, "")
+	apps, err := Apps(releases)
+	require.NoError(t, err)
+	route, err := apps[0].route(releases[0], "")
+	require.NoError(t, err)
+	gateway := cluster.Proxy{Gateway: true, Labels: map[string]string{"istio": "ingressgateway"}}
+	own, half := rollout.Split{Weights: map[string]int{"v1": 100}}, rollout.Split{Weights: map[string]int{"v1": 50, "v2": 50}}
+	assert.Equal(t, []rollout.Split{own, half}, route.Splits(gateway, "a.example", 80))
+	assert.Equal(t, []rollout.Split{own, half}, route.Splits(cluster.Proxy{}, apps[0].Host, 8080))
+	url := func(releases []*render.Release) string {
+		entries, err := Entries(releases)
+		require.NoError(t, err)
+		apps, err := Apps(releases)
+		require.NoError(t, err)
+		origins, _ := Origins(apps[0], entries, nil)
+		if len(origins) == 0 {
+			return notExposed(apps[0], entries, nil, nil)
+		}
+		return origins[0].Load.URL
+	}
+	assert.Equal(t, "http://a.example/", url(releases))
+	assert.Equal(t, "the gateway does not meet its route", url(with(old+"  match: [{sourceLabels: {app: front}}]", "")))
+	assert.Equal(t, "http://a.example/a", url(with("", "paths: {a: {path: /a}, b: {path: /b}}")), "each path divides")
 }
 
 // Who calls an app whose VirtualService is for a gateway alone is divided by nothing.

@@ -377,8 +377,8 @@ func handedOn(asked []request) (request, bool) {
 }
 
 // best returns the entries in the order in which they are tried for the app: first those whose route may be the one that
-// divides, then those that want no header. Those whose route is another of its own VirtualService are left out: they are
-// not divided as the stages say.
+// divides, then those that want no header. Those whose route is another of its own VirtualServices, that of its routing and
+// that of its exposure, are left out: they are not divided as the stages say.
 func (a App) best(entries []Entry) []Entry {
 	rank := func(e Entry) int {
 		switch {
@@ -390,7 +390,8 @@ func (a App) best(entries []Entry) []Entry {
 		return 2
 	}
 	entries = slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
-		return a.leads(e) && !e.last && e.route == a.Namespace+"/"+a.Name
+		own := a.Namespace + "/" + a.Name
+		return a.leads(e) && !e.last && (e.route == own || e.route == own+"-exposure")
 	})
 	slices.SortStableFunc(entries, func(x, y Entry) int { return rank(x) - rank(y) })
 	return entries
