@@ -259,12 +259,12 @@ func over(app, subset *networkingv1.TrafficPolicy) *networkingv1.TrafficPolicy {
 // route is what proxies should have when the app's rendered release is in force. Of the limits it has those of the subset
 // that is narrowed, and with them that of time, if there is one. Endpoints has the subsets with a weight.
 func (a App) route(rendered *render.Release, narrowed string) (rollout.Route, error) {
-	vs, dr := object(rendered, "VirtualService", a.Name), object(rendered, "DestinationRule", a.Name)
-	if vs == nil || dr == nil {
+	dr := object(rendered, "DestinationRule", a.Name)
+	if object(rendered, "VirtualService", a.Name) == nil || dr == nil {
 		return rollout.Route{}, fmt.Errorf("routing renders no VirtualService or no DestinationRule named %s", a.Name)
 	}
-	now := App{Host: a.Host}
-	if err := errors.Join(now.readRoute(vs), now.readSubsets(dr)); err != nil {
+	var now App
+	if err := now.readSubsets(dr); err != nil {
 		return rollout.Route{}, err
 	}
 	want := rollout.Route{Host: a.Host, Connections: map[string]int{}, Endpoints: map[string]int{}}
@@ -280,8 +280,13 @@ func (a App) route(rendered *render.Release, narrowed string) (rollout.Route, er
 	}
 	splits := map[string][]rollout.Split{} // by the VirtualService's name, one for each route
 	for _, s := range services {
-		for _, weights := range rollout.Splits(s.Unstructured, a.Host) {
-			splits[s.GetName()] = append(splits[s.GetName()], rollout.Split{Weights: weights})
+		routes := s.spec.GetHttp()
+		for i, weights := range rollout.Splits(s.Unstructured, a.Host) {
+			split := rollout.Split{Weights: weights}
+			if narrowed != "" && i == len(routes)-1 {
+				split.Timeout = routes[i].GetTimeout().AsDuration()
+			}
+			splits[s.GetName()] = append(splits[s.GetName()], split)
 			for subset := range weights {
 				want.Endpoints[subset] = 0
 			}
@@ -289,9 +294,6 @@ func (a App) route(rendered *render.Release, narrowed string) (rollout.Route, er
 	}
 	if len(want.Endpoints) == 0 {
 		return want, nil
-	}
-	if own := splits[a.Name]; narrowed != "" {
-		own[len(own)-1].Timeout = now.Timeout
 	}
 	want.Splits = func(p cluster.Proxy, host string, port int) (given []rollout.Split) {
 		for _, s := range services {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -305,6 +306,10 @@ exposure: {kind: istio, hosts: [a.example], `+exposure+`}
 	own, half := rollout.Split{Weights: map[string]int{"v1": 100}}, rollout.Split{Weights: map[string]int{"v1": 50, "v2": 50}}
 	assert.Equal(t, []rollout.Split{own, half}, route.Splits(gateway, "a.example", 80))
 	assert.Equal(t, []rollout.Split{own, half}, route.Splits(cluster.Proxy{}, apps[0].Host, 8080))
+	narrowed, err := apps[0].route(releases[0], "v1")
+	require.NoError(t, err)
+	half.Timeout = 10 * time.Second
+	assert.Equal(t, []rollout.Split{own, half}, narrowed.Splits(gateway, "a.example", 80))
 	url := func(releases []*render.Release) string {
 		entries, err := Entries(releases)
 		require.NoError(t, err)
