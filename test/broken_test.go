@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -216,6 +217,30 @@ func TestShopHolds(t *testing.T) {
 	assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
 }
 
+// A stage arrives where Istio gives proxies more than the divided route, or others: of a second port, before it to some
+// callers, and instead of it.
+func TestRoutesBesideTheDividedOne(t *testing.T) {
+	const container, v2 = "          containerPort: 8080", "      route: [{destination: {host: cart, subset: v2, port: {number: 8080}}}]\n"
+	ports := []change{
+		calm[0], calm[1], {"cart.yaml", "      targetPort: http", "      targetPort: http\n    admin: {port: 9000, appProtocol: http}"},
+		{"cart-v1.yaml", container, container + "\n        admin: {containerPort: 9000}"},
+		{"cart-v2.yaml", container, container + "\n        admin: {containerPort: 9000}"},
+	}
+	for namespace, routes := range map[string]string{
+		"two-ports":     "",
+		"one-for-some":  "  http:\n    - match: [{sourceLabels: {app: cart}}]\n" + v2,
+		"divided-there": "  http:\n    - match: [{uri: {prefix: /old}}]\n" + v2 + "  match: [{sourceLabels: {app: front}}]\n",
+	} {
+		t.Run(namespace, func(t *testing.T) {
+			file := shop(t, namespace, append(slices.Clone(ports), change{"cart-routing.yaml", "  port: 8080\n", "  port: 8080\n" + routes})...)
+			require.Empty(t, mistakes(t, file))
+			rep := verified(t, load(t, file), verify.Options{Requests: 1000})
+			assertHeld(t, rep)
+			assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
+		})
+	}
+}
+
 // A team's own gateway, of Istio's chart and with labels of its own, is sent to as Istio's ingress gateway is.
 func TestOwnGateway(t *testing.T) {
 	istio, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "istio.io/istio").Output()
@@ -235,6 +260,21 @@ func TestOwnGateway(t *testing.T) {
 	rep := verified(t, env, verify.Options{Requests: 1000})
 	assertHeld(t, rep)
 	assert.Len(t, rep.Splits, 6, "three stages from the gateway and from front/v1")
+}
+
+// A gateway of the platform, which no release makes, is not on a local cluster: what leads through it is left out, and the
+// rest is measured.
+func TestGatewayOfThePlatform(t *testing.T) {
+	file := shop(t, "platform-gateway", calm[0], calm[1],
+		change{"front-v1.yaml", "  kind: istio", "  kind: istio\n  gateway:\n    selector:\n      istio: edge"})
+	require.Empty(t, mistakes(t, file))
+	rep := verified(t, load(t, file), verify.Options{Requests: 1000})
+	assertHeld(t, rep)
+	assert.Len(t, rep.Splits, 3, "three stages from front/v1")
+	assert.Contains(t, rep.NotRun, report.NotRun{
+		Environment: "environment", What: "requests through VirtualService/platform-gateway/front-exposure",
+		Reason: "no pod labelled istio=edge runs, as its Gateway selects", Expected: true,
+	})
 }
 
 // What pods refer to and somebody else makes, an operator or a person, is stood for: nobody makes it here.

@@ -203,6 +203,7 @@ func (c *analysisContext) Report(_ config.GroupVersionKind, message diag.Message
 		return // of the platform, not of the environment
 	}
 	p.Found = strings.Join(strings.Fields(p.Found), " ")
+	c.elsewhere(&p, message)
 	c.found = append(c.found, p)
 }
 

@@ -174,6 +174,13 @@ var broken = []struct {
 	{rule: "references", also: referring("}], serviceAccountName: shpo, x: [{"), warning: true, want: `spec.jobTemplate.spec.template.spec.serviceAccountName: "shpo", which is no ServiceAccount of this environment; expected the name of one that is there. Fix: write shop [references]`},
 	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
 	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
+	{rule: "IST0101", also: gatewayOf("ingresgateway"), want: `other.yaml Gateway/shops/edge spec.selector: Referenced selector not found: "istio=ingresgateway"; expected the labels of a gateway's pods: istio=egressgateway or istio=ingressgateway here, or those of one that others run. Fix: write istio=ingressgateway [IST0101]`, warning: true},
+	{rule: "IST0101", also: gatewayOf("edge"), want: `other.yaml Gateway/shops/edge spec.selector: Referenced selector not found: "istio=edge"; expected the labels of a gateway's pods: istio=egressgateway or istio=ingressgateway here, or those of one that others run [IST0101]`, warning: true},
+}
+
+// gatewayOf is a Gateway for the pods of a gateway.
+func gatewayOf(named string) string {
+	return "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: edge, namespace: shops}\nspec: {selector: {istio: " + named + "}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: [a.example]}]}"
 }
 
 func TestRules(t *testing.T) {

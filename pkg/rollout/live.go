@@ -48,22 +48,16 @@ func live(vs, dr *unstructured.Unstructured, host string) (Live, error) {
 		version, _, _ := unstructured.NestedString(s, "labels", "version")
 		l.Subsets[version], versions[name] = name, version
 	}
-	routes, _, _ := unstructured.NestedSlice(vs.Object, "spec", "http")
-	if len(routes) == 0 {
+	splits := Splits(vs, host)
+	if len(splits) == 0 {
 		return l, fmt.Errorf("VirtualService/%s/%s has no HTTP route", vs.GetNamespace(), vs.GetName())
 	}
-	last := vs.DeepCopy()
-	if err := unstructured.SetNestedSlice(last.Object, routes[len(routes)-1:], "spec", "http"); err != nil {
-		return l, err
-	}
-	for _, split := range Splits(last, host) {
-		for subset, weight := range split {
-			version, known := versions[subset]
-			if !known {
-				return l, fmt.Errorf("VirtualService/%s/%s leads to subset %q, which DestinationRule/%s/%s does not have", vs.GetNamespace(), vs.GetName(), subset, dr.GetNamespace(), dr.GetName())
-			}
-			l.Weights[version] = weight
+	for subset, weight := range splits[len(splits)-1] {
+		version, known := versions[subset]
+		if !known {
+			return l, fmt.Errorf("VirtualService/%s/%s leads to subset %q, which DestinationRule/%s/%s does not have", vs.GetNamespace(), vs.GetName(), subset, dr.GetNamespace(), dr.GetName())
 		}
+		l.Weights[version] = weight
 	}
 	if len(l.Weights) == 0 {
 		return l, fmt.Errorf("VirtualService/%s/%s leads nothing to %s", vs.GetNamespace(), vs.GetName(), host)

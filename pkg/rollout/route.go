@@ -3,10 +3,12 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"regexp"
 	"slices"
 	"strconv"
@@ -28,29 +30,32 @@ import (
 type Route struct {
 	// Host is the full name of the app's Service: reviews.bookinfo.svc.cluster.local.
 	Host string
-	// Splits are the weights by subset, one map for each way that the routes divide requests.
-	Splits []map[string]int
+	// Splits returns how a proxy should divide what is requested of a host at a port, which is the Service, or at a gateway
+	// another: once for each of the routes that it is given there. None: no route of the VirtualService is for it there.
+	Splits func(p cluster.Proxy, host string, port int) []Split
 	// Connections has each subset whose cluster must be there, weight or not, and how many connections it may open; 0: any number.
 	Connections map[string]int
-	// Timeout is that of some route to the host; 0: any.
-	Timeout time.Duration
 	// Endpoints is how many pods each subset with a weight should have at each proxy. Not looked at if nil.
 	Endpoints map[string]int
 	// Carriers are the proxies, as namespace/pod, that must carry the route. Others that carry it must agree.
 	Carriers []string
-	// Some says that the route is for some sidecars alone: another that sends to no subset, as without any, need not agree.
-	Some bool
+}
+
+// Split is how a route divides requests.
+type Split struct {
+	Weights map[string]int // percent by subset
+	Timeout time.Duration  // of the route; 0: any
 }
 
 // ErrRejected is wrapped when a proxy refused configuration: waiting on is of no use.
 var ErrRejected = errors.New("configuration rejected")
 
-// Splits reads the weights by subset of each HTTP route of a VirtualService that leads to host, without repeating
-// equal ones. A destination that is alone has 100.
+// Splits reads the weights by subset of each HTTP route of a VirtualService; they are empty where it does not lead to host.
+// A destination that is alone has 100.
 func Splits(virtualService *unstructured.Unstructured, host string) []map[string]int {
 	routes, _, _ := unstructured.NestedSlice(virtualService.Object, "spec", "http")
-	var splits []map[string]int
-	for _, r := range routes {
+	splits := make([]map[string]int, len(routes))
+	for i, r := range routes {
 		r, _ := r.(map[string]any)
 		destinations, _, _ := unstructured.NestedSlice(r, "route")
 		split := map[string]int{}
@@ -69,9 +74,7 @@ func Splits(virtualService *unstructured.Unstructured, host string) []map[string
 				split[subset] += weight
 			}
 		}
-		if len(split) > 0 && !slices.ContainsFunc(splits, func(s map[string]int) bool { return maps.Equal(s, split) }) {
-			splits = append(splits, split)
-		}
+		splits[i] = split
 	}
 	return splits
 }
@@ -106,7 +109,8 @@ func number(v any) int {
 // configuration when asked and cannot be watched.
 const look = 20 * time.Millisecond
 
-// WaitForRoute waits until every proxy that carries the route has exactly its splits, its clusters and its endpoints, and is in sync.
+// WaitForRoute waits until every proxy that carries the route has exactly the splits that it should have, its clusters and its
+// endpoints, and is in sync.
 // wanted is asked at each look, as pods come and go meanwhile. The error of a wait that ended says what each proxy still
 // has. A rejected configuration ends it at once.
 func WaitForRoute(ctx context.Context, c cluster.Cluster, wanted func() (Route, error)) error {
@@ -114,7 +118,7 @@ func WaitForRoute(ctx context.Context, c cluster.Cluster, wanted func() (Route, 
 	if err != nil {
 		return err
 	}
-	if len(want.Splits) == 0 {
+	if want.Splits == nil {
 		return fmt.Errorf("no route to %s is wanted, so there is nothing to wait for", want.Host)
 	}
 	have, pods := map[string]bool{}, want.Endpoints
@@ -235,18 +239,13 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string
 		if err != nil {
 			return nil, fmt.Errorf("configuration of %s: %w", name, err)
 		}
-		if len(has.splits) == 0 {
-			continue
-		}
-		if want.Some && !slices.Contains(want.Carriers, name) && maps.Equal(has.splits, unrouted) {
-			continue
-		}
-		carried[name] = true
-		if why := has.differs(want); why != "" {
+		carries, why := has.differs(p, want)
+		if why != "" {
 			missing = append(missing, name+" "+why)
-			continue
 		}
-		have[name] = true
+		if carries {
+			carried[name], have[name] = true, why == ""
+		}
 	}
 	for _, name := range want.Carriers {
 		if !carried[name] {
@@ -259,28 +258,62 @@ func lacking(ctx context.Context, c cluster.Cluster, want Route, have map[string
 	return missing, nil
 }
 
-// unrouted are the splits of a proxy that has no route of ours to a host.
-var unrouted = map[string]bool{inWords(map[string]int{"": 100}): true}
+// unrouted is what a sidecar does with the requests to a Service for which it has no route: all go to any pod.
+var unrouted = []Split{{Weights: map[string]int{"": 100}}}
 
 // held is what one proxy has of a route.
 type held struct {
-	splits      map[string]bool // each in words
-	timeouts    map[time.Duration]bool
+	splits      map[requested]timeouts
 	connections map[string][]int // by subset: how many each of its clusters may open; a Service with several ports has one for each
 	endpoints   map[string]int   // by subset
 }
 
-func (h held) differs(want Route) string {
-	wanted := map[string]bool{}
-	for _, s := range want.Splits {
-		wanted[inWords(s)] = true
+// requested is a virtual host of Envoy's: what is requested of a host at a port.
+type requested struct {
+	host string
+	port int
+}
+
+func (r requested) compare(other requested) int {
+	return cmp.Or(strings.Compare(r.host, other.host), r.port-other.port)
+}
+
+// timeouts are those of the routes that divide alike, by the split in words.
+type timeouts map[string][]time.Duration
+
+// carries says whether the proxy has the route anywhere, and why says where it differs from what is wanted.
+func (h held) differs(p cluster.Proxy, want Route) (carries bool, why string) {
+	for _, at := range slices.SortedFunc(maps.Keys(h.splits), requested.compare) {
+		has, wanted := h.splits[at], want.Splits(p, at.host, at.port)
+		if len(wanted) == 0 {
+			if at.host != want.Host {
+				continue // it is another's route
+			}
+			wanted = unrouted
+		} else {
+			carries = true
+		}
+		expected := map[string]bool{}
+		for _, s := range wanted {
+			expected[inWords(s.Weights)] = true
+		}
+		if !slices.Equal(slices.Sorted(maps.Keys(has)), slices.Sorted(maps.Keys(expected))) {
+			return true, fmt.Sprintf("divides %s, expected %s, of what is requested of %s at port %d", list(has), list(expected), at.host, at.port)
+		}
+		for _, s := range wanted {
+			if s.Timeout > 0 && !slices.Contains(has[inWords(s.Weights)], s.Timeout) {
+				return true, fmt.Sprintf("has no route with a timeout of %v", s.Timeout)
+			}
+		}
 	}
-	if !maps.Equal(h.splits, wanted) {
-		return fmt.Sprintf("divides %s, expected %s", list(h.splits), list(wanted))
+	if !carries {
+		return false, ""
 	}
-	if want.Timeout > 0 && !h.timeouts[want.Timeout] {
-		return fmt.Sprintf("has no route with a timeout of %v", want.Timeout)
-	}
+	return true, h.lacks(want)
+}
+
+// lacks says what of the clusters and their endpoints differs.
+func (h held) lacks(want Route) string {
 	for _, subset := range slices.Sorted(maps.Keys(want.Connections)) {
 		got, n := h.connections[subset], want.Connections[subset]
 		switch {
@@ -298,7 +331,9 @@ func (h held) differs(want Route) string {
 	return ""
 }
 
-func list(set map[string]bool) string { return strings.Join(slices.Sorted(maps.Keys(set)), " and ") }
+func list[V any](set map[string]V) string {
+	return strings.Join(slices.Sorted(maps.Keys(set)), " and ")
+}
 
 func inWords(split map[string]int) string {
 	var parts []string
@@ -327,7 +362,7 @@ func endpointsOf(hosts ...string) string {
 
 // carriedBy reads what a proxy has of the routes to a host.
 func carriedBy(dump *adminv3.ConfigDump, host string) (held, error) {
-	h := held{splits: map[string]bool{}, timeouts: map[time.Duration]bool{}, connections: map[string][]int{}, endpoints: map[string]int{}}
+	h := held{splits: map[requested]timeouts{}, connections: map[string][]int{}, endpoints: map[string]int{}}
 	for _, part := range dump.GetConfigs() {
 		switch {
 		case part.MessageIs((*adminv3.RoutesConfigDump)(nil)):
@@ -371,15 +406,27 @@ func (h held) addRoutes(config *anypb.Any, host string) error {
 		return err
 	}
 	for _, v := range routes.GetVirtualHosts() {
-		own := strings.HasPrefix(v.GetName(), host+":")
+		named, number, err := net.SplitHostPort(v.GetName())
+		if err != nil {
+			continue // what is done with requests for no host that is known
+		}
+		port, err := strconv.Atoi(number)
+		if err != nil {
+			return fmt.Errorf("virtual host %s: found port %s, expected a number", v.GetName(), number)
+		}
+		at := requested{named, port}
 		for _, r := range v.GetRoutes() {
 			split, subsets := destinations(r.GetRoute(), host)
 			// Elsewhere, such as at a gateway, only a route to subsets is the app's own; one to the whole Service
 			// is another owner's.
-			if len(split) > 0 && (own || subsets) {
-				h.splits[inWords(split)] = true
-				h.timeouts[r.GetRoute().GetTimeout().AsDuration()] = true
+			if len(split) == 0 || named != host && !subsets {
+				continue
 			}
+			if h.splits[at] == nil {
+				h.splits[at] = timeouts{}
+			}
+			words := inWords(split)
+			h.splits[at][words] = append(h.splits[at][words], r.GetRoute().GetTimeout().AsDuration())
 		}
 	}
 	return nil

@@ -78,6 +78,21 @@ func always[W any](wanted W) func() (W, error) {
 	return func() (W, error) { return wanted, nil }
 }
 
+// everywhere wants these splits of every proxy, wherever it is asked.
+func everywhere(splits ...map[string]int) func(cluster.Proxy, string, int) []Split {
+	return within(0, splits...)
+}
+
+// within wants them with that timeout.
+func within(timeout time.Duration, splits ...map[string]int) func(cluster.Proxy, string, int) []Split {
+	return func(cluster.Proxy, string, int) (all []Split) {
+		for _, s := range splits {
+			all = append(all, Split{Weights: s, Timeout: timeout})
+		}
+		return all
+	}
+}
+
 func TestWaitForRoute(t *testing.T) {
 	const inMesh = reviews + ":9080"
 	canary := map[string]int{"v1": 90, "v2": 10}
@@ -91,18 +106,18 @@ func TestWaitForRoute(t *testing.T) {
 		err   string
 	}{
 		"exactly as wanted":              {proxy: synced, host: inMesh, split: canary, pods: 2},
-		"one version alone":              {proxy: synced, host: inMesh, split: map[string]int{"v1": 100}, pods: 2, want: Route{Splits: []map[string]int{{"v1": 100}}}},
+		"one version alone":              {proxy: synced, host: inMesh, split: map[string]int{"v1": 100}, pods: 2, want: Route{Splits: everywhere(map[string]int{"v1": 100})}},
 		"at a gateway":                   {proxy: synced, host: "bookinfo.example:80", split: canary, pods: 2},
 		"one percent off":                {proxy: synced, host: inMesh, split: map[string]int{"v1": 89, "v2": 11}, pods: 2, err: "bookinfo/productpage divides v1 89%, v2 11%, expected v1 90%, v2 10%"},
 		"no subset yet":                  {proxy: synced, host: inMesh, split: map[string]int{"": 100}, pods: 2, err: "divides (no subset) 100%, expected v1 90%, v2 10%"},
 		"another's route at a gateway":   {proxy: synced, host: "bookinfo.example:80", split: map[string]int{"": 100}, pods: 2, err: "bookinfo/productpage does not carry the route"},
 		"not in sync":                    {proxy: cluster.Proxy{Namespace: "bookinfo", Pod: "productpage"}, host: inMesh, split: canary, pods: 2, err: "bookinfo/productpage is not in sync"},
 		"a pod short":                    {proxy: synced, host: inMesh, split: canary, pods: 1, err: "knows 1 endpoints of subset v1, expected 2"},
-		"its clusters":                   {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 100}, Timeout: 10 * time.Second}},
+		"its clusters":                   {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 100}, Splits: within(10*time.Second, canary)}},
 		"a subset's cluster alone":       {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 0}}},
 		"another limit":                  {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v1": 1}}, err: "bookinfo/productpage lets subset v1 have [100] connections, expected 1"},
 		"a subset without weight":        {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Connections: map[string]int{"v3": 0}}, err: "bookinfo/productpage has no cluster of subset v3"},
-		"another timeout":                {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Timeout: time.Minute}, err: "bookinfo/productpage has no route with a timeout of 1m0s"},
+		"another timeout":                {proxy: synced, host: inMesh, split: canary, pods: 2, want: Route{Splits: within(time.Minute, canary)}, err: "bookinfo/productpage has no route with a timeout of 1m0s"},
 		"configuration that was refused": {proxy: cluster.Proxy{Namespace: "bookinfo", Pod: "productpage", Synced: true, Rejected: []string{"no such filter"}}, host: inMesh, split: canary, err: "configuration rejected by bookinfo/productpage: no such filter"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,7 +125,7 @@ func TestWaitForRoute(t *testing.T) {
 			defer cancel()
 			want := c.want
 			if want.Splits == nil {
-				want.Splits = []map[string]int{canary}
+				want.Splits = everywhere(canary)
 			}
 			want.Host, want.Endpoints, want.Carriers = reviews, map[string]int{"v1": 2}, []string{"bookinfo/productpage"}
 			err := WaitForRoute(ctx, &clustertest.Fake{
@@ -138,7 +153,7 @@ func TestWaitForRouteSeesItArrive(t *testing.T) {
 			}
 			return dump(t, reviews+":9080", map[string]int{"v1": 90, "v2": 10}, 2), nil
 		},
-	}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 90, "v2": 10}}, Carriers: []string{"bookinfo/productpage"}}))
+	}, always(Route{Host: reviews, Splits: everywhere(map[string]int{"v1": 90, "v2": 10}), Carriers: []string{"bookinfo/productpage"}}))
 	require.NoError(t, err)
 	assert.Equal(t, map[string]int{"slow": 3, "productpage": 1}, asked, "who has it is not asked again")
 }
@@ -155,7 +170,7 @@ func TestWaitForRouteFollowsThePods(t *testing.T) {
 		},
 	}
 	require.NoError(t, WaitForRoute(t.Context(), fake, func() (Route, error) {
-		want := Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Endpoints: map[string]int{"v1": 2}, Carriers: []string{"bookinfo/old"}}
+		want := Route{Host: reviews, Splits: everywhere(map[string]int{"v1": 100}), Endpoints: map[string]int{"v1": 2}, Carriers: []string{"bookinfo/old"}}
 		if looks++; looks > 3 {
 			want.Endpoints, want.Carriers = map[string]int{"v1": 3}, []string{"bookinfo/new"}
 		}
@@ -180,12 +195,54 @@ func TestWaitForRouteThatIsForSome(t *testing.T) {
 				}
 				return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
 			},
-		}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Carriers: []string{"bookinfo/productpage"}, Some: some}))
+		}, always(Route{Host: reviews, Carriers: []string{"bookinfo/productpage"}, Splits: func(p cluster.Proxy, _ string, _ int) []Split {
+			if some && p.Pod == "details" {
+				return nil
+			}
+			return []Split{{Weights: map[string]int{"v1": 100}}}
+		}}))
 	}
 	none := map[string]int{"": 100}
 	require.NoError(t, wait(true, none))
 	require.ErrorContains(t, wait(false, none), "bookinfo/details divides (no subset) 100%, expected v1 100%")
-	require.ErrorContains(t, wait(true, map[string]int{"v2": 100}), "bookinfo/details divides v2 100%, expected v1 100%")
+	require.ErrorContains(t, wait(true, map[string]int{"v2": 100}), "bookinfo/details divides v2 100%, expected (no subset) 100%")
+}
+
+// What a proxy should have is asked for each virtual host: a Service with two ports has one for each, and a route for one
+// port leaves the other to Istio's default.
+func TestWaitForRouteAsksAtEachPort(t *testing.T) {
+	virtualHost := func(name, cluster string) *routev3.VirtualHost {
+		return &routev3.VirtualHost{Name: name, Routes: []*routev3.Route{{Action: &routev3.Route_Route{
+			Route: &routev3.RouteAction{ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: cluster}},
+		}}}}
+	}
+	wait := func(carriers []string, hosts ...*routev3.VirtualHost) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Millisecond)
+		defer cancel()
+		return WaitForRoute(ctx, &clustertest.Fake{
+			OnProxies: func() ([]cluster.Proxy, error) {
+				return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage", Synced: true}}, nil
+			},
+			OnProxyConfig: func(cluster.Proxy) (*adminv3.ConfigDump, error) {
+				return &adminv3.ConfigDump{Configs: []*anypb.Any{packed(t, &adminv3.RoutesConfigDump{DynamicRouteConfigs: []*adminv3.RoutesConfigDump_DynamicRouteConfig{{
+					RouteConfig: packed(t, &routev3.RouteConfiguration{VirtualHosts: hosts}),
+				}}})}}, nil
+			},
+		}, always(Route{Host: reviews, Carriers: carriers, Splits: func(_ cluster.Proxy, host string, port int) []Split {
+			if host != reviews || port != 9080 {
+				return nil
+			}
+			return []Split{{Weights: map[string]int{"v1": 100}}}
+		}}))
+	}
+	productpage := []string{"bookinfo/productpage"}
+	routed, admin := virtualHost(reviews+":9080", "outbound|9080|v1|"+reviews), virtualHost(reviews+":9000", "outbound|9000||"+reviews)
+	require.NoError(t, wait(productpage, routed, admin))
+	require.NoError(t, wait(productpage, routed, virtualHost("other.example:80", "outbound|9080|v2|"+reviews), virtualHost("allow_any", "PassthroughCluster")), "another's route")
+	require.ErrorContains(t, wait(productpage, routed, virtualHost(reviews+":9000", "outbound|9080|v1|"+reviews)), "divides v1 100%, expected (no subset) 100%, of what is requested of "+reviews+" at port 9000")
+	require.ErrorContains(t, wait(productpage, virtualHost(reviews+":9080", "outbound|9080||"+reviews), admin), "divides (no subset) 100%, expected v1 100%, of what is requested of "+reviews+" at port 9080")
+	require.ErrorContains(t, wait(productpage, admin), "bookinfo/productpage does not carry the route")
+	require.ErrorContains(t, wait(nil, admin), "no proxy carries the route")
 }
 
 // A proxy that knew all pods when there were fewer is asked again.
@@ -208,7 +265,7 @@ func TestWaitForRouteAsksAgainWhenPodsCome(t *testing.T) {
 		if looks > 6 {
 			known["early"] = 3
 		}
-		return Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Endpoints: map[string]int{"v1": pods}}, nil
+		return Route{Host: reviews, Splits: everywhere(map[string]int{"v1": 100}), Endpoints: map[string]int{"v1": pods}}, nil
 	}))
 	assert.Equal(t, 7, looks, "both know the third pod")
 }
@@ -234,7 +291,7 @@ func TestWaitForRouteAsksTheGateways(t *testing.T) {
 			return dump(t, reviews+":9080", map[string]int{"v1": 100}, 2), nil
 		},
 	}
-	require.NoError(t, WaitForRoute(t.Context(), fake, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}, Carriers: []string{"bookinfo/productpage"}})))
+	require.NoError(t, WaitForRoute(t.Context(), fake, always(Route{Host: reviews, Splits: everywhere(map[string]int{"v1": 100}), Carriers: []string{"bookinfo/productpage"}})))
 	assert.Zero(t, failures, "it was asked until it answered")
 }
 
@@ -249,14 +306,14 @@ func TestWaitThatEndsInTheMiddleTellsWhatWasSeen(t *testing.T) {
 			return nil, ctx.Err()
 		}
 		return []cluster.Proxy{{Namespace: "bookinfo", Pod: "productpage"}}, nil
-	}}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}}))
+	}}, always(Route{Host: reviews, Splits: everywhere(map[string]int{"v1": 100})}))
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.ErrorContains(t, err, "last seen: bookinfo/productpage is not in sync")
 }
 
 func TestWaitForRouteWantsSomething(t *testing.T) {
 	assert.ErrorContains(t, WaitForRoute(t.Context(), &clustertest.Fake{}, always(Route{Host: reviews})), "nothing to wait for")
-	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, always(Route{Host: reviews, Splits: []map[string]int{{"v1": 100}}})), clustertest.ErrNotSet)
+	assert.ErrorIs(t, WaitForRoute(t.Context(), &clustertest.Fake{}, always(Route{Host: reviews, Splits: everywhere(map[string]int{"v1": 100})})), clustertest.ErrNotSet)
 }
 
 func TestWaitForEndpoints(t *testing.T) {
@@ -295,7 +352,7 @@ spec:
     - {destination: {host: reviews, subset: v3}, weight: 0}
   - route: [{destination: {host: details}}]
 `), &vs.Object))
-	assert.Equal(t, []map[string]int{{"v2": 100}, {"v1": 90, "v2": 10}}, Splits(vs, reviews))
+	assert.Equal(t, []map[string]int{{"v2": 100}, {"v1": 90, "v2": 10}, {}}, Splits(vs, reviews))
 }
 
 func TestSteadyCountsUntilStopped(t *testing.T) {

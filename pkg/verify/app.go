@@ -16,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/yaml"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/rollout"
 )
@@ -46,7 +47,9 @@ type App struct {
 	AtOnce int
 
 	requests []request // that meet the divided route, each perhaps from some callers alone
-	http2    bool      // the port is one of HTTP/2, as those of gRPC are
+	outside  bool      // its VirtualService is not for those who request its Service in the mesh
+	servers  map[string][]server
+	http2    bool // the port is one of HTTP/2, as those of gRPC are
 }
 
 // Stage is one step of a rollout: percent by version.
@@ -153,6 +156,10 @@ func appOf(r *render.Release, releases []*render.Release) (App, error) {
 	}
 	app.Namespace = vs.GetNamespace()
 	app.Host = rollout.FullName(app.Name, app.Namespace)
+	var err error
+	if app.servers, err = serversOf(releases); err != nil {
+		return App{}, err
+	}
 	if err := app.readRoute(vs); err != nil {
 		return App{}, err
 	}
@@ -201,6 +208,7 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 	if a.requests = met; len(met) == 0 {
 		a.Unmatched = "its route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent"
 	}
+	a.outside = !atMesh(spec) || !covers(spec, vs.GetNamespace(), a.Host)
 	a.Timeout = route.GetTimeout().AsDuration()
 	for _, d := range route.GetRoute() {
 		a.Port = int(d.GetDestination().GetPort().GetNumber())
@@ -248,19 +256,56 @@ func over(app, subset *networkingv1.TrafficPolicy) *networkingv1.TrafficPolicy {
 	return p
 }
 
-// route is what proxies should have when the app's rendered release is in force.
-func (a App) route(rendered *render.Release) (rollout.Route, error) {
-	vs, dr := object(rendered, "VirtualService", a.Name), object(rendered, "DestinationRule", a.Name)
-	if vs == nil || dr == nil {
+// route is what proxies should have when the app's rendered release is in force. Of the limits it has those of the subset
+// that is narrowed, and with them that of time, if there is one. Endpoints has the subsets with a weight.
+func (a App) route(rendered *render.Release, narrowed string) (rollout.Route, error) {
+	dr := object(rendered, "DestinationRule", a.Name)
+	if object(rendered, "VirtualService", a.Name) == nil || dr == nil {
 		return rollout.Route{}, fmt.Errorf("routing renders no VirtualService or no DestinationRule named %s", a.Name)
 	}
 	var now App
-	if err := errors.Join(now.readRoute(vs), now.readSubsets(dr)); err != nil {
+	if err := now.readSubsets(dr); err != nil {
 		return rollout.Route{}, err
 	}
-	want := rollout.Route{Host: a.Host, Splits: rollout.Splits(vs, a.Host), Timeout: now.Timeout, Connections: map[string]int{}}
+	want := rollout.Route{Host: a.Host, Connections: map[string]int{}, Endpoints: map[string]int{}}
 	for _, s := range now.Subsets {
-		want.Connections[s.Name] = s.Connections
+		want.Connections[s.Name] = 0
+		if s.Name == narrowed {
+			want.Connections[s.Name] = s.Connections
+		}
+	}
+	services, err := specs[networkingv1.VirtualService]([]*render.Release{rendered}, "VirtualService") // exposure brings one of its own
+	if err != nil {
+		return rollout.Route{}, err
+	}
+	splits := map[string][]rollout.Split{} // by the VirtualService's name, one for each route
+	for _, s := range services {
+		routes := s.spec.GetHttp()
+		for i, weights := range rollout.Splits(s.Unstructured, a.Host) {
+			split := rollout.Split{Weights: weights}
+			if narrowed != "" && i == len(routes)-1 {
+				split.Timeout = routes[i].GetTimeout().AsDuration()
+			}
+			splits[s.GetName()] = append(splits[s.GetName()], split)
+			for subset := range weights {
+				want.Endpoints[subset] = 0
+			}
+		}
+	}
+	if len(want.Endpoints) == 0 {
+		return want, nil
+	}
+	want.Splits = func(p cluster.Proxy, host string, port int) (given []rollout.Split) {
+		for _, s := range services {
+			for _, c := range callersOf(s.spec, s.GetNamespace(), a.servers, p, host, port) {
+				for _, i := range c.given(s.spec, s.GetNamespace()) {
+					if split := splits[s.GetName()][i]; len(split.Weights) > 0 {
+						given = append(given, split)
+					}
+				}
+			}
+		}
+		return given
 	}
 	return want, nil
 }

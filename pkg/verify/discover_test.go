@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/rollout"
@@ -35,7 +36,7 @@ func TestAppsOfBookinfo(t *testing.T) {
 	assert.Equal(t, "reviews", a.Name)
 	assert.Equal(t, "reviews.bookinfo.svc.cluster.local", a.Host)
 	assert.Equal(t, 9080, a.Port)
-	assert.Equal(t, anything, a.requests)
+	assert.Equal(t, []request{{path: "/", port: 9080}}, a.requests)
 	assert.Equal(t, "v1", a.Current)
 	assert.Equal(t, "v1, canary, half, v2", a.stages())
 	assert.Equal(t, map[string]int{"v1": 90, "v2": 10}, a.Stages[1].Weights)
@@ -43,11 +44,14 @@ func TestAppsOfBookinfo(t *testing.T) {
 	assert.Equal(t, networkingv1.LoadBalancerSettings_ROUND_ROBIN, a.Subsets["v1"].balancing())
 	assert.Equal(t, networkingv1.LoadBalancerSettings_LEAST_REQUEST, a.Subsets["v2"].balancing())
 	assert.Equal(t, 1000, a.Subsets["v1"].Pending)
-	route, err := a.route(a.Release)
+	route, err := a.route(a.Release, "")
 	require.NoError(t, err)
-	assert.Equal(t, rollout.Route{
-		Host: a.Host, Splits: []map[string]int{{"v1": 100}}, Timeout: 10 * time.Second, Connections: map[string]int{"v1": 0, "v2": 0},
-	}, route)
+	assert.Equal(t, []rollout.Split{{Weights: map[string]int{"v1": 100}}}, route.Splits(cluster.Proxy{Namespace: "bookinfo"}, a.Host, 9080))
+	route.Splits = nil // functions are not compared
+	assert.Equal(t, rollout.Route{Host: a.Host, Connections: map[string]int{"v1": 0, "v2": 0}, Endpoints: map[string]int{"v1": 0}}, route)
+	narrowed, err := a.route(a.Release, "v1")
+	require.NoError(t, err)
+	assert.Equal(t, 10*time.Second, narrowed.Splits(cluster.Proxy{Namespace: "bookinfo"}, a.Host, 9080)[0].Timeout)
 }
 
 // Apps of one name in two namespaces can be told apart in what is reported.

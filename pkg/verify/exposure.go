@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,8 +10,10 @@ import (
 	networkingv1 "istio.io/api/networking/v1alpha3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	"chartbasico/pkg/cluster"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/rollout"
+	"chartbasico/pkg/traffic"
 )
 
 // Exposure is a way in from outside through which nothing is sent.
@@ -20,6 +24,8 @@ type Exposure struct {
 	Hosts []string
 	// Why is why nothing is sent.
 	Why string
+
+	absent bool // its gateway does not run, though others' may on a cluster that they use too
 }
 
 // Unrequested are the ways in that are not among the Entries, in order of the releases: Istio's for anything but plain HTTP,
@@ -111,6 +117,33 @@ func unrequestedIstio(releases []*render.Release) ([]Exposure, error) {
 	return all, nil
 }
 
+// open keeps the ways in whose gateways run; through the others nothing is sent. It asks once at each gateway, for nothing
+// that counts.
+func open(ctx context.Context, c cluster.Cluster, entries []Entry) (in []Entry, closed []Exposure, err error) {
+	runs := map[string]bool{} // by gateway
+	for _, e := range entries {
+		if _, asked := runs[e.Gateway]; !asked {
+			_, err := c.Send(ctx, e.place(), traffic.Load{URL: e.url(), Header: e.Header, Requests: 1, Concurrency: 1, AnyStatus: true})
+			if err != nil && !errors.Is(err, cluster.ErrNoPlace) {
+				return nil, nil, fmt.Errorf("%s from the ingress gateway: %w", e.url(), err)
+			}
+			runs[e.Gateway] = err == nil
+		}
+		if runs[e.Gateway] {
+			in = append(in, e)
+			continue
+		}
+		to := rollout.FullName(e.App, e.Namespace)
+		object, why := "VirtualService/"+e.route, "no pod labelled "+e.place().GatewayLabels()+" runs, as its Gateway selects"
+		if i := slices.IndexFunc(closed, func(x Exposure) bool { return x.Object == object && x.Why == why }); i >= 0 {
+			closed[i].Hosts = also(closed[i].Hosts, []string{to})
+		} else {
+			closed = append(closed, Exposure{Object: object, Hosts: []string{to}, Why: why, absent: true})
+		}
+	}
+	return in, closed, nil
+}
+
 // destinationsOf are the full names of the hosts that a VirtualService leads to.
 func destinationsOf(namespace string, spec *networkingv1.VirtualService) []string {
 	var hosts []string
@@ -196,7 +229,11 @@ func ofGateway(parent any) bool {
 // notExposed says of an app to which nothing is sent from the ingress gateway why that is so.
 func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Workload) string {
 	leads := func(host string) bool { return host == app.Host || reachable(host, workloads)[app.Host] }
-	if slices.ContainsFunc(entries, func(e Entry) bool { return leads(rollout.FullName(e.App, e.Namespace)) }) {
+	in := func(e Entry) bool { return leads(rollout.FullName(e.App, e.Namespace)) }
+	if slices.ContainsFunc(entries, in) {
+		if !slices.ContainsFunc(app.best(entries), in) {
+			return "the gateway does not meet its route"
+		}
 		if slices.ContainsFunc(workloads, app.asks) {
 			return "its route wants headers, which what calls it on the way does not hand on"
 		}
@@ -208,7 +245,7 @@ func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Work
 			found = append(found, e.Object)
 		}
 	}
-	called := slices.ContainsFunc(workloads, func(w Workload) bool { _, calls := w.calls(app.Host); return calls })
+	called := slices.ContainsFunc(workloads, func(w Workload) bool { _, calls := w.calls(app); return calls })
 	switch {
 	case len(found) > 0:
 		return "nothing is sent through " + strings.Join(found, " and ")
@@ -220,7 +257,7 @@ func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Work
 
 // asks says whether a workload calls the app by requests that meet its route.
 func (a App) asks(w Workload) bool {
-	call, calls := w.calls(a.Host)
+	call, calls := w.calls(a)
 	if !calls {
 		return false
 	}
@@ -231,7 +268,7 @@ func (a App) asks(w Workload) bool {
 // notAsked says of each workload that calls the app and does not ask it why that is so.
 func notAsked(app App, workloads []Workload) (by []Workload, whys []string) {
 	for _, w := range workloads {
-		if call, calls := w.calls(app.Host); calls {
+		if call, calls := w.calls(app); calls {
 			if _, why := app.askedBy(w, call); why != "" {
 				by, whys = append(by, w), append(whys, why)
 			}

@@ -1,6 +1,9 @@
 package verify
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	"chartbasico/pkg/cluster/clustertest"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
+	"chartbasico/pkg/traffic"
 )
 
 // objects reads YAML documents as what a release in shop renders.
@@ -123,6 +127,42 @@ func TestExposuresThatAreNotRequestedAreSaid(t *testing.T) {
 	}, r.report.NotRun)
 }
 
+// A gateway that does not run, as one of the platform's on a cluster without it, ends no run: what leads through it is left
+// out, which a cluster of real applications may not do.
+func TestAGatewayThatDoesNotRun(t *testing.T) {
+	entries := []Entry{
+		{Gateway: "istio=edge", Host: "a.example", Port: 80, Path: "/", App: "front", Namespace: "shop", route: "shop/front-exposure"},
+		{Gateway: "istio=edge", Host: "a.example", Port: 80, Path: "/api", App: "cart", Namespace: "shop", route: "shop/front-exposure"},
+		{Host: "a.example", Port: 80, Path: "/", App: "front", Namespace: "shop", route: "shop/front"},
+	}
+	asked := 0
+	r := cart(t, nil)
+	fake := &clustertest.Fake{OnSend: func(_ context.Context, from cluster.Place, _ traffic.Load) (traffic.Tally, error) {
+		if asked++; from.Gateway == "istio=edge" {
+			return traffic.Tally{}, fmt.Errorf("%w: no pod labelled istio=edge runs", cluster.ErrNoPlace)
+		}
+		return traffic.Tally{}, nil
+	}, OnProxies: func() ([]cluster.Proxy, error) { return nil, nil }}
+	in, closed, err := open(t.Context(), fake, entries)
+	require.NoError(t, err)
+	assert.Equal(t, entries[2:], in)
+	assert.Equal(t, 2, asked, "once at each gateway")
+	const why = "no pod labelled istio=edge runs, as its Gateway selects"
+	assert.Equal(t, []Exposure{{Object: "VirtualService/shop/front-exposure", Hosts: []string{"front.shop.svc.cluster.local", r.Host}, Why: why, absent: true}}, closed)
+	for _, realApps := range []bool{false, true} {
+		r := cart(t, nil)
+		fake.RealApps = realApps
+		r.cluster, r.workloads, r.exposures, r.entries = fake, nil, closed, nil
+		require.NoError(t, r.reach(t.Context()))
+		assert.Equal(t, []report.NotRun{{Environment: "shop", What: "requests through VirtualService/shop/front-exposure", Reason: why, Expected: !realApps}}, r.report.NotRun)
+	}
+	boom := errors.New("no such Service")
+	_, _, err = open(t.Context(), &clustertest.Fake{OnSend: func(context.Context, cluster.Place, traffic.Load) (traffic.Tally, error) {
+		return traffic.Tally{}, boom
+	}}, entries)
+	require.ErrorIs(t, err, boom)
+}
+
 // Of a Gateway's servers those count that serve a host of the VirtualService, and it is asked by the narrower of the two.
 func TestEntriesAreOfTheServersThatServeTheirHosts(t *testing.T) {
 	for name, c := range map[string]struct{ servers, hosts, url string }{
@@ -130,6 +170,8 @@ func TestEntriesAreOfTheServersThatServeTheirHosts(t *testing.T) {
 		"any host":         {"{port: {number: 80, protocol: HTTP}, hosts: [a.example]}", `"*"`, "http://a.example/"},
 		"any at a server":  {`{port: {number: 80, protocol: HTTP}, hosts: ["*/*"]}`, `"*.example"`, "http://any.example/"},
 		"one of its hosts": {"{port: {number: 80, protocol: HTTP}, hosts: [shop/b.example]}", "a.example, b.example", "http://b.example/"},
+		"a Service last":   {`{port: {number: 80, protocol: HTTP}, hosts: ["*"]}`, "web, a.example", "http://a.example/"},
+		"a Service alone":  {`{port: {number: 80, protocol: HTTP}, hosts: ["*"]}`, "web", "http://web.shop.svc.cluster.local/"},
 		"none":             {"{port: {number: 80, protocol: HTTP}, hosts: [other/a.example, c.example]}", "a.example, b.example", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

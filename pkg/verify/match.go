@@ -9,7 +9,11 @@ import (
 	"strings"
 
 	networkingv1 "istio.io/api/networking/v1alpha3"
+	"istio.io/istio/pkg/config/host"
 	"k8s.io/apimachinery/pkg/labels"
+
+	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/rollout"
 )
 
 // request is what a route asks of a request, and of who sends it.
@@ -21,6 +25,7 @@ type request struct {
 	gateways  []string                  // by namespace/name, mesh among them; none: those of the VirtualService
 	labels    map[string]string         // that the caller has
 	namespace string                    // of the caller; any, if empty
+	port      int                       // that is requested; any, if 0
 }
 
 // requestsFor returns a request for each match that one of ours, a plain GET, can meet; one to "/" if there are no matches.
@@ -70,6 +75,7 @@ func requestFor(namespace string, m *networkingv1.HTTPMatchRequest) (asked reque
 	fails("authority.regex", m.GetAuthority().GetRegex() != "")
 	fails("queryParams", len(m.GetQueryParams()) > 0)
 	asked.authority, asked.labels, asked.namespace = m.GetAuthority(), m.GetSourceLabels(), m.GetSourceNamespace()
+	asked.port = int(m.GetPort())
 	for _, g := range m.GetGateways() {
 		asked.gateways = append(asked.gateways, gatewayOf(g, namespace))
 	}
@@ -79,18 +85,30 @@ func requestFor(namespace string, m *networkingv1.HTTPMatchRequest) (asked reque
 // mesh is what VirtualServices call all sidecars together.
 const mesh = "mesh"
 
-// gatewayOf is the full name of a Gateway that a VirtualService names.
+// gatewayOf is the full name of a Gateway that a VirtualService names, as resolveGatewayName of Istio reads it: gw, ./gw,
+// ns/gw, or gw.ns.svc.cluster.local.
 func gatewayOf(named, namespace string) string {
-	if named == mesh || strings.Contains(named, "/") {
+	if in, name, ok := strings.Cut(named, "/"); ok {
+		if in == "." {
+			in = namespace
+		}
+		return in + "/" + name
+	}
+	if named == mesh {
 		return named
 	}
-	return namespace + "/" + named
+	name, domain, ok := strings.Cut(named, ".")
+	if ok {
+		namespace, _, _ = strings.Cut(domain, ".")
+	}
+	return namespace + "/" + name
 }
 
 // caller is who sends requests.
 type caller struct {
 	gateway   string // by namespace/name, or mesh
 	authority string // of what it requests: host:port, or the host alone
+	port      int    // that it requests
 	namespace string
 	labels    map[string]string
 }
@@ -120,10 +138,19 @@ func (c caller) unmet(r request) (fields []string, here bool) {
 	return append(fields, c.unmetSource(r)...), true
 }
 
-// unmetSource are those of them that are of who it is, and not of what it requests.
+// has says whether its proxy has the route of a request, whatever the caller requests.
+func (c caller) has(r request) bool {
+	_, here := c.unmet(r)
+	return here && len(c.unmetSource(r)) == 0
+}
+
+// unmetSource are those of them by which its proxy has no such route: of who it is and the port, and not of what else it requests.
 func (c caller) unmetSource(r request) (fields []string) {
+	if r.port > 0 && r.port != c.port {
+		fields = append(fields, "port")
+	}
 	if len(r.gateways) > 0 {
-		return nil
+		return fields
 	}
 	if !labels.SelectorFromSet(r.labels).Matches(labels.Set(c.labels)) {
 		fields = append(fields, "sourceLabels")
@@ -132,6 +159,84 @@ func (c caller) unmetSource(r request) (fields []string) {
 		fields = append(fields, "sourceNamespace")
 	}
 	return fields
+}
+
+// given are the HTTP routes of a VirtualService that its proxy has, by their index: Istio leaves out those that are not for
+// it, and what comes after one that takes everything.
+func (c caller) given(vs *networkingv1.VirtualService, namespace string) (routes []int) {
+	for i, route := range vs.GetHttp() {
+		if len(route.GetMatch()) == 0 {
+			return append(routes, i)
+		}
+		for _, m := range route.GetMatch() {
+			if asked, _ := requestFor(namespace, m); !c.has(asked) {
+				continue
+			}
+			if !slices.Contains(routes, i) {
+				routes = append(routes, i)
+			}
+			if takesAll(m) {
+				return routes
+			}
+		}
+	}
+	return routes
+}
+
+// takesAll says whether every request meets a match that is for who sends it, as route.IsCatchAllRoute of Istio has it.
+func takesAll(m *networkingv1.HTTPMatchRequest) bool {
+	anywhere := m.GetUri() == nil || m.GetUri().GetPrefix() == "/" || m.GetUri().GetRegex() == ".*"
+	return anywhere && m.GetMethod() == nil && m.GetAuthority() == nil && m.GetScheme() == nil &&
+		len(m.GetHeaders())+len(m.GetWithoutHeaders())+len(m.GetQueryParams()) == 0
+}
+
+// callersOf are those whose requests of a host at a port a proxy sends by the routes of a VirtualService: a sidecar is the
+// mesh, and a pod may serve several Gateways. One that is of no release may be any pod's.
+func callersOf(vs *networkingv1.VirtualService, namespace string, servers map[string][]server, p cluster.Proxy, host string, port int) (callers []caller) {
+	if !covers(vs, namespace, host) {
+		return nil
+	}
+	at := func(gateway string) caller {
+		return caller{gateway: gateway, port: port, namespace: p.Namespace, labels: p.Labels}
+	}
+	if !p.Gateway {
+		if atMesh(vs) {
+			callers = append(callers, at(mesh))
+		}
+		return callers
+	}
+	for _, g := range vs.GetGateways() {
+		named := gatewayOf(g, namespace)
+		of, ours := servers[named]
+		serves := func(s server) bool {
+			_, meets := s.meets([]string{host}, namespace)
+			return meets && s.port == port && s.selector.AsSelector().Matches(labels.Set(p.Labels))
+		}
+		if named != mesh && (!ours || slices.ContainsFunc(of, serves)) {
+			callers = append(callers, at(named))
+		}
+	}
+	return callers
+}
+
+// atMesh says whether a VirtualService is for sidecars, as one is that names no gateway.
+func atMesh(vs *networkingv1.VirtualService) bool {
+	return len(vs.GetGateways()) == 0 || slices.Contains(vs.GetGateways(), mesh)
+}
+
+// covers says whether a VirtualService is for requests of a host.
+func covers(vs *networkingv1.VirtualService, namespace, requested string) bool {
+	return slices.ContainsFunc(vs.GetHosts(), func(h string) bool {
+		return host.Name(requested).SubsetOf(host.Name(hostOf(h, namespace)))
+	})
+}
+
+// hostOf is what Istio makes of a host of a VirtualService: one without a dot is a Service of its namespace.
+func hostOf(written, namespace string) string {
+	if written == "*" || strings.Contains(written, ".") {
+		return written
+	}
+	return rollout.FullName(written, namespace)
 }
 
 // text is one that meets a match, if it is not by regex.

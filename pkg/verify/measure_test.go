@@ -363,9 +363,9 @@ func TestTheQueueIsFilledOnANarrowRoute(t *testing.T) {
 	own := render.Set("routing.retries", map[string]any{"attempts": 3, "perTryTimeout": "1s", "retryOn": "5xx"})
 	narrowed, err := render.New().Release(t.Context(), a.Release.Release, append([]render.Override{own, render.Set("routing.stage", "v2")}, narrow("v2")...)...)
 	require.NoError(t, err)
-	route, err := a.route(narrowed)
+	route, err := a.route(narrowed, "v2")
 	require.NoError(t, err)
-	assert.Equal(t, 2*time.Minute, route.Timeout)
+	assert.Equal(t, []rollout.Split{{Weights: map[string]int{"v2": 100}, Timeout: 2 * time.Minute}}, route.Splits(cluster.Proxy{}, a.Host, 9080))
 	assert.Equal(t, map[string]int{"v1": 0, "v2": 1}, route.Connections)
 	vs := &networkingv1.VirtualService{}
 	require.NoError(t, decode(object(narrowed, "VirtualService", "reviews"), vs))

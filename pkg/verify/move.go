@@ -36,17 +36,9 @@ func (m mover) upgrade(ctx context.Context, app App, stage Stage, why string, al
 // opens what a first request opens. running are the workloads of the moment. narrowed names the subset whose limit the run
 // changes, with that of time: they are waited for too. An upgrade leaves others as somebody has changed them by hand.
 func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, narrowed string, running func() ([]Workload, error), origins []rollout.Origin) error {
-	route, err := app.route(rendered)
+	route, err := app.route(rendered, narrowed)
 	if err != nil {
 		return fmt.Errorf("%s: %w", app.Name, err)
-	}
-	if narrowed == "" {
-		route.Timeout = 0
-	}
-	for subset := range route.Connections {
-		if subset != narrowed {
-			route.Connections[subset] = 0
-		}
 	}
 	settle, cancel := context.WithTimeoutCause(ctx, m.settle, fmt.Errorf("it had not arrived after %v", m.settle))
 	defer cancel()
@@ -62,28 +54,25 @@ func (m mover) arrive(ctx context.Context, app App, rendered *render.Release, na
 
 // carried is the route with the pods that it leads to and those that carry it.
 func (a App) carried(route rollout.Route, workloads []Workload) rollout.Route {
-	route.Endpoints = map[string]int{}
-	route.Some = !a.carriedBy(caller{gateway: mesh})
+	pods := map[string]int{}
 	for _, w := range workloads {
-		if subset, ok := a.Subsets[w.Version]; ok && w.App == a.Name && w.Namespace == a.Namespace && used(route, subset.Name) {
-			route.Endpoints[subset.Name] = len(w.Pods)
+		if subset, ok := a.Subsets[w.Version]; ok && w.App == a.Name && w.Namespace == a.Namespace {
+			if _, used := route.Endpoints[subset.Name]; used {
+				pods[subset.Name] = len(w.Pods)
+			}
 		}
-		if call, calls := w.calls(a.Host); calls && w.Injected && a.carriedBy(w.caller(call)) {
+		if call, calls := w.calls(a); calls && w.Injected && a.carriedBy(w.caller(call)) {
 			for _, p := range w.Pods {
 				route.Carriers = append(route.Carriers, w.Namespace+"/"+p)
 			}
 		}
 	}
+	route.Endpoints = pods
 	return route
 }
 
-// carriedBy says whether the proxy of a caller has the route: Istio gives it to those that it is for, whatever they request.
-func (a App) carriedBy(c caller) bool {
-	return slices.ContainsFunc(a.requests, func(r request) bool {
-		_, here := c.unmet(r)
-		return here && len(c.unmetSource(r)) == 0
-	})
-}
+// carriedBy says whether the sidecar of a caller has the route: Istio gives it to those that it is for, whatever they request.
+func (a App) carriedBy(c caller) bool { return !a.outside && slices.ContainsFunc(a.requests, c.has) }
 
 // opened sends one request from each origin that does not count.
 func opened(ctx context.Context, c cluster.Cluster, origins []rollout.Origin) error {
@@ -95,13 +84,4 @@ func opened(ctx context.Context, c cluster.Cluster, origins []rollout.Origin) er
 		}
 	}
 	return nil
-}
-
-func used(want rollout.Route, subset string) bool {
-	for _, s := range want.Splits {
-		if s[subset] > 0 {
-			return true
-		}
-	}
-	return false
 }

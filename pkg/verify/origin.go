@@ -57,17 +57,25 @@ func (w Workload) place() cluster.Place {
 
 // caller is the workload as it calls.
 func (w Workload) caller(call Call) caller {
-	return caller{gateway: mesh, authority: call.String(), namespace: w.Namespace, labels: w.labels}
+	port, _ := strconv.Atoi(call.Port) // by name it is none that a route is for
+	return caller{gateway: mesh, authority: call.String(), port: port, namespace: w.Namespace, labels: w.labels}
 }
 
-// calls returns how the workload calls a Service, by its full name.
-func (w Workload) calls(host string) (Call, bool) {
+// calls returns how the workload calls an app: where it does so at several ports, at one whose requests meet the route that
+// divides, if any does.
+func (w Workload) calls(app App) (call Call, ok bool) {
 	for _, c := range w.Calls {
-		if rollout.FullName(c.Host, w.Namespace) == host {
+		if rollout.FullName(c.Host, w.Namespace) != app.Host {
+			continue
+		}
+		if _, why := app.askedBy(w, c); why == "" {
 			return c, true
 		}
+		if !ok {
+			call, ok = c, true
+		}
 	}
-	return Call{}, false
+	return call, ok
 }
 
 // Call is a host that a workload calls, with a port and a path.
@@ -147,7 +155,8 @@ type Entry struct {
 	Header         http.Header // that its route wants
 	Port           int
 	App, Namespace string
-	last           bool // its route is the last of its VirtualService, which takes what no other does
+	route          string // namespace/name of the VirtualService
+	last           bool   // its route is the last there, which takes what no other does
 }
 
 // place is where requests to it are sent from.
@@ -183,7 +192,7 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 			for _, w := range in {
 				met, _ := w.caller().sent(all)
 				for _, m := range met {
-					entries = append(entries, Entry{Gateway: w.selector.String(), Host: w.host, Port: w.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], last: i == len(s.spec.GetHttp())-1})
+					entries = append(entries, Entry{Gateway: w.selector.String(), Host: w.host, Port: w.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], route: s.GetNamespace() + "/" + s.GetName(), last: i == len(s.spec.GetHttp())-1})
 				}
 				if len(met) > 0 {
 					break // one way in is enough
@@ -207,9 +216,18 @@ type server struct {
 // plain says whether it serves plain HTTP.
 func (s server) plain() bool { return s.protocol == "HTTP" && !s.redirects }
 
-// meets returns a host by which requests for a VirtualService's hosts are served here, if there is any.
+// meets returns a host by which requests for a VirtualService's hosts are served here, if there is any: one that is a Service
+// only if no other is.
 func (s server) meets(hosts []string, namespace string) (string, bool) {
-	for _, wanted := range hosts {
+	var others, services []string
+	for _, h := range hosts {
+		if h = hostOf(h, namespace); strings.HasSuffix(h, ".svc.cluster.local") {
+			services = append(services, h)
+		} else {
+			others = append(others, h)
+		}
+	}
+	for _, wanted := range slices.Concat(others, services) {
 		for _, served := range s.hosts {
 			if in, rest, ok := strings.Cut(served, "/"); ok { // for the VirtualServices of a namespace
 				if in == "." {
@@ -260,7 +278,7 @@ type wayIn struct {
 
 // caller is the gateway as it is asked for the host.
 func (w wayIn) caller() caller {
-	return caller{gateway: w.gateway, authority: hostPort(w.host, w.port), labels: w.selector}
+	return caller{gateway: w.gateway, authority: hostPort(w.host, w.port), port: w.port, labels: w.selector}
 }
 
 // waysIn are those of a VirtualService: one for each of its Gateways that has any, the highest port first.
@@ -303,7 +321,7 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		}
 	}
 	for _, w := range workloads {
-		call, ok := w.calls(app.Host)
+		call, ok := w.calls(app)
 		if !ok {
 			continue
 		}
@@ -311,20 +329,23 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 		if why != "" {
 			continue
 		}
-		o := app.origin(w.String(), w.place(), call.url(asked.path), asked.header)
+		o := app.origin(w.String(), w.place(), call.url(asked[0].path), asked[0].header)
 		origins = append(origins, o)
 		direct = append(direct, o)
 	}
 	return origins, direct
 }
 
-// askedBy is a request by which a workload that calls the app meets the route that divides; why says that there is none.
-func (a App) askedBy(w Workload, call Call) (asked request, why string) {
-	met, unmet := w.caller(call).sent(a.requests)
-	if len(met) == 0 {
-		return request{}, fmt.Sprintf("its route is for requests by %s, and those of %s are others", cmp.Or(strings.Join(unmet, " and "), "gateways"), w)
+// askedBy are the requests by which a workload that calls the app meets the route that divides; why says that there is none.
+func (a App) askedBy(w Workload, call Call) (asked []request, why string) {
+	if a.outside {
+		return nil, fmt.Sprintf("its VirtualService is not for requests to it in the mesh, as those of %s are", w)
 	}
-	return met[0], ""
+	asked, unmet := w.caller(call).sent(a.requests)
+	if len(asked) == 0 {
+		return nil, fmt.Sprintf("its route is for requests by %s, and those of %s are others", cmp.Or(strings.Join(unmet, " and "), "gateways"), w)
+	}
+	return asked, ""
 }
 
 // origin is where requests to the app come from, by the URL that is requested there.
@@ -344,19 +365,20 @@ func (a App) through(e Entry, header http.Header) rollout.Origin {
 	return o
 }
 
-// handedOn says whether what is called on the way hands on the headers that the route wants: programs do so with those of
+// handedOn is the first of the requests of which what is called on the way hands on the headers: programs do so with those of
 // traces, and the one by which bookinfo tells users apart.
-func handedOn(header http.Header) bool {
-	for name := range header {
-		if name != "End-User" {
-			return false
+func handedOn(asked []request) (request, bool) {
+	for _, r := range asked {
+		if _, user := r.header["End-User"]; len(r.header) == 0 || user && len(r.header) == 1 {
+			return r, true
 		}
 	}
-	return true
+	return request{}, false
 }
 
 // best returns the entries in the order in which they are tried for the app: first those whose route may be the one that
-// divides, then those that want no header.
+// divides, then those that want no header. Those whose route is another of its own VirtualServices, that of its routing and
+// that of its exposure, are left out: they are not divided as the stages say.
 func (a App) best(entries []Entry) []Entry {
 	rank := func(e Entry) int {
 		switch {
@@ -367,7 +389,10 @@ func (a App) best(entries []Entry) []Entry {
 		}
 		return 2
 	}
-	entries = slices.Clone(entries)
+	entries = slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+		own := a.Namespace + "/" + a.Name
+		return a.leads(e) && !e.last && (e.route == own || e.route == own+"-exposure")
+	})
 	slices.SortStableFunc(entries, func(x, y Entry) int { return rank(x) - rank(y) })
 	return entries
 }
@@ -393,7 +418,7 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 			if len(at.calls) > 0 {
 				o.Load.Header = with(o.Load.Header, callHeader, strings.Join(at.calls, ";"))
 			}
-			return o, len(at.calls), handedOn(at.asked.header)
+			return o, len(at.calls), true
 		}
 		if seen[at.host] {
 			continue
@@ -407,8 +432,9 @@ func fromGateway(app App, entries []Entry, workloads []Workload) (o rollout.Orig
 				next := rollout.FullName(call.Host, w.Namespace)
 				asked := request{path: "/"}
 				if next == app.Host {
-					var why string
-					if asked, why = app.askedBy(w, call); why != "" {
+					all, _ := app.askedBy(w, call)
+					var ok bool
+					if asked, ok = handedOn(all); !ok {
 						continue
 					}
 				}

@@ -278,7 +278,7 @@ func cartRouted(t *testing.T, timeout, rule string) *render.Release {
 	t.Helper()
 	r := &render.Release{}
 	for _, written := range []string{
-		`{kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {http: [{timeout: ` + timeout + `, route: [{destination: {host: cart, subset: v1}}]}]}}`,
+		`{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: cart, namespace: shop}, spec: {hosts: [cart], http: [{timeout: ` + timeout + `, route: [{destination: {host: cart, subset: v1}}]}]}}`,
 		`{kind: DestinationRule, metadata: {name: cart, namespace: shop}, spec: ` + rule + `}`,
 	} {
 		o := &unstructured.Unstructured{}

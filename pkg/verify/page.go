@@ -23,8 +23,9 @@ const showsAnnotation = "chart-basico/shows"
 func page(ctx context.Context, c cluster.Cluster, app App, entries []Entry, workloads []Workload) (o *rollout.Origin, why string, err error) {
 	var onTheWay http.Header
 	for _, w := range workloads {
-		if call, ok := w.calls(app.Host); ok {
-			if asked, why := app.askedBy(w, call); why == "" {
+		if call, ok := w.calls(app); ok {
+			all, _ := app.askedBy(w, call)
+			if asked, ok := handedOn(all); ok {
 				onTheWay = asked.header
 				break
 			}

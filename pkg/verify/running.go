@@ -156,10 +156,14 @@ func (r *Running) Origins(ctx context.Context, app App) (origins []rollout.Origi
 }
 
 func (r *Running) originsOf(ctx context.Context, app App, workloads []Workload) (origins []rollout.Origin, left []report.NotRun, err error) {
-	origins, _ = Origins(app, r.entries, workloads)
-	nothing := notExposed(app, r.entries, r.exposures, workloads)
+	entries, closed, err := open(ctx, r.Cluster, r.entries)
+	if err != nil {
+		return nil, nil, err
+	}
+	origins, _ = Origins(app, entries, workloads)
+	nothing := notExposed(app, entries, slices.Concat(r.exposures, closed), workloads)
 	if len(origins) > 0 && origins[0].Name == GatewayName && !r.Cluster.StandIns() {
-		found, why, err := page(ctx, r.Cluster, app, r.entries, workloads)
+		found, why, err := page(ctx, r.Cluster, app, entries, workloads)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -316,6 +316,11 @@ func (r *run) look(ctx context.Context) error {
 	if r.exposures, err = Unrequested(r.releases); err != nil {
 		return err
 	}
+	var closed []Exposure
+	if r.entries, closed, err = open(ctx, r.cluster, r.entries); err != nil {
+		return err
+	}
+	r.exposures = append(r.exposures, closed...)
 	r.running = func() ([]Workload, error) {
 		return Workloads(r.own.made(r.installer.Pods("", labels.Everything())))
 	}

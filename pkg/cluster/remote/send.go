@@ -101,14 +101,11 @@ func (c *Cluster) sendToGateway(ctx context.Context, from cluster.Place, load tr
 	if err != nil {
 		return traffic.Tally{}, err
 	}
-	ports, near := map[string]string(nil), c.nodesNear
-	if near {
-		if ports, err = c.nodePorts(ctx, service); err != nil {
-			return traffic.Tally{}, err
-		}
-		near = c.reaches(ctx, ports)
+	ports, err := c.near(ctx, service)
+	if err != nil {
+		return traffic.Tally{}, err
 	}
-	if !near {
+	if len(ports) == 0 {
 		if load, err = inCluster(load, service); err != nil {
 			return traffic.Tally{}, err
 		}
@@ -125,6 +122,19 @@ func (c *Cluster) sendToGateway(ctx context.Context, from cluster.Place, load tr
 		}
 		return new(net.Dialer).DialContext(ctx, network, at)
 	})
+}
+
+// near returns where this machine reaches a Service, by the Service's ports; nowhere, if it does not or if the Service has no
+// NodePort, as a team's own gateway may have none.
+func (c *Cluster) near(ctx context.Context, service *corev1.Service) (map[string]string, error) {
+	if !c.nodesNear {
+		return nil, nil
+	}
+	ports, err := c.nodePorts(ctx, service)
+	if err != nil || len(ports) == 0 || !c.reaches(ctx, ports) {
+		return nil, err
+	}
+	return ports, nil
 }
 
 // reaches says whether this machine gets to where a Service is reached at a node, as it does not where the container
@@ -227,7 +237,7 @@ func (c *Cluster) nodePorts(ctx context.Context, service *corev1.Service) (map[s
 			}
 		}
 	}
-	return nil, fmt.Errorf("find the ingress gateway: Service/%s/%s has no NodePort, so it cannot be reached from here", service.Namespace, service.Name)
+	return ports, nil
 }
 
 const (

@@ -181,6 +181,29 @@ func TestNodesThatMayBeReached(t *testing.T) {
 	assert.False(t, c.reaches(t.Context(), ready), "it is asked once")
 }
 
+// A gateway without a NodePort is sent to from inside, which says nothing of those that have one.
+func TestAGatewayWithoutANodePort(t *testing.T) {
+	t.Parallel()
+	node, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer node.Close()
+	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "edge"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+	c := &Cluster{nodesNear: true, client: fake.NewClientset(&corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: "a"}, Status: corev1.NodeStatus{Addresses: []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}},
+	})}
+	ports, err := c.near(t.Context(), service)
+	require.NoError(t, err)
+	assert.Empty(t, ports)
+	service.Spec.Ports[0].NodePort = int32(node.Addr().(*net.TCPAddr).Port)
+	ports, err = c.near(t.Context(), service)
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"80": node.Addr().String()}, ports)
+	c.nodesNear = false
+	ports, err = c.near(t.Context(), service)
+	require.NoError(t, err)
+	assert.Empty(t, ports)
+}
+
 func TestGateway(t *testing.T) {
 	t.Parallel()
 	ingress := map[string]string{"istio": "ingressgateway"}
