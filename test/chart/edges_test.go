@@ -39,6 +39,10 @@ workload: {kind: StatefulSet, volumeClaimTemplates: {a: {resources: {requests: {
 workload: {kind: StatefulSet, volumeClaimTemplates: {a: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}}}`},
 	{"a signal to stop", `
 workload: {os: {name: linux}, containers: {main: {lifecycle: {stopSignal: SIGUSR1}}}}`},
+	{"root, where it may be", `
+workload:
+  securityContext: {runAsNonRoot: null, runAsUser: 0}
+  sidecars: {log: {image: {repository: l, tag: "1"}, securityContext: {runAsUser: 0, runAsNonRoot: false}}}`},
 	{"rules of access to pods with their Service", `
 service: {ports: {http: {port: 80, targetPort: http}}}
 workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
