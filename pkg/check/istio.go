@@ -16,6 +16,7 @@ import (
 	istioschema "istio.io/istio/pkg/config/analysis/analyzers/schema"
 	"istio.io/istio/pkg/config/analysis/diag"
 	"istio.io/istio/pkg/config/analysis/legacy/source/kube"
+	"istio.io/istio/pkg/config/analysis/msg"
 	"istio.io/istio/pkg/config/mesh"
 	"istio.io/istio/pkg/config/resource"
 	"istio.io/istio/pkg/config/schema/collections"
@@ -54,10 +55,11 @@ var allAnalyzers = sync.OnceValue(analyzers.All)
 // refuses cannot be read. For one release only Istio's validation runs. Messages of level info are not problems.
 func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope) problem.List {
 	c := &analysisContext{
-		ctx:       ctx,
-		instances: map[config.GroupVersionKind][]*resource.Instance{},
-		names:     map[config.GroupVersionKind]map[resource.FullName]*resource.Instance{},
-		objects:   map[*resource.Instance]object{},
+		ctx:        ctx,
+		instances:  map[config.GroupVersionKind][]*resource.Instance{},
+		names:      map[config.GroupVersionKind]map[resource.FullName]*resource.Instance{},
+		objects:    map[*resource.Instance]object{},
+		namespaces: map[string]bool{},
 	}
 	var out problem.List
 	objects, err := platform()
@@ -75,6 +77,12 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 	}, gvk.MeshConfig)
 	injected := map[string]bool{}
 	for _, o := range m.objects {
+		if o.GetKind() == "Namespace" {
+			c.namespaces[o.GetName()] = true
+		}
+		if o.release.CreateNamespace && !given(o.release.Namespace) {
+			c.namespaces[o.release.Namespace] = true
+		}
 		if o.GetKind() == "Namespace" && o.GetLabels()["istio-injection"] == "enabled" {
 			injected[o.GetName()] = true
 		}
@@ -135,7 +143,9 @@ type analysisContext struct {
 	instances map[config.GroupVersionKind][]*resource.Instance
 	names     map[config.GroupVersionKind]map[resource.FullName]*resource.Instance
 	objects   map[*resource.Instance]object
-	found     problem.List
+	// namespaces are those that the environment's releases make, in one way or another.
+	namespaces map[string]bool
+	found      problem.List
 }
 
 var _ analysis.Context = (*analysisContext)(nil)
@@ -197,13 +207,74 @@ func (c *analysisContext) Report(_ config.GroupVersionKind, message diag.Message
 	if message.Resource != nil && suppressed(message.Resource.Metadata.Annotations, message.Type.Code()) {
 		return
 	}
+	if message.Type.Code() == msg.VirtualServiceHostNotFoundInGateway.Code() && !c.isGateway(fmt.Sprint(message.Parameters[2])) {
+		return // of a Gateway that is not there nothing more can be said
+	}
 	if o, ok := c.objects[message.Resource]; ok {
 		p.Release, p.File, p.Object = o.release.ID(), o.file(), o.id
+		if message.Type.Code() == msg.ReferencedResourceNotFound.Code() && !c.notFound(&p, o, fmt.Sprint(message.Parameters[0]), fmt.Sprint(message.Parameters[1])) {
+			return
+		}
 	} else if message.Resource != nil {
 		return // of the platform, not of the environment
 	}
 	p.Found = strings.Join(strings.Fields(p.Found), " ")
 	c.found = append(c.found, p)
+}
+
+// isGateway says whether a Gateway of Istio's is there, by namespace/name.
+func (c *analysisContext) isGateway(id string) bool {
+	namespace, name, _ := strings.Cut(id, "/")
+	return c.Exists(gvk.Gateway, resource.NewFullName(resource.Namespace(namespace), resource.LocalName(name)))
+}
+
+// annotations is where this chart's values have the annotations of what refers to a kind of thing, as Istio calls it.
+var annotations = map[string]string{
+	"credentialName": "exposure.annotations", "gateway": "exposure.annotations, or routing.annotations", "namespace": "the policy's annotations",
+}
+
+// notFound adds to a reference to nothing where it is and how to mend it. It is a warning where something outside of the
+// environment may make what is named: a Secret, a namespace, a Gateway of another namespace. It is false where that is there.
+func (c *analysisContext) notFound(p *Problem, o object, kind, name string) bool {
+	switch kind {
+	case "credentialName":
+		p.Severity, p.Expected = problem.Warning, "the Secret with key and certificate in the namespace of the gateway's pods"
+		for i, server := range list(o.Object, "spec", "servers") {
+			if text(server, "tls", "credentialName") == name {
+				p.Path = at("spec.servers", i) + ".tls.credentialName"
+			}
+		}
+	case "namespace":
+		if c.namespaces[name] || given(name) {
+			return false
+		}
+		p.Severity, p.Expected = problem.Warning, "a namespace that a release of the environment makes"
+		for i, rule := range list(o.Object, "spec", "rules") {
+			for j, from := range list(rule, "from") {
+				for _, field := range []string{"namespaces", "notNamespaces"} {
+					if names, _ := stringList(from, "source", field); slices.Contains(names, name) {
+						p.Path = at(at(at("spec.rules", i)+".from", j)+".source."+field, slices.Index(names, name))
+					}
+				}
+			}
+		}
+	case "gateway":
+		namespace, _, whole := strings.Cut(name, "/")
+		if whole && namespace != o.GetNamespace() && !c.namespaces[namespace] {
+			p.Severity = problem.Warning
+		}
+		p.Expected = "a Gateway of Istio's that a release of the environment makes"
+		names, _ := stringList(o.Object, "spec", "gateways")
+		p.Path = at("spec.gateways", slices.Index(names, name))
+	default:
+		return true
+	}
+	annotated := "metadata.annotations"
+	if o.release.ChartName == ours {
+		annotated = annotations[kind]
+	}
+	p.Fix = "correct the name; if it is made elsewhere, say so in " + annotated + ": " + annotation.GalleyAnalyzeSuppress.Name + ": " + p.Rule
+	return true
 }
 
 // suppressed says whether an object does not want to hear of a message, in the way that istioctl reads it.

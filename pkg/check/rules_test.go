@@ -145,7 +145,16 @@ var broken = []struct {
 		also: "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside, namespace: shops}\nspec: {hosts: [d.example.com], gateways: [istio-system/shared], http: [{route: [{destination: {host: shop}}]}]}",
 		want: "other.yaml VirtualService/shops/outside spec.http[0].route[0].destination.host: all of Service/shops/shop, whose", warning: true},
 	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
-	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
+	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: `shop.yaml VirtualService/shops/shop spec.gateways[0]: Referenced gateway not found: "none"; expected a Gateway of Istio's that a release of the environment makes. Fix: correct the name; if it is made elsewhere, say so in exposure.annotations, or routing.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
+	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [mesh, istio-system/shared]", warning: true,
+		want: `VirtualService/shops/shop spec.gateways[1]: Referenced gateway not found: "istio-system/shared"; expected a Gateway of Istio's that a release of the environment makes. Fix: correct the name; if it is made elsewhere, say so in exposure.annotations, or routing.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
+	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [other/none]",
+		also: "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}", want: `spec.gateways[0]: Referenced gateway not found: "other/none"`},
+	{rule: "IST0101", also: tlsGateway, warning: true,
+		want: `other.yaml Gateway/shops/more spec.servers[1].tls.credentialName: Referenced credentialName not found: "cert"; expected the Secret with key and certificate in the namespace of the gateway's pods. Fix: correct the name; if it is made elsewhere, say so in exposure.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
+	{rule: "IST0101", also: callers("[istio-system, monitoring], notNamespaces: [kube-system]"), warning: true,
+		want: `AuthorizationPolicy/shops/more spec.rules[0].from[1].source.namespaces[1]: Referenced namespace not found: "monitoring"; expected a namespace that a release of the environment makes. Fix: correct the name; if it is made elsewhere, say so in the policy's annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
+	{rule: "IST0101", also: callers("[], notNamespaces: [shops, monitoring]"), warning: true, want: "spec.rules[0].from[1].source.notNamespaces[1]: Referenced"},
 }
 
 func TestRules(t *testing.T) {
@@ -205,6 +214,7 @@ var legal = []struct {
 		strings.Replace(exposed("annotations: {kubernetes.io/ingress.class: traefik}", "", "Prefix"), "name: more", "name: most", 1)},
 	{"a call to a host outside of one word", strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1) + "\n---\n" +
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
+	{"callers of namespaces that every platform has", callers("[kube-system, default]")},
 	{"one version that all requests go to, from outside too", alone},
 	{"a Deployment that is a hook, and serves", strings.Replace(alone, "alone-v1, namespace: shops", "alone-v1, namespace: shops, annotations: {helm.sh/hook: pre-install}", 1)},
 	{"two Jobs whose names the API server completes", generated + "\n---\n" + generated},
@@ -308,6 +318,13 @@ func TestOtherCharts(t *testing.T) {
 	assert.Equal(t, []string{"service-port"}, errors)
 }
 
+// Other charts have their own place for annotations.
+func TestAnnotationsOfOtherCharts(t *testing.T) {
+	other := rendered(t, "shops/other", tlsGateway, "default/ns")
+	other.ChartName = "other"
+	assert.Contains(t, run(t, rendered(t, "default/ns", injectedNamespace), other).Error(), "say so in metadata.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]")
+}
+
 // A kind that an operator brings is held to its own schema where that is there, and is a warning where it is not. What is
 // mistyped is an error.
 func TestForeignKinds(t *testing.T) {
@@ -370,6 +387,15 @@ spec:
 	}
 }
 
+const tlsGateway = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: more, namespace: shops}\n" +
+	"spec: {selector: {istio: ingressgateway}, servers: [{hosts: [d.example.com], port: {name: http, number: 80, protocol: HTTP}}, {hosts: [d.example.com], port: {name: https, number: 443, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: cert}}]}"
+
+// callers is a policy that lets in what namespaces send.
+func callers(namespaces string) string {
+	return "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: more, namespace: shops}\n" +
+		"spec: {selector: {matchLabels: {app: shop}}, rules: [{from: [{source: {namespaces: [shops]}}, {source: {namespaces: " + namespaces + "}}]}]}"
+}
+
 func route(name string) string {
 	return "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: " + name + ", namespace: shops}\nspec: {to: {kind: Service, name: shop}}"
 }
@@ -424,6 +450,8 @@ func TestNamespaceOfHelmfile(t *testing.T) {
 	first := rendered(t, "other/first", configMap("first"))
 	first.CreateNamespace = true
 	assert.Empty(t, run(t, first, rendered(t, "other/second", configMap("second"), "other/first")))
+	policy := strings.Replace(callers("[shops, other]"), "selector: {matchLabels: {app: shop}}, ", "", 1)
+	assert.Empty(t, run(t, first, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), rendered(t, "shops/more", policy, "default/ns")))
 	assert.Equal(t, "third.yaml ConfigMap/other/third metadata.namespace: release other/third does not need other/first, which creates namespace other; expected the namespace first. Fix: add other/first to its needs [namespace]",
 		run(t, first, rendered(t, "other/third", configMap("third"))).Error())
 }
@@ -450,7 +478,7 @@ func TestEchoes(t *testing.T) {
 	for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
 		got = append(got, p.Rule)
 	}
-	assert.Equal(t, []string{"subset-endpoints", "IST0101", "IST0132", "route-host"}, got)
+	assert.Equal(t, []string{"subset-endpoints", "IST0101", "route-host"}, got)
 }
 
 // An object may say that it does not want to hear of a message of Istio's; of others it does.
@@ -469,6 +497,7 @@ func TestSuppressed(t *testing.T) {
 	assert.Contains(t, heard, "IST0101")
 	assert.NotContains(t, rules("IST0102,IST0101"), "IST0101")
 	assert.NotContains(t, rules("*"), "IST0101")
+	assert.NotContains(t, rules("IST0101"), "IST0132", "which is of the same Gateway")
 }
 
 // A release by itself is not asked for what others bring, but for all that is its own.
