@@ -21,11 +21,14 @@ import (
 	"istio.io/istio/pkg/config/resource"
 	"istio.io/istio/pkg/config/schema/collections"
 	"istio.io/istio/pkg/config/schema/gvk"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"chartbasico/pkg/assert"
 	"chartbasico/pkg/problem"
 )
 
@@ -75,16 +78,14 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 		Metadata: resource.Metadata{FullName: resource.FullName{Namespace: "istio-system", Name: "meshconfig"}},
 		Message:  mesh.DefaultMeshConfig(), Origin: &kube.Origin{Type: gvk.MeshConfig},
 	}, gvk.MeshConfig)
-	injected := map[string]bool{}
+	labelled := map[string]map[string]string{} // namespaces
 	for _, o := range m.objects {
 		if o.GetKind() == "Namespace" {
 			c.namespaces[o.GetName()] = true
+			labelled[o.GetName()] = o.GetLabels()
 		}
 		if o.release.CreateNamespace && !given(o.release.Namespace) {
 			c.namespaces[o.release.Namespace] = true
-		}
-		if o.GetKind() == "Namespace" && o.GetLabels()["istio-injection"] == "enabled" {
-			injected[o.GetName()] = true
 		}
 	}
 	for _, o := range m.objects {
@@ -104,7 +105,7 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 		if broken[p.key()] {
 			continue
 		}
-		if instance, err := c.add(p.pod(injected[p.GetNamespace()])); err == nil && instance != nil {
+		if instance, err := c.add(p.pod(labelled[p.GetNamespace()])); err == nil && instance != nil {
 			c.objects[instance] = p.object
 		}
 	}
@@ -119,8 +120,8 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 	return append(out, c.found...)
 }
 
-// pod is a pod as the workload's controller would make it, and Istio's webhook after it.
-func (p pods) pod(injected bool) *unstructured.Unstructured {
+// pod is a pod as the workload's controller would make it, and Istio's webhook after it, in a namespace with these labels.
+func (p pods) pod(namespace map[string]string) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": runtime.DeepCopyJSON(p.spec)}}
 	u.SetAPIVersion("v1")
 	u.SetKind("Pod")
@@ -128,7 +129,11 @@ func (p pods) pod(injected bool) *unstructured.Unstructured {
 	u.SetName(p.GetName() + "-0")
 	u.SetLabels(p.labels)
 	u.SetAnnotations(p.notes)
-	if injected && p.labels["sidecar.istio.io/inject"] != "false" {
+	host, _, _ := unstructured.NestedBool(p.spec, "hostNetwork")
+	injected, _ := assert.InjectionExpected(
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: p.labels, Annotations: p.notes}, Spec: corev1.PodSpec{HostNetwork: host}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: p.GetNamespace(), Labels: namespace}})
+	if injected {
 		containers, _, _ := unstructured.NestedSlice(u.Object, "spec", "initContainers")
 		containers = append(containers, map[string]any{"name": "istio-proxy", "image": "auto"})
 		_ = unstructured.SetNestedSlice(u.Object, containers, "spec", "initContainers") // spec is a map

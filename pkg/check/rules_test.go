@@ -3,6 +3,7 @@ package check
 import (
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -316,6 +317,29 @@ func TestOtherCharts(t *testing.T) {
 	assert.Empty(t, warnings)
 	errors, _ = check(strings.Replace(gateway, "targetPort: http-envoy-prom", "targetPort: prom", 1), "gateway")
 	assert.Equal(t, []string{"service-port"}, errors)
+}
+
+// A policy holds for pods that get a proxy, whichever label asks for it.
+func TestPoliciesHoldInTheMesh(t *testing.T) {
+	for _, c := range []struct {
+		namespace, pods string // labels
+		held            bool
+	}{
+		{"istio-injection: enabled", "", true},
+		{"istio.io/rev: stable", "", true},
+		{"", ", sidecar.istio.io/inject: 'true'", true},
+		{"", ", istio.io/rev: stable", true},
+		{"", "", false},
+		{"istio-injection: disabled, istio.io/rev: stable", "", false},
+		{"istio.io/rev: stable", ", sidecar.istio.io/inject: 'false'", false},
+	} {
+		text := strings.Replace(alone, "labels: {app: alone, version: v1}", "labels: {app: alone, version: v1"+c.pods+"}", 1) + "---\n" + strings.Replace(callers("[shops]"), "app: shop", "app: alone", 1)
+		var said []string
+		for _, p := range run(t, rendered(t, "default/ns", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shops, labels: {"+c.namespace+"}}"), rendered(t, "shops/alone", text, "default/ns")) {
+			said = append(said, p.Rule)
+		}
+		assert.Equal(t, !c.held, slices.Contains(said, "IST0127"), "%s; %s: %s", c.namespace, c.pods, said)
+	}
 }
 
 // Other charts have their own place for annotations.
