@@ -84,7 +84,7 @@ func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
 	gvk := o.GetAPIVersion() + "/" + o.GetKind()
 	var errs field.ErrorList
 	if strategy, ok := strategies[o.GroupVersionKind().GroupKind()]; ok {
-		refused, err := refusals(ctx, strategy, o)
+		refused, warned, err := refusals(ctx, strategy, o)
 		if err != nil {
 			fault("", err.Error(), "an object that Kubernetes can read", "")
 		}
@@ -96,6 +96,22 @@ func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
 				found, _ := explain(e)
 				fault(e.Field, found, "each key once: server-side apply, which is how Helm 4 installs, refuses it twice", "remove one of the two")
 			}
+		}
+		for _, w := range warned {
+			path, found, named := strings.Cut(w, ": ")
+			if !named || strings.Contains(path, " ") {
+				path, found = "", w
+			}
+			refused := slices.ContainsFunc(out, func(p Problem) bool { return strings.HasPrefix(path, p.Path) && p.Severity != problem.Warning })
+			if refused || strings.HasPrefix(w, "annotation ") { // Ingress controllers still go by their annotation
+				continue
+			}
+			p := o.problem(path, found, "", "")
+			p.Rule, p.Severity = "kubernetes", problem.Warning
+			if strings.HasPrefix(found, "fractional byte value") {
+				p.Expected, p.Fix = "whole bytes, without which no pod starts", "write Mi or Gi, as m is a thousandth"
+			}
+			out = append(out, p)
 		}
 	} else {
 		kind, err := s.customKind(gvk)
@@ -112,18 +128,19 @@ func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
 	return out
 }
 
-func refusals(ctx context.Context, strategy rest.RESTCreateStrategy, o object) (field.ErrorList, error) {
+// refusals are what the API server refuses of an object, and what it warns of.
+func refusals(ctx context.Context, strategy rest.RESTCreateStrategy, o object) (field.ErrorList, []string, error) {
 	data, err := o.MarshalJSON()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	internal, err := runtime.Decode(legacyscheme.Codecs.UniversalDecoder(), data) // with defaults
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	accessor, err := meta.Accessor(internal)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rest.FillObjectMetaSystemFields(accessor)
 	if s, ok := internal.(*core.Service); ok { // as where addresses and ports are allocated
@@ -146,7 +163,7 @@ func refusals(ctx context.Context, strategy rest.RESTCreateStrategy, o object) (
 		_, labels := podsecurity.PolicyToEvaluate(o.GetLabels(), podsecurity.Policy{})
 		errs = append(errs, labels...)
 	}
-	return errs, nil
+	return errs, strategy.WarningsOnCreate(ctx, internal), nil
 }
 
 // doubled are the entries of lists whose key an earlier entry has. Only server-side apply refuses them.
