@@ -146,7 +146,7 @@ const (
 var rules = []rule{
 	ruleOwner, ruleNamespace, ruleVersionLabel, ruleServiceEndpoints, ruleServiceJob, ruleServicePort, ruleStatefulSetService, rulePortProtocol,
 	ruleRouteHost, ruleRouteSubset, ruleRoutePort, ruleRouteParent, ruleExposedOnce, ruleWeights, ruleSubsetEndpoints, ruleOneDestinationRule, ruleCalls,
-	ruleAutoscalerRequests, ruleDividedOutside,
+	ruleAutoscalerRequests, ruleDividedOutside, ruleAccessPort,
 }
 
 // problem begins a problem with o.

@@ -148,6 +148,15 @@ var broken = []struct {
 	{rule: "divided-outside", old: "hosts: [shop.example.com]", new: "hosts: [shop]",
 		also: "apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: outside, namespace: shops}\nspec: {hosts: [d.example.com], gateways: [istio-system/shared], http: [{route: [{destination: {host: shop}}]}]}",
 		want: "other.yaml VirtualService/shops/outside spec.http[0].route[0].destination.host: all of Service/shops/shop, whose", warning: true},
+	{rule: "access-port", also: lets("{ports: [{port: 8080}, {port: 80}]}"),
+		want: "other.yaml NetworkPolicy/shops/more spec.ingress[0].ports[1].port: 80, which is a port of Service/shops/shop; expected a port of the pods: web 8080. Fix: write 8080, which it sends to [access-port]"},
+	{rule: "access-port", old: "targetPort: web", new: "targetPort: 8080", also: lets("{ports: [{port: 80}]}"), want: "ports[0].port: 80, which is a port of Service/shops/shop; expected a port of the pods: web 8080. Fix: write 8080,"},
+	{rule: "access-port", also: lets("{}, {ports: [{port: wbe}]}"), warning: true,
+		want: `NetworkPolicy/shops/more spec.ingress[1].ports[0].port: "wbe", a port that no container of Deployment/shops/shop-v1 has; expected one of web 8080. Fix: correct it, or add the port to the container [access-port]`},
+	{rule: "access-port", also: "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: more, namespace: shops}\nspec: {selector: {matchLabels: {app: shop}}, rules: [{to: [{operation: {ports: ['8080', '80']}}]}]}",
+		want: "AuthorizationPolicy/shops/more spec.rules[0].to[0].operation.ports[1]: 80, which is a port of Service/shops/shop"},
+	{rule: "access-port", also: "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: more, namespace: shops}\nspec: {selector: {matchLabels: {app: shop}}, portLevelMtls: {'8081': {mode: DISABLE}}}",
+		want: "PeerAuthentication/shops/more spec.portLevelMtls.8081: 8081, a port that no container of Deployment/shops/shop-v1 has", warning: true},
 	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
 	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: `shop.yaml VirtualService/shops/shop spec.gateways[0]: Referenced gateway not found: "none"; expected a Gateway of Istio's that a release of the environment makes. Fix: correct the name; if it is made elsewhere, say so in exposure.annotations, or routing.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
 	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [mesh, istio-system/shared]", warning: true,
@@ -218,6 +227,10 @@ var legal = []struct {
 		strings.Replace(exposed("annotations: {kubernetes.io/ingress.class: traefik}", "", "Prefix"), "name: more", "name: most", 1)},
 	{"a call to a host outside of one word", strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1) + "\n---\n" +
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
+	{"rules for ports that pods have, by number and name, or that their sidecars have", lets("{ports: [{port: 8080}, {port: web}, {port: 15020}, {port: 1, endPort: 90}, {protocol: TCP}]}")},
+	{"rules for ports of pods that declare none, but for their gateway's own", strings.Replace(lets("{ports: [{port: 80}]}"), "app: shop", "app: gate", 1) + "\n---\n" +
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: gate, namespace: shops, labels: {app: gate, version: v1}}\nspec: {containers: [{name: istio-proxy, image: 'proxy:1', ports: [{name: http-envoy-prom, containerPort: 15090}]}]}"},
+	{"rules for ports of pods that are not of the environment", strings.Replace(lets("{ports: [{port: 80}]}"), "app: shop", "app: none", 1)},
 	{"callers of namespaces that every platform has", callers("[kube-system, default]")},
 	{"one version that all requests go to, from outside too", alone},
 	{"a Deployment that is a hook, and serves", strings.Replace(alone, "alone-v1, namespace: shops", "alone-v1, namespace: shops, annotations: {helm.sh/hook: pre-install}", 1)},
@@ -416,6 +429,11 @@ spec:
 
 const tlsGateway = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: more, namespace: shops}\n" +
 	"spec: {selector: {istio: ingressgateway}, servers: [{hosts: [d.example.com], port: {name: http, number: 80, protocol: HTTP}}, {hosts: [d.example.com], port: {name: https, number: 443, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: cert}}]}"
+
+// lets is a policy that lets something in.
+func lets(rules string) string {
+	return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: more, namespace: shops}\nspec: {podSelector: {matchLabels: {app: shop}}, ingress: [" + rules + "]}"
+}
 
 // callers is a policy that lets in what namespaces send.
 func callers(namespaces string) string {
