@@ -73,6 +73,10 @@ var strategies = map[schema.GroupKind]rest.RESTCreateStrategy{
 	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        rolebinding.Strategy,
 }
 
+// untold are parts of warnings that are not repeated: what is deprecated may have a successor that older versions do not
+// know; containers that run one after the other may have the same port; a certificate may be a placeholder.
+var untold = []string{"deprecated", "duplicate port", "tls: "}
+
 // admit says what the API server would say of an object that its schema takes, but for what only a running cluster knows:
 // it may still have a schedule that is none, or two fields that exclude each other.
 func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
@@ -103,7 +107,7 @@ func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
 				path, found = "", w
 			}
 			refused := slices.ContainsFunc(out, func(p Problem) bool { return strings.HasPrefix(path, p.Path) && p.Severity != problem.Warning })
-			if refused || strings.HasPrefix(w, "annotation ") { // Ingress controllers still go by their annotation
+			if refused || slices.ContainsFunc(untold, func(part string) bool { return strings.Contains(w, part) }) {
 				continue
 			}
 			p := o.problem(path, found, "", "")
