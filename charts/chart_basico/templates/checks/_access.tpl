@@ -7,6 +7,13 @@
       "path" "access.peerAuthentication.portLevelMtls" "found" "it with access.scope namespace" "allowed" "it with scope app, since ports are those of some pods"
       "fix" "move it to the App's own file") -}}
 {{- end -}}
+{{- $peers := $a.peerAuthentication | default dict -}}
+{{- $policy := ($.Values.service | default dict).trafficPolicy | default dict -}}
+{{- if and (not $peers.portLevelMtls) (eq ($peers.mtls | default dict).mode "STRICT") (eq ($policy.tls | default dict).mode "DISABLE") -}}
+{{- include "chart_basico.mistake" (dict
+      "path" "service.trafficPolicy.tls.mode" "found" "DISABLE with access.peerAuthentication.mtls.mode STRICT" "allowed" "ISTIO_MUTUAL, since the pods refuse all else"
+      "fix" "remove it, or set the mode of access to PERMISSIVE") -}}
+{{- end -}}
 {{- range $name := include "chart_basico.names" $a.authorizationPolicies | fromJsonArray -}}
 {{- $policy := get $a.authorizationPolicies $name -}}
 {{- $path := printf "access.authorizationPolicies.%s" $name -}}
