@@ -151,7 +151,7 @@ const (
 var rules = []rule{
 	ruleOwner, ruleNamespace, ruleVersionLabel, ruleServiceEndpoints, ruleServiceJob, ruleServicePort, ruleStatefulSetService, rulePortProtocol,
 	ruleRouteHost, ruleRouteSubset, ruleRoutePort, ruleRouteParent, ruleExposedOnce, ruleWeights, ruleSubsetEndpoints, ruleOneDestinationRule, ruleCalls,
-	ruleAutoscalerRequests, ruleDividedOutside, ruleNodePort, ruleWeightedPods, ruleReferences,
+	ruleAutoscalerRequests, ruleDividedOutside, ruleNodePort, ruleWeightedPods, ruleReferences, ruleAccessPort,
 }
 
 // problem begins a problem with o.

@@ -16,15 +16,19 @@ import (
 	istioschema "istio.io/istio/pkg/config/analysis/analyzers/schema"
 	"istio.io/istio/pkg/config/analysis/diag"
 	"istio.io/istio/pkg/config/analysis/legacy/source/kube"
+	"istio.io/istio/pkg/config/analysis/msg"
 	"istio.io/istio/pkg/config/mesh"
 	"istio.io/istio/pkg/config/resource"
 	"istio.io/istio/pkg/config/schema/collections"
 	"istio.io/istio/pkg/config/schema/gvk"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
+	"chartbasico/pkg/assert"
 	"chartbasico/pkg/problem"
 )
 
@@ -54,10 +58,11 @@ var allAnalyzers = sync.OnceValue(analyzers.All)
 // refuses cannot be read. For one release only Istio's validation runs. Messages of level info are not problems.
 func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope) problem.List {
 	c := &analysisContext{
-		ctx:       ctx,
-		instances: map[config.GroupVersionKind][]*resource.Instance{},
-		names:     map[config.GroupVersionKind]map[resource.FullName]*resource.Instance{},
-		objects:   map[*resource.Instance]object{},
+		ctx:        ctx,
+		instances:  map[config.GroupVersionKind][]*resource.Instance{},
+		names:      map[config.GroupVersionKind]map[resource.FullName]*resource.Instance{},
+		objects:    map[*resource.Instance]object{},
+		namespaces: map[string]bool{},
 	}
 	var out problem.List
 	objects, err := platform()
@@ -73,10 +78,14 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 		Metadata: resource.Metadata{FullName: resource.FullName{Namespace: "istio-system", Name: "meshconfig"}},
 		Message:  mesh.DefaultMeshConfig(), Origin: &kube.Origin{Type: gvk.MeshConfig},
 	}, gvk.MeshConfig)
-	injected := map[string]bool{}
+	labelled := map[string]map[string]string{} // namespaces
 	for _, o := range m.objects {
-		if o.GetKind() == "Namespace" && o.GetLabels()["istio-injection"] == "enabled" {
-			injected[o.GetName()] = true
+		if o.GetKind() == "Namespace" {
+			c.namespaces[o.GetName()] = true
+			labelled[o.GetName()] = o.GetLabels()
+		}
+		if o.release.CreateNamespace && !given(o.release.Namespace) {
+			c.namespaces[o.release.Namespace] = true
 		}
 	}
 	for _, o := range m.objects {
@@ -96,7 +105,7 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 		if broken[p.key()] {
 			continue
 		}
-		if instance, err := c.add(p.pod(injected[p.GetNamespace()])); err == nil && instance != nil {
+		if instance, err := c.add(p.pod(labelled[p.GetNamespace()])); err == nil && instance != nil {
 			c.objects[instance] = p.object
 		}
 	}
@@ -111,8 +120,8 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 	return append(out, c.found...)
 }
 
-// pod is a pod as the workload's controller would make it, and Istio's webhook after it.
-func (p pods) pod(injected bool) *unstructured.Unstructured {
+// pod is a pod as the workload's controller would make it, and Istio's webhook after it, in a namespace with these labels.
+func (p pods) pod(namespace map[string]string) *unstructured.Unstructured {
 	u := &unstructured.Unstructured{Object: map[string]any{"spec": runtime.DeepCopyJSON(p.spec)}}
 	u.SetAPIVersion("v1")
 	u.SetKind("Pod")
@@ -120,7 +129,11 @@ func (p pods) pod(injected bool) *unstructured.Unstructured {
 	u.SetName(p.GetName() + "-0")
 	u.SetLabels(p.labels)
 	u.SetAnnotations(p.notes)
-	if injected && p.labels["sidecar.istio.io/inject"] != "false" {
+	host, _, _ := unstructured.NestedBool(p.spec, "hostNetwork")
+	injected, _ := assert.InjectionExpected(
+		&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: p.labels, Annotations: p.notes}, Spec: corev1.PodSpec{HostNetwork: host}},
+		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: p.GetNamespace(), Labels: namespace}})
+	if injected {
 		containers, _, _ := unstructured.NestedSlice(u.Object, "spec", "initContainers")
 		containers = append(containers, map[string]any{"name": "istio-proxy", "image": "auto"})
 		_ = unstructured.SetNestedSlice(u.Object, containers, "spec", "initContainers") // spec is a map
@@ -135,7 +148,9 @@ type analysisContext struct {
 	instances map[config.GroupVersionKind][]*resource.Instance
 	names     map[config.GroupVersionKind]map[resource.FullName]*resource.Instance
 	objects   map[*resource.Instance]object
-	found     problem.List
+	// namespaces are those that the environment's releases make, in one way or another.
+	namespaces map[string]bool
+	found      problem.List
 }
 
 var _ analysis.Context = (*analysisContext)(nil)
@@ -197,14 +212,75 @@ func (c *analysisContext) Report(_ config.GroupVersionKind, message diag.Message
 	if message.Resource != nil && suppressed(message.Resource.Metadata.Annotations, message.Type.Code()) {
 		return
 	}
+	if message.Type.Code() == msg.VirtualServiceHostNotFoundInGateway.Code() && !c.isGateway(fmt.Sprint(message.Parameters[2])) {
+		return // of a Gateway that is not there nothing more can be said
+	}
 	if o, ok := c.objects[message.Resource]; ok {
 		p.Release, p.File, p.Object = o.release.ID(), o.file(), o.id
+		if message.Type.Code() == msg.ReferencedResourceNotFound.Code() && !c.notFound(&p, o, fmt.Sprint(message.Parameters[0]), fmt.Sprint(message.Parameters[1])) {
+			return
+		}
 	} else if message.Resource != nil {
 		return // of the platform, not of the environment
 	}
 	p.Found = strings.Join(strings.Fields(p.Found), " ")
 	c.elsewhere(&p, message)
 	c.found = append(c.found, p)
+}
+
+// isGateway says whether a Gateway of Istio's is there, by namespace/name.
+func (c *analysisContext) isGateway(id string) bool {
+	namespace, name, _ := strings.Cut(id, "/")
+	return c.Exists(gvk.Gateway, resource.NewFullName(resource.Namespace(namespace), resource.LocalName(name)))
+}
+
+// annotations is where this chart's values have the annotations of what refers to a kind of thing, as Istio calls it.
+var annotations = map[string]string{
+	"credentialName": "exposure.annotations", "gateway": "exposure.annotations, or routing.annotations", "namespace": "the policy's annotations",
+}
+
+// notFound adds to a reference to nothing where it is and how to mend it. It is a warning where something outside of the
+// environment may make what is named: a Secret, a namespace, a Gateway of another namespace. It is false where that is there.
+func (c *analysisContext) notFound(p *Problem, o object, kind, name string) bool {
+	switch kind {
+	case "credentialName":
+		p.Severity, p.Expected = problem.Warning, "the Secret with key and certificate in the namespace of the gateway's pods"
+		for i, server := range list(o.Object, "spec", "servers") {
+			if text(server, "tls", "credentialName") == name {
+				p.Path = at("spec.servers", i) + ".tls.credentialName"
+			}
+		}
+	case "namespace":
+		if c.namespaces[name] || given(name) {
+			return false
+		}
+		p.Severity, p.Expected = problem.Warning, "a namespace that a release of the environment makes"
+		for i, rule := range list(o.Object, "spec", "rules") {
+			for j, from := range list(rule, "from") {
+				for _, field := range []string{"namespaces", "notNamespaces"} {
+					if names, _ := stringList(from, "source", field); slices.Contains(names, name) {
+						p.Path = at(at(at("spec.rules", i)+".from", j)+".source."+field, slices.Index(names, name))
+					}
+				}
+			}
+		}
+	case "gateway":
+		namespace, _, whole := strings.Cut(name, "/")
+		if whole && namespace != o.GetNamespace() && !c.namespaces[namespace] {
+			p.Severity = problem.Warning
+		}
+		p.Expected = "a Gateway of Istio's that a release of the environment makes"
+		names, _ := stringList(o.Object, "spec", "gateways")
+		p.Path = at("spec.gateways", slices.Index(names, name))
+	default:
+		return true
+	}
+	annotated := "metadata.annotations"
+	if o.release.ChartName == ours {
+		annotated = annotations[kind]
+	}
+	p.Fix = "correct the name; if it is made elsewhere, say so in " + annotated + ": " + annotation.GalleyAnalyzeSuppress.Name + ": " + p.Rule
+	return true
 }
 
 // suppressed says whether an object does not want to hear of a message, in the way that istioctl reads it.

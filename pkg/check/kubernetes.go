@@ -73,6 +73,10 @@ var strategies = map[schema.GroupKind]rest.RESTCreateStrategy{
 	{Group: "rbac.authorization.k8s.io", Kind: "RoleBinding"}:        rolebinding.Strategy,
 }
 
+// untold are parts of warnings that are not repeated: what is deprecated may have a successor that older versions do not
+// know; containers that run one after the other may have the same port; a certificate may be a placeholder.
+var untold = []string{"deprecated", "duplicate port", "tls: "}
+
 // admit says what the API server would say of an object that its schema takes, but for what only a running cluster knows:
 // it may still have a schedule that is none, or two fields that exclude each other.
 func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
@@ -84,7 +88,7 @@ func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
 	gvk := o.GetAPIVersion() + "/" + o.GetKind()
 	var errs field.ErrorList
 	if strategy, ok := strategies[o.GroupVersionKind().GroupKind()]; ok {
-		refused, err := refusals(ctx, strategy, o)
+		refused, warned, err := refusals(ctx, strategy, o)
 		if err != nil {
 			fault("", err.Error(), "an object that Kubernetes can read", "")
 		}
@@ -96,6 +100,22 @@ func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
 				found, _ := explain(e)
 				fault(e.Field, found, "each key once: server-side apply, which is how Helm 4 installs, refuses it twice", "remove one of the two")
 			}
+		}
+		for _, w := range warned {
+			path, found, named := strings.Cut(w, ": ")
+			if !named || strings.Contains(path, " ") {
+				path, found = "", w
+			}
+			refused := slices.ContainsFunc(out, func(p Problem) bool { return strings.HasPrefix(path, p.Path) && p.Severity != problem.Warning })
+			if refused || slices.ContainsFunc(untold, func(part string) bool { return strings.Contains(w, part) }) {
+				continue
+			}
+			p := o.problem(path, found, "", "")
+			p.Rule, p.Severity = "kubernetes", problem.Warning
+			if strings.HasPrefix(found, "fractional byte value") {
+				p.Expected, p.Fix = "whole bytes, without which no pod starts", "write Mi or Gi, as m is a thousandth"
+			}
+			out = append(out, p)
 		}
 	} else {
 		kind, err := s.customKind(gvk)
@@ -112,18 +132,19 @@ func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
 	return out
 }
 
-func refusals(ctx context.Context, strategy rest.RESTCreateStrategy, o object) (field.ErrorList, error) {
+// refusals are what the API server refuses of an object, and what it warns of.
+func refusals(ctx context.Context, strategy rest.RESTCreateStrategy, o object) (field.ErrorList, []string, error) {
 	data, err := o.MarshalJSON()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	internal, err := runtime.Decode(legacyscheme.Codecs.UniversalDecoder(), data) // with defaults
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	accessor, err := meta.Accessor(internal)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	rest.FillObjectMetaSystemFields(accessor)
 	if s, ok := internal.(*core.Service); ok { // as where addresses and ports are allocated
@@ -146,7 +167,7 @@ func refusals(ctx context.Context, strategy rest.RESTCreateStrategy, o object) (
 		_, labels := podsecurity.PolicyToEvaluate(o.GetLabels(), podsecurity.Policy{})
 		errs = append(errs, labels...)
 	}
-	return errs, nil
+	return errs, strategy.WarningsOnCreate(ctx, internal), nil
 }
 
 // doubled are the entries of lists whose key an earlier entry has. Only server-side apply refuses them.

@@ -3,6 +3,7 @@ package check
 import (
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +122,9 @@ var broken = []struct {
 	{rule: "calls", old: `["shop:80"]`, new: `["shpo:80"]`, want: "it calls shpo, which is no Service in namespace shops and no declared external host; expected a host that exists. Fix: write shop"},
 	{rule: "schema", old: "containerPort: 8080}]}]}\n---\napiVersion: apps/v1", new: "containerport: 8080}]}]}\n---\napiVersion: apps/v1", want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].ports[0].containerport: unknown key "containerport". Fix: write containerPort [schema]`},
 	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], resources: {limits: {memory: 1GB}}}", want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].resources.limits.memory: "1GB"; expected text that matches ^[+-]?`},
+	{rule: "kubernetes", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], resources: {requests: {memory: 128m}}}", warning: true,
+		want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].resources.requests[memory]: fractional byte value "128m" is invalid, must be an integer; expected whole bytes, without which no pod starts. Fix: write Mi or Gi, as m is a thousandth [kubernetes]`},
+	{rule: "kubernetes", old: "clusterIP: None", new: "clusterIP: None\n  externalIPs: [10.0.0.1]", warning: true, want: "Service/shops/store: spec.externalIPs is ignored for headless services [kubernetes]"},
 	{rule: "schema", old: "restartPolicy: Never", new: "restartPolicy: Never, terminationGracePeriodSeconds: 9223372036854775808.0", want: "Job/shops/setup spec.template.spec.terminationGracePeriodSeconds: 9.223372036854776e+18; expected at most 922337203685477"},
 	{rule: "schema", also: "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: more, namespace: shops}\nspec: {podSelector: {}, ingress: [{ports: [{port: 4294967296}]}]}", want: "NetworkPolicy/shops/more spec.ingress[0].ports[0].port: 4294967296; expected at most 2147483647"},
 	{rule: "schema", also: "apiVersion: v1\nkind: Secret\nmetadata: {name: more, namespace: shops}\ndata: {password: plain-word}", want: "other.yaml Secret/shops/more data.password: text that is not base64; expected base64. Fix: encode it [schema]"},
@@ -172,8 +176,26 @@ var broken = []struct {
 		want: `initContainers[0].envFrom[0].secretRef.name: "logn", which is no Secret`},
 	{rule: "references", also: referring("}], imagePullSecrets: [{name: logn}], x: [{"), warning: true, want: `spec.imagePullSecrets[0].name: "logn", which is no Secret`},
 	{rule: "references", also: referring("}], serviceAccountName: shpo, x: [{"), warning: true, want: `spec.jobTemplate.spec.template.spec.serviceAccountName: "shpo", which is no ServiceAccount of this environment; expected the name of one that is there. Fix: write shop [references]`},
+	{rule: "access-port", also: lets("{ports: [{port: 8080}, {port: 80}]}"),
+		want: "other.yaml NetworkPolicy/shops/more spec.ingress[0].ports[1].port: 80, which is a port of Service/shops/shop; expected a port of the pods: web 8080. Fix: write 8080, which it sends to [access-port]"},
+	{rule: "access-port", old: "targetPort: web", new: "targetPort: 8080", also: lets("{ports: [{port: 80}]}"), want: "ports[0].port: 80, which is a port of Service/shops/shop; expected a port of the pods: web 8080. Fix: write 8080,"},
+	{rule: "access-port", also: lets("{}, {ports: [{port: wbe}]}"), warning: true,
+		want: `NetworkPolicy/shops/more spec.ingress[1].ports[0].port: "wbe", a port that no container of Deployment/shops/shop-v1 has; expected one of web 8080. Fix: correct it, or add the port to the container [access-port]`},
+	{rule: "access-port", also: "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: more, namespace: shops}\nspec: {selector: {matchLabels: {app: shop}}, rules: [{to: [{operation: {ports: ['8080', '80']}}]}]}",
+		want: "AuthorizationPolicy/shops/more spec.rules[0].to[0].operation.ports[1]: 80, which is a port of Service/shops/shop"},
+	{rule: "access-port", also: "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: more, namespace: shops}\nspec: {selector: {matchLabels: {app: shop}}, portLevelMtls: {'8081': {mode: DISABLE}}}",
+		want: "PeerAuthentication/shops/more spec.portLevelMtls.8081: 8081, a port that no container of Deployment/shops/shop-v1 has", warning: true},
 	{rule: "IST0106", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: ['']", want: "VirtualService/shops/shop: Schema validation error"},
-	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: "VirtualService/shops/shop: Referenced gateway not found"},
+	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [none]", want: `shop.yaml VirtualService/shops/shop spec.gateways[0]: Referenced gateway not found: "none"; expected a Gateway of Istio's that a release of the environment makes. Fix: correct the name; if it is made elsewhere, say so in exposure.annotations, or routing.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
+	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [mesh, istio-system/shared]", warning: true,
+		want: `VirtualService/shops/shop spec.gateways[1]: Referenced gateway not found: "istio-system/shared"; expected a Gateway of Istio's that a release of the environment makes. Fix: correct the name; if it is made elsewhere, say so in exposure.annotations, or routing.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
+	{rule: "IST0101", old: "hosts: [shop.example.com]", new: "hosts: [shop.example.com]\n  gateways: [other/none]",
+		also: "apiVersion: v1\nkind: Namespace\nmetadata: {name: other}", want: `spec.gateways[0]: Referenced gateway not found: "other/none"`},
+	{rule: "IST0101", also: tlsGateway, warning: true,
+		want: `other.yaml Gateway/shops/more spec.servers[1].tls.credentialName: Referenced credentialName not found: "cert"; expected the Secret with key and certificate in the namespace of the gateway's pods. Fix: correct the name; if it is made elsewhere, say so in exposure.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
+	{rule: "IST0101", also: callers("[istio-system, monitoring], notNamespaces: [kube-system]"), warning: true,
+		want: `AuthorizationPolicy/shops/more spec.rules[0].from[1].source.namespaces[1]: Referenced namespace not found: "monitoring"; expected a namespace that a release of the environment makes. Fix: correct the name; if it is made elsewhere, say so in the policy's annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]`},
+	{rule: "IST0101", also: callers("[], notNamespaces: [shops, monitoring]"), warning: true, want: "spec.rules[0].from[1].source.notNamespaces[1]: Referenced"},
 	{rule: "IST0101", also: gatewayOf("ingresgateway"), want: `other.yaml Gateway/shops/edge spec.selector: Referenced selector not found: "istio=ingresgateway"; expected the labels of a gateway's pods: istio=egressgateway or istio=ingressgateway here, or those of one that others run. Fix: write istio=ingressgateway [IST0101]`, warning: true},
 	{rule: "IST0101", also: gatewayOf("edge"), want: `other.yaml Gateway/shops/edge spec.selector: Referenced selector not found: "istio=edge"; expected the labels of a gateway's pods: istio=egressgateway or istio=ingressgateway here, or those of one that others run [IST0101]`, warning: true},
 }
@@ -240,6 +262,11 @@ var legal = []struct {
 		strings.Replace(exposed("annotations: {kubernetes.io/ingress.class: traefik}", "", "Prefix"), "name: more", "name: most", 1)},
 	{"a call to a host outside of one word", strings.Replace(entry("shops", "443"), "api.example.com", "legacydb", 1) + "\n---\n" +
 		"apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}, annotations: {chart-basico/calls: '[\"legacydb:443\"]'}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
+	{"rules for ports that pods have, by number and name, or that their sidecars have", lets("{ports: [{port: 8080}, {port: web}, {port: 15020}, {port: 1, endPort: 90}, {protocol: TCP}]}")},
+	{"rules for ports of pods that declare none, but for their gateway's own", strings.Replace(lets("{ports: [{port: 80}]}"), "app: shop", "app: gate", 1) + "\n---\n" +
+		"apiVersion: v1\nkind: Pod\nmetadata: {name: gate, namespace: shops, labels: {app: gate, version: v1}}\nspec: {containers: [{name: istio-proxy, image: 'proxy:1', ports: [{name: http-envoy-prom, containerPort: 15090}]}]}"},
+	{"rules for ports of pods that are not of the environment", strings.Replace(lets("{ports: [{port: 80}]}"), "app: shop", "app: none", 1)},
+	{"callers of namespaces that every platform has", callers("[kube-system, default]")},
 	{"one version that all requests go to, from outside too", alone},
 	{"a Deployment that is a hook, and serves", strings.Replace(alone, "alone-v1, namespace: shops", "alone-v1, namespace: shops, annotations: {helm.sh/hook: pre-install}", 1)},
 	{"a port of the nodes for two protocols of one Service", strings.NewReplacer("selector: {app: shop}, ", "", "ports: [", "ports: [{name: udp, port: 53, protocol: UDP, nodePort: 30053}, ").Replace(nodePort("30053"))},
@@ -367,6 +394,36 @@ func TestOtherCharts(t *testing.T) {
 	assert.Equal(t, []string{"service-port"}, errors)
 }
 
+// A policy holds for pods that get a proxy, whichever label asks for it.
+func TestPoliciesHoldInTheMesh(t *testing.T) {
+	for _, c := range []struct {
+		namespace, pods string // labels
+		held            bool
+	}{
+		{"istio-injection: enabled", "", true},
+		{"istio.io/rev: stable", "", true},
+		{"", ", sidecar.istio.io/inject: 'true'", true},
+		{"", ", istio.io/rev: stable", true},
+		{"", "", false},
+		{"istio-injection: disabled, istio.io/rev: stable", "", false},
+		{"istio.io/rev: stable", ", sidecar.istio.io/inject: 'false'", false},
+	} {
+		text := strings.Replace(alone, "labels: {app: alone, version: v1}", "labels: {app: alone, version: v1"+c.pods+"}", 1) + "---\n" + strings.Replace(callers("[shops]"), "app: shop", "app: alone", 1)
+		var said []string
+		for _, p := range run(t, rendered(t, "default/ns", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shops, labels: {"+c.namespace+"}}"), rendered(t, "shops/alone", text, "default/ns")) {
+			said = append(said, p.Rule)
+		}
+		assert.Equal(t, !c.held, slices.Contains(said, "IST0127"), "%s; %s: %s", c.namespace, c.pods, said)
+	}
+}
+
+// Other charts have their own place for annotations.
+func TestAnnotationsOfOtherCharts(t *testing.T) {
+	other := rendered(t, "shops/other", tlsGateway, "default/ns")
+	other.ChartName = "other"
+	assert.Contains(t, run(t, rendered(t, "default/ns", injectedNamespace), other).Error(), "say so in metadata.annotations: galley.istio.io/analyze-suppress: IST0101 [IST0101]")
+}
+
 // A kind that an operator brings is held to its own schema where that is there, and is a warning where it is not. What is
 // mistyped is an error.
 func TestForeignKinds(t *testing.T) {
@@ -432,6 +489,20 @@ spec:
 	}
 }
 
+const tlsGateway = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: {name: more, namespace: shops}\n" +
+	"spec: {selector: {istio: ingressgateway}, servers: [{hosts: [d.example.com], port: {name: http, number: 80, protocol: HTTP}}, {hosts: [d.example.com], port: {name: https, number: 443, protocol: HTTPS}, tls: {mode: SIMPLE, credentialName: cert}}]}"
+
+// lets is a policy that lets something in.
+func lets(rules string) string {
+	return "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: more, namespace: shops}\nspec: {podSelector: {matchLabels: {app: shop}}, ingress: [" + rules + "]}"
+}
+
+// callers is a policy that lets in what namespaces send.
+func callers(namespaces string) string {
+	return "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: more, namespace: shops}\n" +
+		"spec: {selector: {matchLabels: {app: shop}}, rules: [{from: [{source: {namespaces: [shops]}}, {source: {namespaces: " + namespaces + "}}]}]}"
+}
+
 func route(name string) string {
 	return "apiVersion: route.openshift.io/v1\nkind: Route\nmetadata: {name: " + name + ", namespace: shops}\nspec: {to: {kind: Service, name: shop}}"
 }
@@ -486,6 +557,8 @@ func TestNamespaceOfHelmfile(t *testing.T) {
 	first := rendered(t, "other/first", configMap("first"))
 	first.CreateNamespace = true
 	assert.Empty(t, run(t, first, rendered(t, "other/second", configMap("second"), "other/first")))
+	policy := strings.Replace(callers("[shops, other]"), "selector: {matchLabels: {app: shop}}, ", "", 1)
+	assert.Empty(t, run(t, first, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t), "default/ns"), rendered(t, "shops/more", policy, "default/ns")))
 	assert.Equal(t, "third.yaml ConfigMap/other/third metadata.namespace: release other/third does not need other/first, which creates namespace other; expected the namespace first. Fix: add other/first to its needs [namespace]",
 		run(t, first, rendered(t, "other/third", configMap("third"))).Error())
 }
@@ -512,7 +585,7 @@ func TestEchoes(t *testing.T) {
 	for _, p := range run(t, ns, rendered(t, "shops/shop", text, "default/ns")) {
 		got = append(got, p.Rule)
 	}
-	assert.Equal(t, []string{"subset-endpoints", "IST0101", "IST0132", "route-host"}, got)
+	assert.Equal(t, []string{"subset-endpoints", "IST0101", "route-host"}, got)
 
 	text = strings.Replace(healthy(t), "subset: v2, port: {number: 80}", "subset: v2, port: {number: 81}", 1)
 	got = nil
@@ -547,6 +620,7 @@ func TestSuppressed(t *testing.T) {
 	assert.Contains(t, heard, "IST0101")
 	assert.NotContains(t, rules("IST0102,IST0101"), "IST0101")
 	assert.NotContains(t, rules("*"), "IST0101")
+	assert.NotContains(t, rules("IST0101"), "IST0132", "which is of the same Gateway")
 }
 
 // A release by itself is not asked for what others bring, but for all that is its own.

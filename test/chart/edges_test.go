@@ -45,6 +45,10 @@ workload: {kind: StatefulSet, volumeClaimTemplates: {a: {resources: {requests: {
 workload: {kind: StatefulSet, volumeClaimTemplates: {a: {accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}}}`},
 	{"a signal to stop", `
 workload: {os: {name: linux}, containers: {main: {lifecycle: {stopSignal: SIGUSR1}}}}`},
+	{"root, where it may be", `
+workload:
+  securityContext: {runAsNonRoot: null, runAsUser: 0}
+  sidecars: {log: {image: {repository: l, tag: "1"}, securityContext: {runAsUser: 0, runAsNonRoot: false}}}`},
 	{"rules of access to pods with their Service", `
 service: {ports: {http: {port: 80, targetPort: http}}}
 workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
@@ -55,6 +59,22 @@ workload: {containers: {main: {ports: {http: {containerPort: 80}, http-admin: {c
 exposure: {kind: route, hosts: [a.example.com], port: http-admin}`},
 	{"mutual TLS that is left to the namespace, but for a port", `
 access: {peerAuthentication: {mtls: {}, portLevelMtls: {8080: {mode: DISABLE}}}}`},
+	{"plain text to pods that take it", `
+service: {ports: {http: {port: 80, targetPort: 8080}}, trafficPolicy: {tls: {mode: DISABLE}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
+access: {peerAuthentication: {mtls: {mode: STRICT}, portLevelMtls: {8080: {mode: DISABLE}}}}`},
+	{"mutual TLS that is asked for and sent", `
+service: {ports: {http: {port: 80, targetPort: 8080}}, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
+access: {peerAuthentication: {mtls: {mode: STRICT}}}`},
+	{"policies of which a layer took the mode", `
+service: {ports: {http: {port: 80, targetPort: 8080}}, trafficPolicy: {tls: null, loadBalancer: {simple: RANDOM}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
+access: {peerAuthentication: {mtls: null}}`},
+	{"plain text to pods that take both", `
+service: {ports: {http: {port: 80, targetPort: 8080}}, trafficPolicy: {tls: {mode: DISABLE}}}
+workload: {containers: {main: {ports: {http: {containerPort: 8080}}}}}
+access: {peerAuthentication: {mtls: {mode: PERMISSIVE}}}`},
 	{"labels that the chart leaves to its user", `
 workload: null
 service: {labels: {version: a, app: null}, ports: {http: {port: 80}}}

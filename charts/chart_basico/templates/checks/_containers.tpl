@@ -36,6 +36,15 @@
       "path" (printf "%s.securityContext.privileged" $path) "found" "true while allowPrivilegeEscalation is false, its default" "allowed" "privileged with allowPrivilegeEscalation true"
       "fix" "remove privileged, or set allowPrivilegeEscalation to true") -}}
 {{- end -}}
+{{- $own := include "chart_basico.pick" (dict "from" $security "keys" (list "runAsNonRoot" "runAsUser")) | fromJson -}}
+{{- $as := mergeOverwrite (dict "runAsNonRoot" true) ($w.securityContext | default dict) $own -}}
+{{- $of := printf "%s.securityContext.runAsUser" (ternary $path "workload" (hasKey $own "runAsUser")) -}}
+{{- if and $as.runAsNonRoot (eq (toString $as.runAsUser) "0") (not (hasKey $seen $of)) -}}
+{{- $_ := set $seen $of true -}}
+{{- include "chart_basico.mistake" (dict
+      "path" $of "found" "0, which is root, while runAsNonRoot is true" "allowed" "another user, as the kubelet starts no such container"
+      "fix" "set runAsNonRoot to false beside it, or name another user") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (p *pod) awaitConfig(ctx context.Context) bool {
 	}
 }
 
-// missing lets containers wait for what they lack, and says what that is; "" if nothing is.
+// missing lets containers wait for what they lack or may not be, and says what that is; "" if nothing is.
 func (p *pod) missing(ctx context.Context) string {
 	c := config{namespace: p.object.Namespace, get: p.lookUp(ctx)}
 	mount := c.volumes(p.object.Spec.Volumes)
@@ -50,7 +51,7 @@ func (p *pod) missing(ctx context.Context) string {
 		waiting := &corev1.ContainerStateWaiting{Reason: p.creating()}
 		if mount != nil {
 			waiting.Message = mount.Error()
-		} else if err := c.container(container.spec); err != nil {
+		} else if err := cmp.Or(c.container(container.spec), nonRoot(p.object, container.spec)); err != nil {
 			waiting.Reason, waiting.Message = "CreateContainerConfigError", err.Error()
 			errs = append(errs, fmt.Errorf("container %s: %w", container.spec.Name, err))
 		}
@@ -210,6 +211,17 @@ func (c config) container(spec corev1.Container) error {
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// nonRoot says what keeps a container from running as the user that it is told, in the words of a kubelet
+// (pkg/kubelet/kuberuntime/security_context_others.go). Of the image's user, by which a kubelet goes too, it knows nothing.
+func nonRoot(pod *corev1.Pod, spec corev1.Container) error {
+	whole, own := ptr.Deref(pod.Spec.SecurityContext, corev1.PodSecurityContext{}), ptr.Deref(spec.SecurityContext, corev1.SecurityContext{})
+	user := cmp.Or(own.RunAsUser, whole.RunAsUser)
+	if ptr.Deref(cmp.Or(own.RunAsNonRoot, whole.RunAsNonRoot), false) && user != nil && *user == 0 {
+		return fmt.Errorf("container's runAsUser breaks non-root policy (pod: %q, container: %s)", fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID), spec.Name)
 	}
 	return nil
 }

@@ -62,6 +62,14 @@ func TestWhatAPodLacks(t *testing.T) {
 		}
 		return paths
 	}
+	root, nonRoot := ptr.To[int64](0), ptr.To(true)
+	const rooted = `container's runAsUser breaks non-root policy (pod: "a_shop(a)", container: app)`
+	as := func(user *int64, is *bool, podUser *int64, podIs *bool) func(*corev1.PodSpec) {
+		return func(s *corev1.PodSpec) {
+			s.SecurityContext = &corev1.PodSecurityContext{RunAsUser: podUser, RunAsNonRoot: podIs}
+			s.Containers[0].SecurityContext = &corev1.SecurityContext{RunAsUser: user, RunAsNonRoot: is}
+		}
+	}
 	for name, c := range map[string]struct {
 		spec            func(*corev1.PodSpec)
 		reason, message string
@@ -91,6 +99,11 @@ func TestWhatAPodLacks(t *testing.T) {
 		"a key of no Secret":    {env(fromSecret("none", "a", nil)), invalid, `secret "none" not found`},
 		"no key of a Secret":    {env(fromSecret("there", "b", nil)), invalid, "couldn't find key b in Secret shop/there"},
 		"no key of a ConfigMap": {env(fromConfigMap("there", "b", nil)), invalid, "couldn't find key b in ConfigMap shop/there"},
+		"root that must not be": {as(root, nil, nil, nonRoot), invalid, rooted},
+		"root of the pod":       {as(nil, nonRoot, root, nil), invalid, rooted},
+		"root that may be":      {as(root, ptr.To(false), nil, nonRoot), "", ""},
+		"another user":          {as(ptr.To[int64](5), nil, root, nonRoot), "", ""},
+		"the image's user":      {as(nil, nonRoot, nil, nonRoot), "", ""},
 		"a volume of no Secret": {
 			volume(corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "none"}}),
 			"ContainerCreating", `MountVolume.SetUp failed for volume "v" : secret "none" not found`,
