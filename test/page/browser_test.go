@@ -51,7 +51,7 @@ func launch(t *testing.T) *browser {
 	out, fromBrowser, err := os.Pipe()
 	require.NoError(t, err)
 	// What its other processes still write when it has ended may keep the directory from going at once.
-	profile, err := os.MkdirTemp("", "browser")
+	profile, err := os.MkdirTemp("", "browser") //nolint:usetesting // not being able to remove it fails no test
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(profile) })
 	// Root cannot use its sandbox; the pages are our own, and no name of the network resolves.
