@@ -105,7 +105,7 @@
       "path" (printf "exposure.paths.%s.pathType" $name) "found" (printf "%s with kind %s" $type $e.kind) "allowed" (join ", " $allowed)
       "fix" "change it, or change exposure.kind") -}}
 {{- end -}}
-{{- $path := (get $e.paths $name).path | default "" -}}
+{{- $path := (get $e.paths $name).path -}}
 {{- if and (contains "*" $path) (ne $type "ImplementationSpecific") -}}
 {{- include "chart_basico.mistake" (dict
       "path" (printf "exposure.paths.%s.path" $name) "found" (printf "%s with pathType %s, of which * is a letter" $path $type) "allowed" "a path without *"
