@@ -18,6 +18,9 @@ import (
 // elsewhere makes a warning of a Gateway whose selector finds no pods, as a platform's gateways may be of no environment, and
 // names those that are there, one of which may be meant.
 func (c *analysisContext) elsewhere(p *Problem, message diag.Message) {
+	if c.objects[message.Resource].GetKind() != "Gateway" {
+		return // a Sidecar's selector is for other pods
+	}
 	if message.Type.Code() != msg.ReferencedResourceNotFound.Code() || message.Parameters[0] != "selector" {
 		return
 	}

@@ -109,15 +109,27 @@ func analyze(ctx context.Context, m *model, broken map[string]bool, scope scope)
 			c.objects[instance] = p.object
 		}
 	}
-	for _, a := range allAnalyzers() {
-		if c.Canceled() {
-			break
-		}
-		if _, validation := a.(*istioschema.ValidationAnalyzer); scope == environmentScope || validation {
-			a.Analyze(c)
+	validates := func(a analysis.Analyzer) bool { _, ok := a.(*istioschema.ValidationAnalyzer); return ok }
+	for _, validation := range []bool{true, false} { // which comes first
+		for _, a := range allAnalyzers() {
+			if !c.Canceled() && validates(a) == validation && (validation || scope == environmentScope) {
+				c.run(a)
+			}
 		}
 	}
 	return append(out, c.found...)
+}
+
+// run runs an analyzer. Some of Istio's expect that what its validation refuses never gets to them, and panic; that is said
+// only where nothing was refused.
+func (c *analysisContext) run(a analysis.Analyzer) {
+	defer func() {
+		refused := slices.ContainsFunc(c.found, func(p Problem) bool { return p.Severity == problem.Error })
+		if r := recover(); r != nil && !refused {
+			c.found = append(c.found, Problem{Severity: problem.Error, Rule: "istio", Found: fmt.Sprintf("Istio's analyzer %s cannot read the environment: %v", a.Metadata().Name, r)})
+		}
+	}()
+	a.Analyze(c)
 }
 
 // pod is a pod as the workload's controller would make it, and Istio's webhook after it, in a namespace with these labels.
@@ -251,7 +263,7 @@ func (c *analysisContext) notFound(p *Problem, o object, kind, name string) bool
 			}
 		}
 	case "namespace":
-		if c.namespaces[name] || given(name) {
+		if c.makes(name) || given(name) {
 			return false
 		}
 		p.Severity, p.Expected = problem.Warning, "a namespace that a release of the environment makes"
@@ -281,6 +293,17 @@ func (c *analysisContext) notFound(p *Problem, o object, kind, name string) bool
 	}
 	p.Fix = "correct the name; if it is made elsewhere, say so in " + annotated + ": " + annotation.GalleyAnalyzeSuppress.Name + ": " + p.Rule
 	return true
+}
+
+// makes says whether a release of the environment makes a namespace that a policy names, perhaps by its beginning or end and *.
+func (c *analysisContext) makes(named string) bool {
+	for namespace := range c.namespaces {
+		begin, end := strings.TrimSuffix(named, "*"), strings.TrimPrefix(named, "*")
+		if namespace == named || begin != named && strings.HasPrefix(namespace, begin) || end != named && strings.HasSuffix(namespace, end) {
+			return true
+		}
+	}
+	return false
 }
 
 // suppressed says whether an object does not want to hear of a message, in the way that istioctl reads it.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -113,7 +114,12 @@ func (s *schemas) admit(ctx context.Context, o object) (out problem.List) {
 			p := o.problem(path, found, "", "")
 			p.Rule, p.Severity = "kubernetes", problem.Warning
 			if strings.HasPrefix(found, "fractional byte value") {
-				p.Expected, p.Fix = "whole bytes, without which no pod starts", "write Mi or Gi, as m is a thousandth"
+				if parts := strings.Split(found, `"`); len(parts) == 3 {
+					if q, err := resource.ParseQuantity(parts[1]); err == nil && q.Value() >= 1<<20 {
+						continue // as of 1.1Gi, which a kubelet rounds
+					}
+				}
+				p.Expected, p.Fix = "whole bytes", "write Mi or Gi, as m is a thousandth"
 			}
 			out = append(out, p)
 		}

@@ -32,6 +32,9 @@ var ruleAccessPort = rule{"access-port", "A port that a policy names is one on w
 				continue
 			}
 			if service, target := m.sends(selected, port.value); target != 0 {
+				if slices.ContainsFunc(ports, func(other accessPort) bool { return other.value == target }) {
+					continue // it is let in as well, and the other is met by nobody
+				}
 				out = append(out, o.style(port.path, problem.Quote(port.value)+", which is a port of "+service, "a port of the pods: "+selected[0].portNames(), "write "+strconv.FormatInt(target, 10)+", which it sends to"))
 				continue
 			}

@@ -7,6 +7,7 @@ import (
 
 	"chartbasico/internal/nearest"
 	"chartbasico/pkg/problem"
+	"chartbasico/pkg/render"
 )
 
 // What is not in the environment may be made elsewhere, so only a name like that of something here, which nothing names, is told of.
@@ -39,13 +40,18 @@ var ruleReferences = rule{"references", "What pods name is there: the key of a C
 					continue // what has none is filled by others
 				}
 				fix := "add the key to " + o.id + ", or correct it"
-				if near := nearest.Word(r.key, keys); near != "" {
+				near := nearest.Word(r.key, keys)
+				if near != "" {
 					fix = "write " + near
 				}
-				out = append(out, p.problem(r.path+"."+r.keyField, problem.Quote(r.key)+", which "+o.id+" does not have", "one of "+strings.Join(keys, ", "), fix))
-			case !ok && !taken[p.GetNamespace()+"/"+r.name]:
-				near := nearest.Word(r.name, unnamed[id])
+				wrong := p.style(r.path+"."+r.keyField, problem.Quote(r.key)+", which "+o.id+" does not have", "one of "+strings.Join(keys, ", "), fix)
 				if near == "" {
+					wrong.Severity = problem.Warning // an operator or a hook may add it
+				}
+				out = append(out, wrong)
+			case !ok && !taken[p.GetNamespace()+"/"+r.name] && (r.kind != "Secret" || !m.others(p.GetNamespace(), r.name)):
+				near := nearest.Word(r.name, unnamed[id])
+				if near == "" || r.kind == "Secret" && m.others(p.GetNamespace(), near) {
 					continue
 				}
 				wrong := p.problem(r.path+"."+r.nameField, problem.Quote(r.name)+", which is no "+r.kind+" of this environment", "the name of one that is there", "write "+near)
@@ -56,6 +62,37 @@ var ruleReferences = rule{"references", "What pods name is there: the key of a C
 	}
 	return out
 }}
+
+// others says whether an object that is no workload names a Secret, as a Certificate does the one that it makes, or may have
+// made it: an operator names what it makes after the object that it makes it for.
+func (m *model) others(namespace, name string) bool {
+	return slices.ContainsFunc(m.objects, func(o object) bool {
+		_, workload := render.PodTemplate(o.GetKind())
+		if workload || o.GetNamespace() != namespace {
+			return false
+		}
+		group := o.GroupVersionKind().Group
+		operated := strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io") && !strings.HasSuffix(group, ".istio.io")
+		return mentions(o.Object["spec"], name) || operated && strings.HasPrefix(name, o.GetName()+"-")
+	})
+}
+
+// mentions says whether a text is anywhere in a value.
+func mentions(value any, text string) bool {
+	switch v := value.(type) {
+	case string:
+		return v == text
+	case []any:
+		return slices.ContainsFunc(v, func(below any) bool { return mentions(below, text) })
+	case map[string]any:
+		for _, below := range v {
+			if mentions(below, text) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // reference is an object that pods name, and maybe a key in it.
 type reference struct {

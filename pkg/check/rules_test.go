@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"istio.io/istio/pkg/config/analysis"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
@@ -123,7 +124,7 @@ var broken = []struct {
 	{rule: "schema", old: "containerPort: 8080}]}]}\n---\napiVersion: apps/v1", new: "containerport: 8080}]}]}\n---\napiVersion: apps/v1", want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].ports[0].containerport: unknown key "containerport". Fix: write containerPort [schema]`},
 	{rule: "schema", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], resources: {limits: {memory: 1GB}}}", want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].resources.limits.memory: "1GB"; expected text that matches ^[+-]?`},
 	{rule: "kubernetes", old: "{name: web, containerPort: 8080}]}", new: "{name: web, containerPort: 8080}], resources: {requests: {memory: 128m}}}", warning: true,
-		want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].resources.requests[memory]: fractional byte value "128m" is invalid, must be an integer; expected whole bytes, without which no pod starts. Fix: write Mi or Gi, as m is a thousandth [kubernetes]`},
+		want: `Deployment/shops/shop-v1 spec.template.spec.containers[0].resources.requests[memory]: fractional byte value "128m" is invalid, must be an integer; expected whole bytes. Fix: write Mi or Gi, as m is a thousandth [kubernetes]`},
 	{rule: "kubernetes", old: "clusterIP: None", new: "clusterIP: None\n  externalIPs: [10.0.0.1]", warning: true, want: "Service/shops/store: spec.externalIPs is ignored for headless services [kubernetes]"},
 	{rule: "schema", old: "restartPolicy: Never", new: "restartPolicy: Never, terminationGracePeriodSeconds: 9223372036854775808.0", want: "Job/shops/setup spec.template.spec.terminationGracePeriodSeconds: 9.223372036854776e+18; expected at most 922337203685477"},
 	{rule: "schema", also: "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: more, namespace: shops}\nspec: {podSelector: {}, ingress: [{ports: [{port: 4294967296}]}]}", want: "NetworkPolicy/shops/more spec.ingress[0].ports[0].port: 4294967296; expected at most 2147483647"},
@@ -162,12 +163,13 @@ var broken = []struct {
 		want: `VirtualService/shops/alone spec.http[0].route[0]: all requests to subset "v1", of which Deployment/shops/alone-v1 has replicas: 0`},
 	{rule: "references", also: referring("env: [{name: A, valueFrom: {configMapKeyRef: {name: settings, key: colr}}}]"),
 		want: `other.yaml CronJob/shops/more spec.jobTemplate.spec.template.spec.containers[0].env[0].valueFrom.configMapKeyRef.key: "colr", which ConfigMap/shops/settings does not have; expected one of color, logo. Fix: write color [references]`},
-	{rule: "references", also: referring("env: [{name: A, valueFrom: {secretKeyRef: {name: login, key: token}}}]"),
+	{rule: "references", also: referring("env: [{name: A, valueFrom: {secretKeyRef: {name: login, key: token}}}]"), warning: true,
 		want: `valueFrom.secretKeyRef.key: "token", which Secret/shops/login does not have; expected one of pin, user. Fix: add the key to Secret/shops/login, or correct it [references]`},
 	{rule: "references", also: referring("}], volumes: [{name: a, secret: {secretName: login, items: [{key: user, path: a}, {key: users, path: b}]}}], x: [{"),
 		want: `spec.jobTemplate.spec.template.spec.volumes[0].secret.items[1].key: "users", which Secret/shops/login does not have`},
-	{rule: "references", also: referring("}], volumes: [{name: a, projected: {sources: [{configMap: {name: settings, items: [{key: none, path: a}]}}]}}], x: [{"),
+	{rule: "references", also: referring("}], volumes: [{name: a, projected: {sources: [{configMap: {name: settings, items: [{key: none, path: a}]}}]}}], x: [{"), warning: true,
 		want: `volumes[0].projected.sources[0].configMap.items[0].key: "none", which ConfigMap/shops/settings does not have`},
+	{rule: "references", also: referring("envFrom: [{secretRef: {name: logn}}]"), warning: true, want: `containers[0].envFrom[0].secretRef.name: "logn", which is no Secret`},
 	{rule: "references", also: referring("envFrom: [{configMapRef: {name: setings}}]"), warning: true,
 		want: `containers[0].envFrom[0].configMapRef.name: "setings", which is no ConfigMap of this environment; expected the name of one that is there. Fix: write settings [references]`},
 	{rule: "references", also: referring("}], volumes: [{name: a, persistentVolumeClaim: {claimName: shop-dta}}], x: [{"), warning: true,
@@ -176,12 +178,12 @@ var broken = []struct {
 		want: `initContainers[0].envFrom[0].secretRef.name: "logn", which is no Secret`},
 	{rule: "references", also: referring("}], imagePullSecrets: [{name: logn}], x: [{"), warning: true, want: `spec.imagePullSecrets[0].name: "logn", which is no Secret`},
 	{rule: "references", also: referring("}], serviceAccountName: shpo, x: [{"), warning: true, want: `spec.jobTemplate.spec.template.spec.serviceAccountName: "shpo", which is no ServiceAccount of this environment; expected the name of one that is there. Fix: write shop [references]`},
-	{rule: "access-port", also: lets("{ports: [{port: 8080}, {port: 80}]}"),
+	{rule: "access-port", also: lets("{ports: [{port: 443}, {port: 80}]}"),
 		want: "other.yaml NetworkPolicy/shops/more spec.ingress[0].ports[1].port: 80, which is a port of Service/shops/shop; expected a port of the pods: web 8080. Fix: write 8080, which it sends to [access-port]"},
 	{rule: "access-port", old: "targetPort: web", new: "targetPort: 8080", also: lets("{ports: [{port: 80}]}"), want: "ports[0].port: 80, which is a port of Service/shops/shop; expected a port of the pods: web 8080. Fix: write 8080,"},
 	{rule: "access-port", also: lets("{}, {ports: [{port: wbe}]}"), warning: true,
 		want: `NetworkPolicy/shops/more spec.ingress[1].ports[0].port: "wbe", a port that no container of Deployment/shops/shop-v1 has; expected one of web 8080. Fix: correct it, or add the port to the container [access-port]`},
-	{rule: "access-port", also: "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: more, namespace: shops}\nspec: {selector: {matchLabels: {app: shop}}, rules: [{to: [{operation: {ports: ['8080', '80']}}]}]}",
+	{rule: "access-port", also: "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: more, namespace: shops}\nspec: {selector: {matchLabels: {app: shop}}, rules: [{to: [{operation: {ports: ['15020', '80']}}]}]}",
 		want: "AuthorizationPolicy/shops/more spec.rules[0].to[0].operation.ports[1]: 80, which is a port of Service/shops/shop"},
 	{rule: "access-port", also: "apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: {name: more, namespace: shops}\nspec: {selector: {matchLabels: {app: shop}}, portLevelMtls: {'8081': {mode: DISABLE}}}",
 		want: "PeerAuthentication/shops/more spec.portLevelMtls.8081: 8081, a port that no container of Deployment/shops/shop-v1 has", warning: true},
@@ -247,6 +249,13 @@ var legal = []struct {
 	name, also string // objects of release shops/other
 }{
 	{"a test of helm, with the labels that a Service selects", testPod},
+	{"a policy with the port of a Service beside that of its pods", lets("{ports: [{port: 8080}, {port: 80}]}")},
+	{"memory that is no whole number of bytes, of which a kubelet makes one", referring("resources: {limits: {memory: 1.1Gi}}")},
+	{"a Secret that an operator makes, beside one that only another object names", referring("envFrom: [{secretRef: {name: logni}}]") +
+		"\n---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: more, namespace: shops}\nspec: {tls: [{secretName: login}], defaultBackend: {service: {name: shop, port: {number: 80}}}}"},
+	{"a Secret that an Ingress names too", referring("envFrom: [{secretRef: {name: logn}}]") +
+		"\n---\napiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: more, namespace: shops}\nspec: {tls: [{secretName: logn}], defaultBackend: {service: {name: shop, port: {number: 80}}}}"},
+	{"callers of namespaces by the beginning and the end of their names", callers("['sho*'], notNamespaces: ['*ops', '*']")},
 	{"a Pod that gets its proxy from the webhook", "apiVersion: v1\nkind: Pod\nmetadata: {name: more, namespace: shops, labels: {app: more, version: v1}}\nspec: {containers: [{name: more, image: 'more:1'}]}"},
 	{"rules for one host in two namespaces, each for its callers", entry("shops", "443") + "\n---\n" + destinationRule("shops", "api.example.com", "") + "\n---\n" +
 		entry("default", "443") + "\n---\n" + destinationRule("default", "api.example.com", "")},
@@ -709,3 +718,20 @@ func TestEverySchemaCompiles(t *testing.T) {
 		}
 	}
 }
+
+// Istio's validation refuses a rule without a source, and another of its analyzers panics on it.
+func TestAnAnalyzerThatPanics(t *testing.T) {
+	policy := "apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: more, namespace: shops}\nspec: {rules: [{from: [{}]}]}"
+	got := run(t, rendered(t, "default/ns", injectedNamespace), rendered(t, "shops/shop", healthy(t)+"\n---\n"+policy, "default/ns"))
+	require.Len(t, got, 1)
+	assert.Contains(t, got[0].String(), "AuthorizationPolicy/shops/more")
+
+	c := &analysisContext{}
+	c.run(panics{})
+	assert.Equal(t, "Istio's analyzer panics cannot read the environment: no source [istio]", c.found.Error())
+}
+
+type panics struct{}
+
+func (panics) Metadata() analysis.Metadata { return analysis.Metadata{Name: "panics"} }
+func (panics) Analyze(analysis.Context)    { panic("no source") }

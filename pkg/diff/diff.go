@@ -84,7 +84,8 @@ type owner struct {
 }
 
 // owners are the releases that have objects when the upgrades begin, by environment: what Helmfile uninstalls is gone by then.
-// Hooks belong to no release, and an object that the API server names is always a new one.
+// Hooks belong to no release, nor does what comes from a chart's directory crds, which Helm makes once, for all of them; an
+// object that the API server names is always a new one.
 func owners(before, after []Release) map[string]map[identity]owner {
 	goes := func(r Release) bool {
 		return slices.ContainsFunc(after, func(now Release) bool {
@@ -101,7 +102,7 @@ func owners(before, after []Release) map[string]map[identity]owner {
 		}
 		uninstalled := goes(r)
 		for _, o := range r.Objects {
-			if !isHook(o) && o.GetName() != "" && (isKept(o) || !uninstalled) {
+			if !isHook(o) && o.GetKind() != "CustomResourceDefinition" && o.GetName() != "" && (isKept(o) || !uninstalled) {
 				out[r.Environment][identityOf(o)] = owner{r.Name, isKept(o)}
 			}
 		}

@@ -255,6 +255,7 @@ func TestObjectThatMoves(t *testing.T) {
 		"in both before":             {append(one(t, service), s(service)), one(t, service), []string{"s release-dropped listed"}},
 		"in another environment":     {[]Release{{Environment: "d", Name: "s", Objects: parse(t, service)}}, one(t, service), []string{"r object-added ", "s release-dropped listed"}},
 		"in a values file by itself": {[]Release{{Name: "s", Objects: parse(t, service)}}, []Release{{Name: "r", Objects: parse(t, service)}}, []string{"r object-added ", "s release-dropped listed"}},
+		"what a chart's crds has":    {append(one(t, ""), s(definition)), one(t, definition), []string{"r object-added ", "s release-dropped listed"}},
 		"a hook":                     {append(one(t, ""), s(hook)), one(t, hook), []string{"r object-added ", "s release-dropped listed"}},
 	} {
 		var got []string
@@ -268,6 +269,8 @@ func TestObjectThatMoves(t *testing.T) {
 }
 
 const hook = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: ns, annotations: {helm.sh/hook: pre-install}}\n"
+
+const definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: x}\n"
 
 // A DestinationRule that goes as a whole is judged by what it says: only subsets are missed by routes.
 func TestDestinationRuleThatGoes(t *testing.T) {

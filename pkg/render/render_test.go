@@ -64,15 +64,17 @@ func TestWhatYAMLChanges(t *testing.T) {
 	t.Chdir(dir)
 	require.NoError(t, os.MkdirAll("chart/templates", 0o755))
 	require.NoError(t, os.WriteFile("chart/Chart.yaml", []byte("apiVersion: v2\nname: c\nversion: 1.0.0\n"), 0o600))
+	require.NoError(t, os.WriteFile("last.yaml", []byte("workload: {containers: {a: {env: {LAST: '1.10'}}}}\n"), 0o600))
 	require.NoError(t, os.WriteFile("v.yaml", []byte(`workload:
   containers:
+    env: {image: {a: b}, tty: on}
     a:
       env:
         API: 1.10
         ACCOUNT: 012345670123
         DEBUG: yes
         ON: hello
-        0644: &anchor 0x1F
+        0644: &anchor 0x1F # told when the key is right
         PASSWORD: 0700
         FINE: 1.5
         TRUE: {valueFrom: {}}
@@ -80,32 +82,33 @@ func TestWhatYAMLChanges(t *testing.T) {
         DATE: 2025-01-01
         OFF: true
         AGAIN: *anchor
+        LAST: 1.10
       limits: {cpu: 1.50}
 config:
   c: {data: {v: 2.0, n: 2}}
+  env: {immutable: yes}
 secrets:
   s: {stringData: {pin: 0123}}
 list: [{8080: a, 1e3: b}]
 `), 0o600))
-	got, err := New().Release(t.Context(), environment.Release{Name: "one", Namespace: "here", Chart: "chart", ValuesFiles: []string{filepath.Join(dir, "v.yaml")}})
+	got, err := New().Release(t.Context(), environment.Release{Name: "one", Namespace: "here", Chart: "chart", ValuesFiles: []string{filepath.Join(dir, "v.yaml"), filepath.Join(dir, "last.yaml")}})
 	require.NoError(t, err)
 	const env = " workload.containers.a.env."
 	var want []string
 	for _, line := range []string{
-		"5" + env + `API: 1.10, which YAML reads as 1.1`,
-		"6" + env + `ACCOUNT: 012345670123, which YAML reads as 1402433619`,
-		"7" + env + `DEBUG: yes, which YAML reads as true`,
-		"8" + env + `ON: ON, which YAML reads as the key true`,
-		"9" + env + `0644: 0644, which YAML reads as the key 420`,
-		"9" + env + `0644: 0x1F, which YAML reads as 31`,
-		"10" + env + `PASSWORD: a value that YAML reads as another`,
-		"12" + env + `TRUE: TRUE, which YAML reads as the key true`,
-		"15" + env + `OFF: OFF, which YAML reads as the key false`,
-		"9" + env + `AGAIN: 0x1F, which YAML reads as 31`,
-		`19 config.c.data.v: 2.0, which YAML reads as 2`,
-		`19 config.c.data.n: n, which YAML reads as the key false`,
-		`21 secrets.s.stringData.pin: a value that YAML reads as another`,
-		`22 list[0].1e3: 1e3, which YAML reads as the key 1000`,
+		"6" + env + `API: 1.10, which YAML reads as 1.1`,
+		"7" + env + `ACCOUNT: 012345670123, which YAML reads as 1402433619`,
+		"8" + env + `DEBUG: yes, which YAML reads as true`,
+		"9" + env + `ON: ON, which YAML reads as the key true`,
+		"10" + env + `0644: 0644, which YAML reads as the key 420`,
+		"11" + env + `PASSWORD: a value that YAML reads as another`,
+		"13" + env + `TRUE: TRUE, which YAML reads as the key true`,
+		"16" + env + `OFF: OFF, which YAML reads as the key false`,
+		"10" + env + `AGAIN: 0x1F, which YAML reads as 31`,
+		`21 config.c.data.v: 2.0, which YAML reads as 2`,
+		`21 config.c.data.n: n, which YAML reads as the key false`,
+		`24 secrets.s.stringData.pin: a value that YAML reads as another`,
+		`25 list[0].1e3: 1e3, which YAML reads as the key 1000`,
 	} {
 		want = append(want, "v.yaml:"+line+"; expected text, as it is written. Fix: quote it [values]")
 	}

@@ -211,13 +211,13 @@ func (all layers) last(path []string) (last layer) {
 func (all layers) changed() (out problem.List) {
 	for _, l := range all {
 		if l.root != nil {
-			out = append(out, l.changed(l.root, nil, l.values)...)
+			out = append(out, l.changed(l.root, nil, l.values, func(path []string) bool { return all.last(path).root == l.root })...)
 		}
 	}
 	return out
 }
 
-func (l layer) changed(node *yaml.Node, path []string, value any) (out problem.List) {
+func (l layer) changed(node *yaml.Node, path []string, value any, stays func(path []string) bool) (out problem.List) {
 	warn := func(node *yaml.Node, path []string, read string) {
 		found := node.Value + ", which YAML reads as " + read
 		if schemaerr.Confidential(path) {
@@ -240,18 +240,18 @@ func (l layer) changed(node *yaml.Node, path []string, value any) (out problem.L
 				}
 				warn(key, below, "the key "+name)
 			}
-			out = append(out, l.changed(yamlnode.Value(node.Content[i+1], nil), below, at[name])...)
+			out = append(out, l.changed(yamlnode.Value(node.Content[i+1], nil), below, at[name], stays)...)
 		}
 	case []any:
 		for i := 0; node.Kind == yaml.SequenceNode && i < min(len(node.Content), len(at)); i++ {
-			out = append(out, l.changed(yamlnode.Value(node.Content[i], nil), append(path[:len(path):len(path)], strconv.Itoa(i)), at[i])...)
+			out = append(out, l.changed(yamlnode.Value(node.Content[i], nil), append(path[:len(path):len(path)], strconv.Itoa(i)), at[i], stays)...)
 		}
 	case float64, bool:
 		read := fmt.Sprint(at)
 		if number, ok := at.(float64); ok {
 			read = strconv.FormatFloat(number, 'f', -1, 64)
 		}
-		if isText(path) && node.Kind == yaml.ScalarNode && node.Style == 0 && node.Value != read {
+		if isText(path) && stays(path) && node.Kind == yaml.ScalarNode && node.Style == 0 && node.Value != read {
 			warn(node, path, read)
 		}
 	}
@@ -261,7 +261,7 @@ func (l layer) changed(node *yaml.Node, path []string, value any) (out problem.L
 // isText says whether a scalar at the path becomes text: in an environment, a ConfigMap or a Secret.
 func isText(path []string) bool {
 	n := len(path)
-	return n > 1 && path[n-2] == "env" || n == 4 && (path[0] == "config" && path[2] == "data" || path[0] == "secrets" && path[2] == "stringData")
+	return n == 5 && path[0] == "workload" && path[3] == "env" || n == 4 && (path[0] == "config" && path[2] == "data" || path[0] == "secrets" && path[2] == "stringData")
 }
 
 // depthOf counts the leading parts of path that are in values.

@@ -47,6 +47,16 @@ type Split struct {
 	Timeout time.Duration  // of the route; 0: any
 }
 
+// whole says whether a route divides nothing: all goes to the Service, or elsewhere.
+func (s Split) whole() bool {
+	for subset := range s.Weights {
+		if subset != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // ErrRejected is wrapped when a proxy refused configuration: waiting on is of no use.
 var ErrRejected = errors.New("configuration rejected")
 
@@ -285,8 +295,11 @@ type timeouts map[string][]time.Duration
 func (h held) differs(p cluster.Proxy, want Route) (carries bool, why string) {
 	for _, at := range slices.SortedFunc(maps.Keys(h.splits), requested.compare) {
 		has, wanted := h.splits[at], want.Splits(p, at.host, at.port)
+		if at.host != want.Host {
+			wanted = slices.DeleteFunc(wanted, Split.whole) // as addRoutes leaves them out
+		}
 		if len(wanted) == 0 {
-			if at.host != want.Host {
+			if at.host != want.Host || p.Gateway { // a gateway has no default for a Service
 				continue // it is another's route
 			}
 			wanted = unrouted
@@ -412,7 +425,7 @@ func (h held) addRoutes(config *anypb.Any, host string) error {
 		}
 		port, err := strconv.Atoi(number)
 		if err != nil {
-			return fmt.Errorf("virtual host %s: found port %s, expected a number", v.GetName(), number)
+			continue // somebody's own, by an EnvoyFilter
 		}
 		at := requested{named, port}
 		for _, r := range v.GetRoutes() {

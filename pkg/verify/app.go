@@ -47,6 +47,8 @@ type App struct {
 	AtOnce int
 
 	requests []request // that meet the divided route, each perhaps from some callers alone
+	earlier  []request // that routes before it take whole, each perhaps from some callers alone
+	exportTo []string  // namespaces that see its VirtualService; all, if empty
 	outside  bool      // its VirtualService is not for those who request its Service in the mesh
 	servers  map[string][]server
 	http2    bool // the port is one of HTTP/2, as those of gRPC are
@@ -208,6 +210,18 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 	if a.requests = met; len(met) == 0 {
 		a.Unmatched = "its route is for requests by " + strings.Join(unmet, " and ") + ", of which none is sent"
 	}
+	a.earlier = nil
+	for _, route := range spec.GetHttp()[:len(spec.GetHttp())-1] {
+		if len(route.GetMatch()) == 0 && route.GetDelegate() == nil {
+			a.earlier = append(a.earlier, request{}) // all of everybody's
+		}
+		for _, m := range route.GetMatch() {
+			if asked, _ := requestFor(vs.GetNamespace(), m); takesAll(m) && route.GetDelegate() == nil {
+				a.earlier = append(a.earlier, asked)
+			}
+		}
+	}
+	a.exportTo = spec.GetExportTo()
 	a.outside = !atMesh(spec) || !covers(spec, vs.GetNamespace(), a.Host)
 	a.Timeout = route.GetTimeout().AsDuration()
 	for _, d := range route.GetRoute() {

@@ -226,12 +226,22 @@ func ofGateway(parent any) bool {
 	return !named || kind == "Gateway"
 }
 
+// reachedFrom says whether requests to a host get to the app, as workloads call each other.
+func (a App) reachedFrom(host string, workloads []Workload) bool {
+	return host == a.Host || reachable(host, workloads)[a.Host]
+}
+
+// leading are the ways in by which requests get to the app.
+func leading(app App, entries []Entry, workloads []Workload) []Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e Entry) bool {
+		return !app.reachedFrom(rollout.FullName(e.App, e.Namespace), workloads)
+	})
+}
+
 // notExposed says of an app to which nothing is sent from the ingress gateway why that is so.
 func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Workload) string {
-	leads := func(host string) bool { return host == app.Host || reachable(host, workloads)[app.Host] }
-	in := func(e Entry) bool { return leads(rollout.FullName(e.App, e.Namespace)) }
-	if slices.ContainsFunc(entries, in) {
-		if !slices.ContainsFunc(app.best(entries), in) {
+	if in := leading(app, entries, workloads); len(in) > 0 {
+		if len(app.best(in)) == 0 {
 			return "the gateway does not meet its route"
 		}
 		if slices.ContainsFunc(workloads, app.asks) {
@@ -240,6 +250,7 @@ func notExposed(app App, entries []Entry, exposures []Exposure, workloads []Work
 		return "what calls it on the way does not meet its route"
 	}
 	var found []string
+	leads := func(host string) bool { return app.reachedFrom(host, workloads) }
 	for _, e := range exposures {
 		if slices.ContainsFunc(e.Hosts, leads) && !slices.Contains(found, e.Object) {
 			found = append(found, e.Object)

@@ -165,6 +165,9 @@ func (c caller) unmetSource(r request) (fields []string) {
 // it, and what comes after one that takes everything.
 func (c caller) given(vs *networkingv1.VirtualService, namespace string) (routes []int) {
 	for i, route := range vs.GetHttp() {
+		if route.GetDelegate() != nil {
+			continue // the delegate's own routes stand there, and ask for more
+		}
 		if len(route.GetMatch()) == 0 {
 			return append(routes, i)
 		}
@@ -193,7 +196,7 @@ func takesAll(m *networkingv1.HTTPMatchRequest) bool {
 // callersOf are those whose requests of a host at a port a proxy sends by the routes of a VirtualService: a sidecar is the
 // mesh, and a pod may serve several Gateways. One that is of no release may be any pod's.
 func callersOf(vs *networkingv1.VirtualService, namespace string, servers map[string][]server, p cluster.Proxy, host string, port int) (callers []caller) {
-	if !covers(vs, namespace, host) {
+	if !covers(vs, namespace, host) || !exported(vs.GetExportTo(), namespace, p.Namespace) {
 		return nil
 	}
 	at := func(gateway string) caller {
@@ -231,8 +234,15 @@ func covers(vs *networkingv1.VirtualService, namespace, requested string) bool {
 	})
 }
 
-// hostOf is what Istio makes of a host of a VirtualService: one without a dot is a Service of its namespace.
+// exported says whether what is exported to some namespaces is seen in one: ours is its own.
+func exported(to []string, ours, seen string) bool {
+	return len(to) == 0 || slices.ContainsFunc(to, func(t string) bool { return t == "*" || t == seen || t == "." && seen == ours })
+}
+
+// hostOf is what Istio makes of a host of a VirtualService: one without a dot is a Service of its namespace, and capitals are
+// small.
 func hostOf(written, namespace string) string {
+	written = strings.ToLower(written)
 	if written == "*" || strings.Contains(written, ".") {
 		return written
 	}

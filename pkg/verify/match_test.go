@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,10 +16,12 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"chartbasico/pkg/cluster"
+	"chartbasico/pkg/cluster/clustertest"
 	"chartbasico/pkg/environment"
 	"chartbasico/pkg/render"
 	"chartbasico/pkg/report"
 	"chartbasico/pkg/rollout"
+	"chartbasico/pkg/traffic"
 )
 
 // anything is what a route without matches asks.
@@ -257,6 +260,10 @@ spec: {hosts: [x], http: []}
 		"at its gateway, by its labels":     {toEdge, `{match: [{sourceLabels: {istio: edge}}], ` + half, edge, "a.example", 80, "1:50 2:50"},
 		"at its gateway, by its name":       {toEdge, old + `, {match: [{gateways: [edge]}], ` + half, edge, "a.example", 80, "2:100, 1:50 2:50"},
 		"at its gateway, one for the mesh":  {toEdge, old + `, {match: [{gateways: [mesh]}], ` + half, edge, "a.example", 80, "2:100"},
+		"after one that another completes":  {toMesh, `{match: [{uri: {prefix: /}}], delegate: {name: more}}, {` + half, front, cart, 8080, "1:50 2:50"},
+		"exported to its namespace":         {toMesh + `, exportTo: ['.', back]`, `{` + half, front, cart, 8080, "1:50 2:50"},
+		"exported to another":               {toMesh + `, exportTo: [back]`, `{` + half, front, cart, 8080, ""},
+		"a host with capitals":              {`hosts: [A.Example], gateways: [edge]`, `{` + half, edge, "a.example", 80, "1:50 2:50"},
 		"in the mesh, one for a gateway":    {toEdge, old + `, {match: [{gateways: [edge]}], ` + half, front, cart, 8080, "2:100"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -340,6 +347,77 @@ func TestARouteForAGatewayAloneIsMeasuredThereAlone(t *testing.T) {
 	assert.Empty(t, apps[0].carried(rollout.Route{}, workloads).Carriers)
 	_, whys := notAsked(apps[0], workloads)
 	assert.Equal(t, []string{"its VirtualService is not for requests to it in the mesh, as those of front/v1 are"}, whys)
+}
+
+// Who is taken whole by a route before the one that divides is not measured by the stages.
+func TestWhomAnEarlierRouteTakes(t *testing.T) {
+	var workloads []Workload
+	for _, name := range []string{"front", "tester"} {
+		workloads = append(workloads, Workload{Namespace: "shop", App: name, Version: "v1", Pods: []string{name}, Injected: true, Calls: []Call{{"cart", "8080", "/"}}, labels: map[string]string{"app": name}})
+	}
+	app := routedBy(t, `[]`)
+	vs := app.Release.Objects[0]
+	routes, _, _ := unstructured.NestedSlice(vs.Object, "spec", "http")
+	with := func(earlier string) ([]rollout.Origin, App, []Entry) {
+		var own map[string]any
+		require.NoError(t, yaml.Unmarshal([]byte(earlier), &own))
+		require.NoError(t, unstructured.SetNestedSlice(vs.Object, append([]any{own}, routes...), "spec", "http"))
+		require.NoError(t, unstructured.SetNestedStringSlice(vs.Object, []string{"mesh", "edge"}, "spec", "gateways"))
+		require.NoError(t, unstructured.SetNestedStringSlice(vs.Object, []string{"cart", "a.example"}, "spec", "hosts"))
+		edge := objects(t, `{kind: Gateway, apiVersion: networking.istio.io/v1, metadata: {name: edge}, spec: {servers: [{port: {number: 80, protocol: HTTP}, hosts: [a.example]}]}}`)
+		apps, err := Apps([]*render.Release{app.Release})
+		require.NoError(t, err)
+		entries, err := Entries(append(edge, app.Release))
+		require.NoError(t, err)
+		origins, _ := Origins(apps[0], entries, workloads)
+		return origins, apps[0], entries
+	}
+	names := func(origins []rollout.Origin) (all []string) {
+		for _, o := range origins {
+			all = append(all, o.Name)
+		}
+		return all
+	}
+	origins, cart, _ := with(`{match: [{sourceLabels: {app: tester}}], route: [{destination: {host: other}}]}`)
+	assert.Equal(t, []string{GatewayName, "front/v1"}, names(origins))
+	assert.Equal(t, []string{"shop/front"}, cart.carried(rollout.Route{}, workloads).Carriers)
+	_, whys := notAsked(cart, workloads)
+	assert.Equal(t, []string{"a route before the one that divides takes all requests of tester/v1"}, whys)
+
+	origins, _, entries := with(`{match: [{gateways: [edge]}], route: [{destination: {host: cart, subset: v1}}]}`)
+	assert.Equal(t, []string{"front/v1", "tester/v1"}, names(origins))
+	assert.Len(t, entries, 1)
+
+	origins, _, _ = with(`{match: [{uri: {prefix: /old}}], route: [{destination: {host: cart, subset: v1}}]}`)
+	assert.Equal(t, []string{GatewayName, "front/v1", "tester/v1"}, names(origins))
+	origins, _, _ = with(`{route: [{destination: {host: cart, subset: v1}}]}`)
+	assert.Empty(t, origins)
+}
+
+// Neither is who does not see it, and a gateway that does not lead to the app is sent nothing.
+func TestARouteThatIsNotExportedIsMeasuredWhereItIs(t *testing.T) {
+	workloads := []Workload{{Namespace: "shop", App: "front", Version: "v1", Pods: []string{"f"}, Injected: true, Calls: []Call{{"cart", "8080", "/"}}},
+		{Namespace: "back", App: "desk", Version: "v1", Pods: []string{"d"}, Injected: true, Calls: []Call{{"cart.shop", "8080", "/"}}}}
+	app := routedBy(t, `[]`)
+	require.NoError(t, unstructured.SetNestedStringSlice(app.Release.Objects[0].Object, []string{"."}, "spec", "exportTo"))
+	apps, err := Apps([]*render.Release{app.Release})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"shop/f"}, apps[0].carried(rollout.Route{}, workloads).Carriers)
+	_, whys := notAsked(apps[0], workloads)
+	assert.Equal(t, []string{"its VirtualService is not exported to the namespace of desk/v1"}, whys)
+
+	var asked []string
+	running := &Running{
+		Cluster: &clustertest.Fake{OnSend: func(_ context.Context, from cluster.Place, load traffic.Load) (traffic.Tally, error) {
+			asked = append(asked, load.URL)
+			return traffic.Tally{}, nil
+		}},
+		entries: []Entry{{Gateway: "istio=other", Host: "b.example", Port: 80, Path: "/", App: "other", Namespace: "shop"}},
+	}
+	origins, _, err := running.originsOf(t.Context(), apps[0], workloads)
+	require.NoError(t, err)
+	assert.Len(t, origins, 1)
+	assert.Equal(t, []string{"http://cart:8080/"}, asked)
 }
 
 // Of two ports that a workload calls, the one is asked whose requests are divided.

@@ -72,7 +72,9 @@ func (a App) carried(route rollout.Route, workloads []Workload) rollout.Route {
 }
 
 // carriedBy says whether the sidecar of a caller has the route: Istio gives it to those that it is for, whatever they request.
-func (a App) carriedBy(c caller) bool { return !a.outside && slices.ContainsFunc(a.requests, c.has) }
+func (a App) carriedBy(c caller) bool {
+	return !a.outside && exported(a.exportTo, a.Namespace, c.namespace) && slices.ContainsFunc(a.requests, c.has) && !slices.ContainsFunc(a.earlier, c.has)
+}
 
 // opened sends one request from each origin that does not count.
 func opened(ctx context.Context, c cluster.Cluster, origins []rollout.Origin) error {

@@ -190,6 +190,9 @@ func Entries(releases []*render.Release) ([]Entry, error) {
 			}
 			all, _ := requestsFor(s.GetNamespace(), route.GetMatch())
 			for _, w := range in {
+				if !slices.Contains(w.caller().given(s.spec, s.GetNamespace()), i) {
+					continue // those before take everything there
+				}
 				met, _ := w.caller().sent(all)
 				for _, m := range met {
 					entries = append(entries, Entry{Gateway: w.selector.String(), Host: w.host, Port: w.port, Path: m.path, Header: m.header, App: parts[0], Namespace: parts[1], route: s.GetNamespace() + "/" + s.GetName(), last: i == len(s.spec.GetHttp())-1})
@@ -238,6 +241,7 @@ func (s server) meets(hosts []string, namespace string) (string, bool) {
 				}
 				served = rest
 			}
+			served = strings.ToLower(served)
 			switch wanted, served := host.Name(wanted), host.Name(served); {
 			case !wanted.Matches(served):
 			case wanted.SubsetOf(served):
@@ -340,6 +344,12 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 func (a App) askedBy(w Workload, call Call) (asked []request, why string) {
 	if a.outside {
 		return nil, fmt.Sprintf("its VirtualService is not for requests to it in the mesh, as those of %s are", w)
+	}
+	if !exported(a.exportTo, a.Namespace, w.Namespace) {
+		return nil, fmt.Sprintf("its VirtualService is not exported to the namespace of %s", w)
+	}
+	if slices.ContainsFunc(a.earlier, w.caller(call).has) {
+		return nil, fmt.Sprintf("a route before the one that divides takes all requests of %s", w)
 	}
 	asked, unmet := w.caller(call).sent(a.requests)
 	if len(asked) == 0 {

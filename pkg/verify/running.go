@@ -156,7 +156,7 @@ func (r *Running) Origins(ctx context.Context, app App) (origins []rollout.Origi
 }
 
 func (r *Running) originsOf(ctx context.Context, app App, workloads []Workload) (origins []rollout.Origin, left []report.NotRun, err error) {
-	entries, closed, err := open(ctx, r.Cluster, r.entries)
+	entries, closed, err := open(ctx, r.Cluster, leading(app, r.entries, workloads))
 	if err != nil {
 		return nil, nil, err
 	}

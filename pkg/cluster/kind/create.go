@@ -121,7 +121,7 @@ func (c *creation) steps(ctx context.Context) error {
 	c.step("Kubernetes API server ready")
 	if err := c.install(ctx); err != nil {
 		if ctx.Err() != nil {
-			return err
+			return context.Cause(ctx) // whatever it was that failed first
 		}
 		return c.diagnosed(err)
 	}
