@@ -88,6 +88,24 @@ app: shop
 service: {ports: {http: {port: 80}}, trafficPolicy: {connectionPool: null}}
 routing: {stage: a, stages: [{name: a, weights: {v1: 100}}]}`)
 	assert.Contains(t, got, "DestinationRule/shop", "that of routing")
+
+	// An empty pool is none; other policies say something when they are empty.
+	for policy, want := range map[string]string{
+		`{connectionPool: {http: {idleTimeout: null}, tcp: {}}}`:                      ``,
+		`{connectionPool: {http: {}, tcp: {maxConnections: 1}}}`:                      `{connectionPool: {tcp: {maxConnections: 1}}}`,
+		`{connectionPool: {tcp: {}, http: {maxRetries: 1}}}`:                          `{connectionPool: {http: {maxRetries: 1}}}`,
+		`{connectionPool: {tcp: {}}, outlierDetection: {}}`:                           `{outlierDetection: {}}`,
+		`{connectionPool: {http: {idleTimeout: null}}, loadBalancer: {simple: null}}`: `{loadBalancer: {}}`,
+	} {
+		got := renderObjects(t, `{app: shop, service: {ports: {http: {port: 80}}, trafficPolicy: `+policy+`}, egress: {hosts: {db: {host: db.example.com, port: 5432, protocol: TCP, trafficPolicy: `+policy+`}}}}`)
+		if want == "" {
+			assert.NotContains(t, got, "DestinationRule/shop", policy)
+			assert.NotContains(t, got, "DestinationRule/shop-db", policy)
+			continue
+		}
+		spec(t, got, "DestinationRule/shop", `{host: shop, trafficPolicy: `+want+`}`)
+		spec(t, got, "DestinationRule/shop-db", `{exportTo: [.], host: db.example.com, trafficPolicy: `+want+`}`)
+	}
 }
 
 func TestServiceTypes(t *testing.T) {

@@ -84,3 +84,17 @@ In: map.
 {{- end -}}
 {{- toJson $out -}}
 {{- end -}}
+
+{{- /*
+chart_basico.policy: a traffic policy of Istio's without what a layer removed, and without an empty connection pool: it says
+nothing, and server-side apply makes null of an object that is emptied. In: map, may be absent. Out: JSON map.
+*/ -}}
+{{- define "chart_basico.policy" -}}
+{{- $policy := include "chart_basico.compact" . | fromJson -}}
+{{- $pool := $policy.connectionPool | default dict -}}
+{{- range $part := list "http" "tcp" -}}
+{{- if not (get $pool $part) -}}{{- $_ := unset $pool $part -}}{{- end -}}
+{{- end -}}
+{{- if not $pool -}}{{- $_ := unset $policy "connectionPool" -}}{{- end -}}
+{{- toJson $policy -}}
+{{- end -}}

@@ -40,7 +40,7 @@ In: host. Out: JSON map.
 */ -}}
 {{- define "chart_basico.egress.policy" -}}
 {{- $host := . -}}
-{{- $policy := include "chart_basico.compact" .trafficPolicy | fromJson -}}
+{{- $policy := include "chart_basico.policy" .trafficPolicy | fromJson -}}
 {{- $levels := list -}}
 {{- range include "chart_basico.egress.ports" . | fromJsonArray -}}
 {{- if not (kindIs "invalid" .tls) -}}

@@ -30,5 +30,5 @@
 
 {{- /* chart_basico.service.policy: the policy of its DestinationRule, empty where there is none. In: root. Out: JSON map. */ -}}
 {{- define "chart_basico.service.policy" -}}
-{{- include "chart_basico.compact" (.Values.service | default dict).trafficPolicy -}}
+{{- include "chart_basico.policy" (.Values.service | default dict).trafficPolicy -}}
 {{- end -}}
