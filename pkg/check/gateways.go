@@ -1,12 +1,9 @@
 package check
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
-	"istio.io/istio/pkg/config/analysis/diag"
-	"istio.io/istio/pkg/config/analysis/msg"
 	"istio.io/istio/pkg/config/resource"
 	"istio.io/istio/pkg/config/schema/gvk"
 	corev1 "k8s.io/api/core/v1"
@@ -17,13 +14,7 @@ import (
 
 // elsewhere makes a warning of a Gateway whose selector finds no pods, as a platform's gateways may be of no environment, and
 // names those that are there, one of which may be meant.
-func (c *analysisContext) elsewhere(p *Problem, message diag.Message) {
-	if c.objects[message.Resource].GetKind() != "Gateway" {
-		return // a Sidecar's selector is for other pods
-	}
-	if message.Type.Code() != msg.ReferencedResourceNotFound.Code() || message.Parameters[0] != "selector" {
-		return
-	}
+func (c *analysisContext) elsewhere(p *Problem, selector string) {
 	var there []string
 	c.ForEach(gvk.Pod, func(r *resource.Instance) bool {
 		pod, ok := r.Message.(*corev1.PodSpec)
@@ -42,7 +33,7 @@ func (c *analysisContext) elsewhere(p *Problem, message diag.Message) {
 	slices.Sort(there)
 	p.Severity, p.Path = problem.Warning, "spec.selector"
 	p.Expected = "the labels of a gateway's pods: " + strings.Join(there, " or ") + " here, or those of one that others run"
-	if near := nearest.Word(fmt.Sprint(message.Parameters[1]), there); near != "" {
+	if near := nearest.Word(selector, there); near != "" {
 		p.Fix = "write " + near
 	}
 }

@@ -236,7 +236,6 @@ func (c *analysisContext) Report(_ config.GroupVersionKind, message diag.Message
 		return // of the platform, not of the environment
 	}
 	p.Found = strings.Join(strings.Fields(p.Found), " ")
-	c.elsewhere(&p, message)
 	c.found = append(c.found, p)
 }
 
@@ -252,7 +251,7 @@ var annotations = map[string]string{
 }
 
 // notFound adds to a reference to nothing where it is and how to mend it. It is a warning where something outside of the
-// environment may make what is named: a Secret, a namespace, a Gateway of another namespace. It is false where that is there.
+// environment may make what is named: a Secret, a namespace, a Gateway of another namespace, the pods of a gateway. It is false where that is there.
 func (c *analysisContext) notFound(p *Problem, o object, kind, name string) bool {
 	switch kind {
 	case "credentialName":
@@ -284,6 +283,11 @@ func (c *analysisContext) notFound(p *Problem, o object, kind, name string) bool
 		p.Expected = "a Gateway of Istio's that a release of the environment makes"
 		names, _ := stringList(o.Object, "spec", "gateways")
 		p.Path = at("spec.gateways", slices.Index(names, name))
+	case "selector":
+		if o.GetKind() == "Gateway" { // a Sidecar's is for other pods
+			c.elsewhere(p, name)
+		}
+		return true
 	default:
 		return true
 	}

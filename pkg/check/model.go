@@ -253,6 +253,9 @@ type destination struct {
 	weighted                 bool
 }
 
+// mirrors says whether it gets copies of requests, whose answers nobody sees.
+func (d destination) mirrors() bool { return strings.Contains(d.path, "irror") } // mirror, mirrors or requestMirror
+
 // to is what a route of an object in the namespace sends to.
 func (m *model) to(d destination) *service {
 	if d.GetKind() == "VirtualService" {

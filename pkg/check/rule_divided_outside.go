@@ -2,7 +2,6 @@ package check
 
 import (
 	"slices"
-	"strings"
 
 	"chartbasico/pkg/problem"
 )
@@ -30,7 +29,7 @@ var ruleDividedOutside = rule{"divided-outside", "Where a route divides the requ
 		for _, d := range slices.Concat(all...) {
 			s := m.to(d)
 			mesh, ok := divided[s]
-			if s == nil || !ok || strings.Contains(d.path, "irror") {
+			if s == nil || !ok || d.mirrors() {
 				continue
 			}
 			wrong := o.problem(d.hostPath, "all of "+s.id+", whose requests "+mesh.id+" divides in the mesh alone", "the same weights for those who come from outside",

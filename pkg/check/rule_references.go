@@ -13,8 +13,10 @@ import (
 // What is not in the environment may be made elsewhere, so only a name like that of something here, which nothing names, is told of.
 var ruleReferences = rule{"references", "What pods name is there: the key of a ConfigMap or Secret, and no name is mistyped.", environmentScope, func(m *model) (out problem.List) {
 	named := map[string]bool{}
-	for _, p := range m.pods {
-		for _, r := range p.references() {
+	references := make([][]reference, len(m.pods))
+	for i, p := range m.pods {
+		references[i] = p.references()
+		for _, r := range references[i] {
 			named[r.kind+"/"+p.GetNamespace()+"/"+r.name] = true
 		}
 	}
@@ -28,8 +30,8 @@ var ruleReferences = rule{"references", "What pods name is there: the key of a C
 			unnamed[id] = append(unnamed[id], o.GetName())
 		}
 	}
-	for _, p := range m.pods {
-		for _, r := range p.references() {
+	for i, p := range m.pods {
+		for _, r := range references[i] {
 			id := r.kind + "/" + p.GetNamespace() + "/"
 			o, ok := there[id+r.name]
 			switch {

@@ -3,7 +3,6 @@ package check
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"chartbasico/pkg/problem"
 )
@@ -14,7 +13,7 @@ var ruleWeightedPods = rule{"weighted-pods", "A version that gets requests has p
 		for _, route := range destinations(o) {
 			for _, d := range route {
 				serving := m.serving(d)
-				if d.weight == 0 && (d.weighted || len(route) > 1) || strings.Contains(d.path, "irror") || len(serving) == 0 ||
+				if d.weight == 0 && (d.weighted || len(route) > 1) || d.mirrors() || len(serving) == 0 ||
 					slices.ContainsFunc(serving, func(p pods) bool { return !p.none() }) {
 					continue
 				}

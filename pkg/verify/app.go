@@ -212,14 +212,7 @@ func (a *App) readRoute(vs *unstructured.Unstructured) error {
 	}
 	a.earlier = nil
 	for _, route := range spec.GetHttp()[:len(spec.GetHttp())-1] {
-		if len(route.GetMatch()) == 0 && route.GetDelegate() == nil {
-			a.earlier = append(a.earlier, request{}) // all of everybody's
-		}
-		for _, m := range route.GetMatch() {
-			if asked, _ := requestFor(vs.GetNamespace(), m); takesAll(m) && route.GetDelegate() == nil {
-				a.earlier = append(a.earlier, asked)
-			}
-		}
+		a.earlier = append(a.earlier, wholly(route, vs.GetNamespace())...)
 	}
 	a.exportTo = spec.GetExportTo()
 	a.outside = !atMesh(spec) || !covers(spec, vs.GetNamespace(), a.Host)
@@ -292,15 +285,15 @@ func (a App) route(rendered *render.Release, narrowed string) (rollout.Route, er
 	if err != nil {
 		return rollout.Route{}, err
 	}
-	splits := map[string][]rollout.Split{} // by the VirtualService's name, one for each route
-	for _, s := range services {
+	splits := make([][]rollout.Split, len(services)) // of each VirtualService, one for each route
+	for n, s := range services {
 		routes := s.spec.GetHttp()
 		for i, weights := range rollout.Splits(s.Unstructured, a.Host) {
 			split := rollout.Split{Weights: weights}
 			if narrowed != "" && i == len(routes)-1 {
 				split.Timeout = routes[i].GetTimeout().AsDuration()
 			}
-			splits[s.GetName()] = append(splits[s.GetName()], split)
+			splits[n] = append(splits[n], split)
 			for subset := range weights {
 				want.Endpoints[subset] = 0
 			}
@@ -310,10 +303,10 @@ func (a App) route(rendered *render.Release, narrowed string) (rollout.Route, er
 		return want, nil
 	}
 	want.Splits = func(p cluster.Proxy, host string, port int) (given []rollout.Split) {
-		for _, s := range services {
+		for n, s := range services {
 			for _, c := range callersOf(s.spec, s.GetNamespace(), a.servers, p, host, port) {
 				for _, i := range c.given(s.spec, s.GetNamespace()) {
-					if split := splits[s.GetName()][i]; len(split.Weights) > 0 {
+					if split := splits[n][i]; len(split.Weights) > 0 {
 						given = append(given, split)
 					}
 				}

@@ -165,25 +165,40 @@ func (c caller) unmetSource(r request) (fields []string) {
 // it, and what comes after one that takes everything.
 func (c caller) given(vs *networkingv1.VirtualService, namespace string) (routes []int) {
 	for i, route := range vs.GetHttp() {
-		if route.GetDelegate() != nil {
-			continue // the delegate's own routes stand there, and ask for more
-		}
-		if len(route.GetMatch()) == 0 {
-			return append(routes, i)
-		}
-		for _, m := range route.GetMatch() {
-			if asked, _ := requestFor(namespace, m); !c.has(asked) {
-				continue
-			}
-			if !slices.Contains(routes, i) {
+		for _, m := range matchesOf(route) {
+			if asked, _ := requestFor(namespace, m); c.has(asked) {
 				routes = append(routes, i)
+				break
 			}
-			if takesAll(m) {
-				return routes
-			}
+		}
+		if slices.ContainsFunc(wholly(route, namespace), c.has) {
+			return routes
 		}
 	}
 	return routes
+}
+
+// matchesOf are those of a route: one that asks nothing, where it has none. Of one with a delegate there are none, as the
+// delegate's own routes stand there, and ask for more.
+func matchesOf(route *networkingv1.HTTPRoute) []*networkingv1.HTTPMatchRequest {
+	switch {
+	case route.GetDelegate() != nil:
+		return nil
+	case len(route.GetMatch()) == 0:
+		return []*networkingv1.HTTPMatchRequest{{}}
+	}
+	return route.GetMatch()
+}
+
+// wholly are what a route asks of those of whom it takes every request.
+func wholly(route *networkingv1.HTTPRoute, namespace string) (all []request) {
+	for _, m := range matchesOf(route) {
+		if takesAll(m) {
+			asked, _ := requestFor(namespace, m)
+			all = append(all, asked)
+		}
+	}
+	return all
 }
 
 // takesAll says whether every request meets a match that is for who sends it, as route.IsCatchAllRoute of Istio has it.

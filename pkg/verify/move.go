@@ -73,7 +73,7 @@ func (a App) carried(route rollout.Route, workloads []Workload) rollout.Route {
 
 // carriedBy says whether the sidecar of a caller has the route: Istio gives it to those that it is for, whatever they request.
 func (a App) carriedBy(c caller) bool {
-	return !a.outside && exported(a.exportTo, a.Namespace, c.namespace) && slices.ContainsFunc(a.requests, c.has) && !slices.ContainsFunc(a.earlier, c.has)
+	return a.barred(c, "") == "" && slices.ContainsFunc(a.requests, c.has)
 }
 
 // opened sends one request from each origin that does not count.

@@ -342,20 +342,27 @@ func Origins(app App, entries []Entry, workloads []Workload) (origins []rollout.
 
 // askedBy are the requests by which a workload that calls the app meets the route that divides; why says that there is none.
 func (a App) askedBy(w Workload, call Call) (asked []request, why string) {
-	if a.outside {
-		return nil, fmt.Sprintf("its VirtualService is not for requests to it in the mesh, as those of %s are", w)
-	}
-	if !exported(a.exportTo, a.Namespace, w.Namespace) {
-		return nil, fmt.Sprintf("its VirtualService is not exported to the namespace of %s", w)
-	}
-	if slices.ContainsFunc(a.earlier, w.caller(call).has) {
-		return nil, fmt.Sprintf("a route before the one that divides takes all requests of %s", w)
+	if why := a.barred(w.caller(call), w.String()); why != "" {
+		return nil, why
 	}
 	asked, unmet := w.caller(call).sent(a.requests)
 	if len(asked) == 0 {
 		return nil, fmt.Sprintf("its route is for requests by %s, and those of %s are others", cmp.Or(strings.Join(unmet, " and "), "gateways"), w)
 	}
 	return asked, ""
+}
+
+// barred says why no sidecar of a caller, by its name, has the route that divides, whatever it asks; "" if that is not so.
+func (a App) barred(c caller, name string) string {
+	switch {
+	case a.outside:
+		return "its VirtualService is not for requests to it in the mesh, as those of " + name + " are"
+	case !exported(a.exportTo, a.Namespace, c.namespace):
+		return "its VirtualService is not exported to the namespace of " + name
+	case slices.ContainsFunc(a.earlier, c.has):
+		return "a route before the one that divides takes all requests of " + name
+	}
+	return ""
 }
 
 // origin is where requests to the app come from, by the URL that is requested there.

@@ -135,7 +135,7 @@ In: the user's policy. Out: JSON map.
 {{- else if not $http.http1MaxPendingRequests -}}
 {{- $_ := unset $http "http1MaxPendingRequests" -}}
 {{- end -}}
-{{- if $http -}}{{- $_ := set $pool "http" $http -}}{{- else -}}{{- $_ := unset $pool "http" -}}{{- end -}}
-{{- if $pool -}}{{- $_ := set $policy "connectionPool" $pool -}}{{- else -}}{{- $_ := unset $policy "connectionPool" -}}{{- end -}}
-{{- toJson $policy -}}
+{{- $_ := set $pool "http" $http -}}
+{{- $_ := set $policy "connectionPool" $pool -}}
+{{- include "chart_basico.policy" $policy -}}
 {{- end -}}
